@@ -1,0 +1,109 @@
+/**
+ * IP addresses as values. One type for both families; the family travels in the value, so that no
+ * function here or elsewhere exists twice with a 4 and a 6 in its name.
+ */
+import { isIP } from 'node:net';
+
+export type Family = 'ipv4' | 'ipv6';
+
+/** An address: `value` is the unsigned integer whose big-endian bytes are the address (RFC 791, RFC 4291). */
+export interface Ip {
+  readonly family: Family;
+  readonly value: bigint;
+}
+
+/** Width of an address of this family in bits. */
+export const bitsOf = (family: Family): 32 | 128 => (family === 'ipv4' ? 32 : 128);
+
+/** Parses the text form (dotted quad, or RFC 4291 section 2.2 without a zone); undefined if it is neither. */
+export function parseIp(text: string): Ip | undefined {
+  const version = isIP(text);
+  if (version === 4) return { family: 'ipv4', value: ipv4Value(text) };
+  if (version === 6 && !text.includes('%')) return { family: 'ipv6', value: ipv6Value(text) };
+  return undefined;
+}
+
+/** Parses text that is known to be an address; throws `RangeError` naming the text otherwise. */
+export function ip(text: string): Ip {
+  const parsed = parseIp(text);
+  if (!parsed) throw new RangeError(`${JSON.stringify(text)} is not an IP address`);
+  return parsed;
+}
+
+/** The canonical text form; IPv6 as RFC 5952 section 4 says (lower case, longest run of zeros as `::`). */
+export function formatIp(address: Ip): string {
+  const bytes = bytesOfIp(address);
+  if (address.family === 'ipv4') return bytes.join('.');
+  const groups: number[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push(bytes.readUInt16BE(i));
+  return compressGroups(groups);
+}
+
+/** The address in network byte order: 4 or 16 bytes. */
+export function bytesOfIp(address: Ip): Buffer {
+  if (address.family === 'ipv4') {
+    const bytes = Buffer.allocUnsafe(4);
+    bytes.writeUInt32BE(Number(address.value));
+    return bytes;
+  }
+  const bytes = Buffer.allocUnsafe(16);
+  bytes.writeBigUInt64BE(address.value >> 64n, 0);
+  bytes.writeBigUInt64BE(address.value & 0xffff_ffff_ffff_ffffn, 8);
+  return bytes;
+}
+
+/** The address whose network-order bytes these are; throws `RangeError` unless there are 4 or 16. */
+export function ipOfBytes(bytes: Uint8Array): Ip {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.length === 4) return { family: 'ipv4', value: BigInt(view.readUInt32BE()) };
+  if (view.length === 16) {
+    return { family: 'ipv6', value: (view.readBigUInt64BE(0) << 64n) | view.readBigUInt64BE(8) };
+  }
+  throw new RangeError(`an address has 4 or 16 bytes, not ${view.length}`);
+}
+
+export const sameIp = (a: Ip, b: Ip): boolean => a.family === b.family && a.value === b.value;
+
+/** The address `offset` further on (or back); throws `RangeError` beyond the end of the family. */
+export function addToIp(address: Ip, offset: bigint | number): Ip {
+  const value = address.value + BigInt(offset);
+  if (value < 0n || value >> BigInt(bitsOf(address.family)) !== 0n) {
+    throw new RangeError(`${formatIp(address)} + ${offset} is outside ${address.family}`);
+  }
+  return { family: address.family, value };
+}
+
+function ipv4Value(text: string): bigint {
+  let value = 0;
+  for (const octet of text.split('.')) value = value * 256 + Number(octet);
+  return BigInt(value);
+}
+
+function ipv6Value(text: string): bigint {
+  const dotted = text.lastIndexOf(':');
+  const plain = text.includes('.')
+    ? `${text.slice(0, dotted + 1)}${ipv4Value(text.slice(dotted + 1))
+        .toString(16)
+        .padStart(8, '0')
+        .replace(/^(.{4})/, '$1:')}`
+    : text;
+  const [head = '', tail] = plain.split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === undefined || tail === '' ? [] : tail.split(':');
+  const middle = tail === undefined ? [] : new Array<string>(8 - left.length - right.length).fill('0');
+  let value = 0n;
+  for (const group of [...left, ...middle, ...right]) value = (value << 16n) | BigInt(`0x${group}`);
+  return value;
+}
+
+function compressGroups(groups: number[]): string {
+  let best = { start: -1, length: 1 };
+  for (let start = 0; start < 8; start++) {
+    let length = 0;
+    while (start + length < 8 && groups[start + length] === 0) length++;
+    if (length > best.length) best = { start, length };
+  }
+  const text = (part: number[]) => part.map((group) => group.toString(16)).join(':');
+  if (best.start < 0) return text(groups);
+  return `${text(groups.slice(0, best.start))}::${text(groups.slice(best.start + best.length))}`;
+}

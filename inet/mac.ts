@@ -1,0 +1,21 @@
+/** Ethernet addresses, in the text form `c6:d2:32:6f:8f:44` (lower case) everywhere outside netlink. */
+
+const pattern = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
+
+/** Normalises to lower case with colons; undefined if it is not an Ethernet address. */
+export function parseMac(text: string): string | undefined {
+  const lower = text.toLowerCase().replaceAll('-', ':');
+  return pattern.test(lower) ? lower : undefined;
+}
+
+export const formatMac = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+
+export const bytesOfMac = (mac: string): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex');
+
+/** Makes a locally administered unicast address (IEEE 802, bits 1 and 0 of the first octet) of six bytes. */
+export function localUnicastMac(bytes: Uint8Array): string {
+  const mac = Uint8Array.from(bytes.subarray(0, 6));
+  mac[0] = ((mac[0] ?? 0) & 0xfe) | 0x02;
+  return formatMac(mac);
+}
