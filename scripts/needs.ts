@@ -1,0 +1,44 @@
+/** What a script needs of the machine, and the one line that says what is missing. */
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
+
+/** `root`, or the name of a program. */
+export type Need = string;
+
+/** Debian's package of each program that is not everywhere. */
+const packages: Readonly<Record<string, string>> = {
+  ip: 'iproute2',
+  bridge: 'iproute2',
+  nft: 'nftables',
+  ping: 'iputils-ping',
+  mount: 'mount',
+  nsenter: 'util-linux',
+  etcd: 'etcd-server',
+};
+
+/** The first need that is not met, with its remedy; undefined if all are. */
+export function missing(needs: readonly Need[]): string | undefined {
+  for (const need of needs) {
+    if (need === 'root') {
+      if (process.geteuid?.() !== 0) return 'root: run them with sudo';
+    } else if (!findProgram(need)) {
+      return `the program ${need}: apt-get install ${packages[need] ?? need}`;
+    }
+  }
+  return undefined;
+}
+
+/** The path of a program, looked for in PATH and where root's programs are. */
+export function findProgram(name: string): string | undefined {
+  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'];
+  return folders.map((folder) => join(folder, name)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
