@@ -1,0 +1,88 @@
+/** What weft.yaml means: values, never text. Made by `loadConfig` only, and never changed afterwards. */
+import type { Cidr } from '../../inet/cidr.ts';
+import type { Ip } from '../../inet/ip.ts';
+
+export interface Config {
+  /** One per family, IPv4 first; at least one. */
+  readonly networks: readonly ClusterNetwork[];
+  readonly backend: BackendConfig;
+  readonly store: StoreConfig;
+  /** In the order in which they are tried. */
+  readonly underlay: readonly UnderlayChoice[];
+  /** What peers are told instead of the underlay's address; at most one per family. */
+  readonly publicIps: readonly Ip[];
+  readonly masquerade: MasqueradeConfig;
+  /** Where health is served; undefined where it is `off`. */
+  readonly listen: Listen | undefined;
+  readonly runDir: string;
+  readonly stateDir: string;
+  readonly log: { readonly level: LogLevel };
+}
+
+/** The network of the whole cluster in one family, and how much of it a node gets. */
+export interface ClusterNetwork {
+  readonly cidr: Cidr;
+  /** Prefix length in bits of a node's subnet. */
+  readonly subnetLength: number;
+}
+
+export interface BackendConfig {
+  readonly type: BackendType;
+  readonly vni: number;
+  /** UDP port of VXLAN. */
+  readonly port: number;
+  /** MTU of pods and of the VXLAN device in bytes; `auto`: what the underlay leaves. */
+  readonly mtu: number | 'auto';
+}
+
+export const backendTypes = ['vxlan', 'direct', 'auto'] as const;
+export type BackendType = (typeof backendTypes)[number];
+
+export type StoreConfig = FileStoreConfig | EtcdStoreConfig;
+
+export interface FileStoreConfig {
+  readonly type: 'file';
+  readonly path: string;
+}
+
+export interface EtcdStoreConfig {
+  readonly type: 'etcd';
+  /** At least one; all `http:` or all `https:`. */
+  readonly endpoints: readonly URL[];
+  /** `/coreos.com/network`: no slash at the end. */
+  readonly prefix: string;
+  readonly tls: EtcdTls | undefined;
+  readonly login: { readonly username: string; readonly passwordFile: string } | undefined;
+  /** How long a lease outlives its node's last renewal. */
+  readonly leaseTtlSeconds: number;
+}
+
+/** Given exactly where the endpoints are `https:`. */
+export interface EtcdTls {
+  /** Undefined: the system's authorities. */
+  readonly caFile: string | undefined;
+  readonly client: { readonly certFile: string; readonly keyFile: string } | undefined;
+}
+
+export type UnderlayChoice =
+  | { readonly kind: 'auto' }
+  | { readonly kind: 'interface'; readonly name: string }
+  | { readonly kind: 'address'; readonly address: Ip }
+  | { readonly kind: 'network'; readonly network: Cidr }
+  /** The interface by which that address is reached. */
+  | { readonly kind: 'reach'; readonly address: Ip };
+
+export interface MasqueradeConfig {
+  readonly enabled: boolean;
+  /** Destinations that see pods' own addresses, besides the cluster's network. */
+  readonly except: readonly Cidr[];
+}
+
+export interface Listen {
+  readonly address: Ip;
+  /** 0: whatever port is free. */
+  readonly port: number;
+}
+
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+export type LogLevel = (typeof logLevels)[number];

@@ -1,0 +1,30 @@
+/** The agent's vocabulary of failures: a stable code for programs, a message that says what to do for people. */
+
+export type AgentErrorCode =
+  /** The configuration is missing, malformed or contradicts itself. */
+  | 'config'
+  /** No interface and address of this host can be what peers are told. */
+  | 'underlay'
+  /** A node's own network and the cluster's overlap. */
+  | 'overlap'
+  /** What is kept in stateDir or runDir cannot be read, or not written. */
+  | 'state'
+  /** Something else already has the address or port. */
+  | 'listen'
+  /** The service manager's socket does not take our message. */
+  | 'notify';
+
+/** A failure whose message is one line for an operator: what is wrong, where, and the remedy. */
+export class AgentError extends Error {
+  override readonly name: string = 'AgentError';
+  readonly code: AgentErrorCode;
+
+  constructor(code: AgentErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The text of whatever was thrown, for the tail of a message. */
+export const reasonOf = (thrown: unknown): string =>
+  thrown instanceof Error ? thrown.message : String(thrown);
