@@ -1,0 +1,97 @@
+/** Addresses on links: request builders and a reader (linux/if_addr.h). */
+import { formatAddressMessage, parseAddressMessage } from 'netlink/dist/rt/structs.js';
+import { formatInterfaceAddress, type InterfaceAddress, lastIp, networkOf } from '../inet/cidr.ts';
+import { bytesOfIp, ipOfBytes } from '../inet/ip.ts';
+import { bodyOf, type NetlinkRequest, NLM_F_CREATE, NLM_F_EXCL } from './netlink/message.ts';
+import { afOf, RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR, type Rtnl } from './netlink/rtnl.ts';
+
+/** An address on a link, as the kernel shows it. */
+export interface LinkAddress extends InterfaceAddress {
+  readonly index: number;
+  /** RT_SCOPE_*: 0 universe, 253 link, 254 host. */
+  readonly scope: number;
+  /** Duplicate detection goes on: not usable yet (IPv6). */
+  readonly tentative: boolean;
+  readonly deprecated: boolean;
+  /** Made by hand or by us, not by router advertisements or DHCP. */
+  readonly permanent: boolean;
+  readonly temporary: boolean;
+}
+
+export const RT_SCOPE_UNIVERSE = 0;
+export const RT_SCOPE_LINK = 253;
+
+interface AddressOptions extends InterfaceAddress {
+  index: number;
+  /** Skips IPv6 duplicate detection (IFA_F_NODAD): the address is usable at once. */
+  noDad?: boolean;
+  /** No route to the address's network comes with it (IFA_F_NOPREFIXROUTE). */
+  noPrefixRoute?: boolean;
+}
+
+/** Adds an address; EEXIST where the link has it. */
+export const add = (options: AddressOptions): NetlinkRequest =>
+  request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, options);
+
+/** Takes an address off a link; EADDRNOTAVAIL where it is not there. */
+export const remove = (options: InterfaceAddress & { index: number }): NetlinkRequest =>
+  request(RTM_DELADDR, 0, options);
+
+function request(type: number, flags: number, options: AddressOptions): NetlinkRequest {
+  const { address, length, index } = options;
+  const bytes = bytesOfIp(address);
+  const broadcast = address.family === 'ipv4' && type === RTM_NEWADDR && length < 31;
+  const bits = {
+    ...(options.noDad && address.family === 'ipv6' ? { nodad: true as const } : {}),
+    ...(options.noPrefixRoute ? { noprefixroute: true as const } : {}),
+  };
+  const body = bodyOf((out) =>
+    formatAddressMessage(
+      {
+        kind: 'address',
+        data: { family: afOf(address.family), prefixlen: length, index },
+        attrs: {
+          local: bytes,
+          address: bytes,
+          ...(broadcast ? { broadcast: bytesOfIp(lastIp(networkOf(address, length))) } : {}),
+          ...(Object.keys(bits).length ? { flags: bits } : {}),
+        },
+      },
+      out,
+    ),
+  );
+  const verb = type === RTM_NEWADDR ? 'add' : 'remove';
+  return {
+    type,
+    flags,
+    body,
+    attempted: () => `${verb} address ${formatInterfaceAddress(options)} on link ${index}`,
+  };
+}
+
+/** Every address of the namespace, or of one link. */
+export function addresses(rtnl: Rtnl, which: { index?: number } = {}): LinkAddress[] {
+  const body = bodyOf((out) =>
+    formatAddressMessage(
+      { kind: 'address', data: which.index === undefined ? {} : { index: which.index }, attrs: {} },
+      out,
+    ),
+  );
+  const messages = rtnl.dump({ type: RTM_GETADDR, flags: 0, body, attempted: () => 'list addresses' });
+  return messages.flatMap((message) => {
+    const { data, attrs } = parseAddressMessage(message.body);
+    const bytes = attrs.local ?? attrs.address;
+    if (!bytes) return [];
+    const flags = attrs.flags ?? data.flags ?? {};
+    return {
+      index: data.index ?? 0,
+      address: ipOfBytes(bytes),
+      length: data.prefixlen ?? 0,
+      scope: data.scope ?? 0,
+      tentative: flags.tentative === true,
+      deprecated: flags.deprecated === true,
+      permanent: flags.permanent === true,
+      temporary: flags.secondary === true && bytes.length === 16,
+    };
+  });
+}

@@ -1,0 +1,157 @@
+/**
+ * libc, through koffi. The only place that loads koffi: what Node.js has no call for (netlink, setns,
+ * flock, poll) starts here. Each wrapper takes and returns plain values and throws `KernelError`.
+ *
+ * A function named `...Async` runs on libuv's thread pool and must not depend on the calling thread's
+ * namespaces: pool threads always stay in the namespace in which the process started.
+ */
+import koffi from 'koffi';
+import { KernelError } from './errors.ts';
+
+const libc = koffi.load(null);
+const call = {
+  socket: libc.func('int socket(int domain, int type, int protocol)'),
+  bind: libc.func('int bind(int fd, const uint8_t *address, uint32_t length)'),
+  close: libc.func('int close(int fd)'),
+  setsockopt: libc.func(
+    'int setsockopt(int fd, int level, int option, const uint8_t *value, uint32_t length)',
+  ),
+  getsockopt: libc.func(
+    'int getsockopt(int fd, int level, int option, uint8_t *value, _Inout_ uint32_t *length)',
+  ),
+  send: libc.func('intptr_t send(int fd, const uint8_t *data, size_t length, int flags)'),
+  sendto: libc.func(
+    'intptr_t sendto(int fd, const uint8_t *data, size_t length, int flags, const uint8_t *address, uint32_t addressLength)',
+  ),
+  recv: libc.func('intptr_t recv(int fd, uint8_t *data, size_t length, int flags)'),
+  setns: libc.func('int setns(int fd, int type)'),
+  poll: libc.func('int poll(uint8_t *fds, uint64_t count, int timeout)'),
+  eventfd: libc.func('int eventfd(uint32_t initial, int flags)'),
+  flock: libc.func('int flock(int fd, int operation)'),
+};
+
+function check(result: number, attempted: string): number {
+  if (result < 0) throw new KernelError({ errno: koffi.errno(), attempted });
+  return result;
+}
+
+/** socket(2); always close-on-exec. */
+export const socket = (domain: number, type: number, protocol: number): number =>
+  check(call.socket(domain, type | SOCK_CLOEXEC, protocol), 'open a socket');
+
+export const bind = (fd: number, address: Buffer, attempted = 'bind a socket'): void => {
+  check(call.bind(fd, address, address.length), attempted);
+};
+
+export const close = (fd: number): void => {
+  check(call.close(fd), `close file descriptor ${fd}`);
+};
+
+export function setSocketOption(fd: number, level: number, option: number, value: number): void {
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeInt32LE(value);
+  check(call.setsockopt(fd, level, option, bytes, 4), `set socket option ${level}/${option}`);
+}
+
+/** getsockopt(2) of an option of at most `length` bytes. */
+export function getSocketOption(fd: number, level: number, option: number, length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  const size = [length];
+  check(call.getsockopt(fd, level, option, bytes, size), `read socket option ${level}/${option}`);
+  return bytes.subarray(0, size[0]);
+}
+
+/** send(2): returns once the kernel has taken, and for netlink has *processed*, the bytes. */
+export const send = (fd: number, data: Uint8Array, flags: number, attempted: string): number =>
+  check(call.send(fd, data, data.length, flags), attempted);
+
+/** The same on libuv's thread pool, for requests that block for long (removing a link: an RCU grace period). */
+export function sendAsync(fd: number, data: Uint8Array, flags: number, attempted: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    call.send.async(fd, data, data.length, flags, (error: Error | null, result: number) => {
+      if (error) reject(error);
+      else if (result < 0) reject(new KernelError({ errno: koffi.errno(), attempted }));
+      else resolve(result);
+    });
+  });
+}
+
+export const sendTo = (fd: number, data: Uint8Array, address: Uint8Array, attempted: string): number =>
+  check(call.sendto(fd, data, data.length, MSG_NOSIGNAL, address, address.length), attempted);
+
+/** recv(2); undefined where nothing waits on a non-blocking receive (EAGAIN). */
+export function recv(fd: number, into: Uint8Array, flags: number, attempted: string): number | undefined {
+  for (;;) {
+    const received: number = call.recv(fd, into, into.length, flags);
+    if (received >= 0) return received;
+    const errno = koffi.errno();
+    if (errno === EAGAIN) return undefined;
+    if (errno !== EINTR) throw new KernelError({ errno, attempted });
+  }
+}
+
+/** setns(2) of the calling thread into the network namespace behind `fd`. */
+export const setns = (fd: number, attempted: string): void => {
+  check(call.setns(fd, CLONE_NEWNET), attempted);
+};
+
+/** eventfd(2), non-blocking: a descriptor that another thread's poll can be woken by. */
+export const eventfd = (): number => check(call.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'make an eventfd');
+
+/**
+ * Waits on the thread pool until one of the descriptors can be read, has failed or was hung up.
+ * Resolves to those descriptors. It occupies one pool thread for as long as it waits, and that thread
+ * keeps the process from exiting: include an eventfd that the shutdown writes to.
+ */
+export function pollReadableAsync(fds: readonly number[]): Promise<number[]> {
+  const size = 8;
+  const set = Buffer.alloc(fds.length * size);
+  fds.forEach((fd, i) => {
+    set.writeInt32LE(fd, i * size);
+    set.writeInt16LE(POLLIN, i * size + 4);
+  });
+  return new Promise((resolve, reject) => {
+    const wait = () => {
+      call.poll.async(set, fds.length, -1, (error: Error | null, result: number) => {
+        if (error) return reject(error);
+        if (result < 0) {
+          const errno = koffi.errno();
+          return errno === EINTR ? wait() : reject(new KernelError({ errno, attempted: 'poll' }));
+        }
+        resolve(fds.filter((_, i) => set.readInt16LE(i * size + 6) !== 0));
+      });
+    };
+    wait();
+  });
+}
+
+/** flock(2), exclusive, without waiting; false where another open file holds the lock. */
+export function tryLock(fd: number, attempted: string): boolean {
+  const result: number = call.flock(fd, LOCK_EX | LOCK_NB);
+  if (result === 0) return true;
+  const errno = koffi.errno();
+  if (errno === EAGAIN) return false;
+  throw new KernelError({ errno, attempted });
+}
+
+/** flock(2), exclusive, waiting on the thread pool. */
+export function lockAsync(fd: number, attempted: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    call.flock.async(fd, LOCK_EX, (error: Error | null, result: number) => {
+      if (error) reject(error);
+      else if (result < 0) reject(new KernelError({ errno: koffi.errno(), attempted }));
+      else resolve();
+    });
+  });
+}
+
+const EINTR = 4;
+const EAGAIN = 11;
+const POLLIN = 1;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const SOCK_CLOEXEC = 0o2000000;
+const EFD_CLOEXEC = 0o2000000;
+const EFD_NONBLOCK = 0o4000;
+const CLONE_NEWNET = 0x40000000;
+const MSG_NOSIGNAL = 0x4000;

@@ -1,0 +1,398 @@
+/** Links: request builders and readers (linux/if_link.h, node-netlink's codecs). */
+
+import * as ifla from 'netlink/dist/rt/ifla.js';
+import { formatLinkMessage, parseLinkMessage } from 'netlink/dist/rt/structs.js';
+import { getU8, getU16be, getU32, parseAttributes, putU8, putU16be, putU32 } from 'netlink/dist/structs.js';
+import { bytesOfIp, type Family, formatIp, type Ip, ipOfBytes } from '../inet/ip.ts';
+import { bytesOfMac, formatMac } from '../inet/mac.ts';
+import { failedWith } from './errors.ts';
+import {
+  type Attributes,
+  bodyOf,
+  formatAttributes,
+  type NetlinkMessage,
+  type NetlinkRequest,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+} from './netlink/message.ts';
+import {
+  AF_BRIDGE,
+  AF_UNSPEC,
+  afOf,
+  RTM_DELLINK,
+  RTM_GETLINK,
+  RTM_NEWLINK,
+  RTM_SETLINK,
+  type Rtnl,
+} from './netlink/rtnl.ts';
+
+/** A link as the kernel shows it. */
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  /** `veth`, `bridge`, `vxlan` …; undefined for hardware. */
+  readonly kind: string | undefined;
+  readonly mac: string | undefined;
+  readonly mtuBytes: number;
+  /** Administratively up (IFF_UP). */
+  readonly up: boolean;
+  readonly loopback: boolean;
+  /** Has a carrier (IFF_LOWER_UP). */
+  readonly carrier: boolean;
+  readonly promiscuous: boolean;
+  readonly master: number | undefined;
+  /** For a veth its peer's index (in the namespace `linkNetnsid`), for a VXLAN device its parent's. */
+  readonly parent: number | undefined;
+  readonly alias: string | undefined;
+  readonly group: number;
+  readonly vxlan: VxlanAttributes | undefined;
+  readonly port: BridgePort | undefined;
+}
+
+/** What distinguishes one VXLAN device from another; cannot be changed once it exists. */
+export interface VxlanAttributes {
+  readonly vni: number;
+  readonly port: number;
+  /** The underlay interface's index; 0 where it was given none. */
+  readonly parent: number;
+  readonly local: Ip | undefined;
+  readonly learning: boolean;
+  readonly gbp: boolean;
+}
+
+/** A link's properties as a bridge's port. */
+export interface BridgePort {
+  /** BR_STATE_*: 3 is forwarding (linux/if_bridge.h). */
+  readonly state: number;
+  readonly hairpin: boolean;
+  readonly isolated: boolean;
+}
+
+export const BR_STATE_FORWARDING = 3;
+
+/** A random index in the upper range, where no kernel counts to: saves asking for it after creation. */
+export const chooseIndex = (): number => 0x1000_0000 + Math.floor(Math.random() * 0x6000_0000);
+
+/** Makes a bridge. With an explicit MAC, or it would follow its lowest port's. */
+export function bridge(options: {
+  name: string;
+  mac: string;
+  mtuBytes?: number | undefined;
+  index?: number;
+  up?: boolean;
+}): NetlinkRequest {
+  return newLink({ ...options, kind: 'bridge', attempted: `create bridge ${options.name}` });
+}
+
+/** One end of a veth pair. */
+export interface VethEnd {
+  name: string;
+  mac: string;
+  mtuBytes: number;
+  index?: number;
+}
+
+/**
+ * Makes a veth pair whose peer comes into being in another namespace. The host end may be put up and onto
+ * a bridge in the same request; the peer cannot (ENOTCONN): it is put up from inside. The kernel ignores
+ * an alias at creation: `set` gives one.
+ */
+export function veth(
+  options: VethEnd & { master?: number; up?: boolean; peer: VethEnd & { netnsFd?: number } },
+): NetlinkRequest {
+  const { peer, ...host } = options;
+  const peerMessage = bodyOf((out) =>
+    formatLinkMessage(
+      {
+        kind: 'link',
+        data: { family: AF_UNSPEC, ...(peer.index === undefined ? {} : { index: peer.index }) },
+        attrs: {
+          ifname: peer.name,
+          address: bytesOfMac(peer.mac),
+          mtu: peer.mtuBytes,
+          ...(peer.netnsFd === undefined ? {} : { netNsFd: peer.netnsFd }),
+        },
+      },
+      out,
+    ),
+  );
+  return newLink({
+    ...host,
+    kind: 'veth',
+    data: formatAttributes([[VETH_INFO_PEER, peerMessage]]),
+    attempted: `create veth pair ${host.name} <-> ${peer.name}`,
+  });
+}
+
+/** Makes a VXLAN device (no learning: the forwarding entries are programmed). */
+export function vxlan(options: {
+  name: string;
+  mac: string;
+  mtuBytes: number;
+  vxlan: VxlanAttributes;
+  index?: number;
+  up?: boolean;
+}): NetlinkRequest {
+  const { vxlan: v, ...link } = options;
+  const data: ifla.Vxlan = {
+    id: v.vni,
+    link: v.parent,
+    port: putU16be(v.port),
+    learning: v.learning ? 1 : 0,
+    ...(v.gbp ? { gbp: true as const } : {}),
+  };
+  if (v.local?.family === 'ipv4') data.local = bytesOfIp(v.local);
+  if (v.local?.family === 'ipv6') data.local6 = bytesOfIp(v.local);
+  return newLink({
+    ...link,
+    kind: 'vxlan',
+    data: bodyOf((out) => out.emit(ifla.formatVxlan(data))),
+    attempted: `create vxlan device ${link.name} (VNI ${v.vni}, UDP ${v.port}${v.local ? `, local ${formatIp(v.local)}` : ''})`,
+  });
+}
+
+/** Makes an intermediate functional block device, for shaping what arrives. */
+export const ifb = (options: {
+  name: string;
+  mtuBytes?: number;
+  index?: number;
+  up?: boolean;
+}): NetlinkRequest => newLink({ ...options, kind: 'ifb', attempted: `create ifb device ${options.name}` });
+
+interface NewLink {
+  name: string;
+  kind: string;
+  attempted: string;
+  mac?: string | undefined;
+  mtuBytes?: number | undefined;
+  index?: number | undefined;
+  up?: boolean | undefined;
+  master?: number | undefined;
+  data?: Buffer | undefined;
+}
+
+function newLink(link: NewLink): NetlinkRequest {
+  const info: ifla.Info = { kind: link.kind, ...(link.data ? { data: link.data } : {}) };
+  const body = bodyOf((out) =>
+    formatLinkMessage(
+      {
+        kind: 'link',
+        data: {
+          family: AF_UNSPEC,
+          ...(link.index === undefined ? {} : { index: link.index }),
+          ...(link.up ? { flags: { up: true as const }, change: { up: true as const } } : {}),
+        },
+        attrs: {
+          ifname: link.name,
+          ...(link.mac === undefined ? {} : { address: bytesOfMac(link.mac) }),
+          ...(link.mtuBytes === undefined ? {} : { mtu: link.mtuBytes }),
+          ...(link.master === undefined ? {} : { master: link.master }),
+          linkinfo: bodyOf((nested) => nested.emit(ifla.formatInfo(info))),
+        },
+      },
+      out,
+    ),
+  );
+  return { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body, attempted: () => link.attempted };
+}
+
+/** What `set` can change. */
+export interface LinkChange {
+  index: number;
+  up?: boolean;
+  promiscuous?: boolean;
+  name?: string;
+  mac?: string;
+  mtuBytes?: number;
+  /** A bridge's index; 0 takes the link off its bridge. */
+  master?: number;
+  alias?: string;
+  group?: number;
+  /**
+   * IPv4 device settings by number (linux/ip.h, IPV4_DEVCONF_*), as `net.ipv4.conf.<device>.*` would
+   * set them, without a write to /proc.
+   */
+  ipv4Conf?: ReadonlyMap<number, number>;
+  /** How IPv6 link-local addresses are made; 1 is none (linux/if_link.h, IN6_ADDR_GEN_MODE_*). */
+  ipv6AddrGenMode?: number;
+}
+
+/** `net.ipv4.conf.*.arp_notify` (linux/ip.h). */
+export const IPV4_DEVCONF_ARP_NOTIFY = 22;
+
+/** Changes a link that exists. */
+export function set(change: LinkChange): NetlinkRequest {
+  const flags = {
+    ...(change.up ? { up: true as const } : {}),
+    ...(change.promiscuous ? { promisc: true as const } : {}),
+  };
+  const mask = {
+    ...(change.up === undefined ? {} : { up: true as const }),
+    ...(change.promiscuous === undefined ? {} : { promisc: true as const }),
+  };
+  const body = bodyOf((out) =>
+    formatLinkMessage(
+      {
+        kind: 'link',
+        data: { family: AF_UNSPEC, index: change.index, flags, change: mask },
+        attrs: {
+          ...(change.name === undefined ? {} : { ifname: change.name }),
+          ...(change.mac === undefined ? {} : { address: bytesOfMac(change.mac) }),
+          ...(change.mtuBytes === undefined ? {} : { mtu: change.mtuBytes }),
+          ...(change.master === undefined ? {} : { master: change.master }),
+          ...(change.alias === undefined ? {} : { ifalias: change.alias }),
+          ...(change.group === undefined ? {} : { group: change.group }),
+          ...familySettings(change),
+        },
+      },
+      out,
+    ),
+  );
+  return { type: RTM_SETLINK, flags: 0, body, attempted: () => `change link ${change.index}` };
+}
+
+/** IFLA_AF_SPEC: per family, what else only /proc/sys could set. */
+function familySettings(change: LinkChange): { afSpec?: Map<number, Buffer> } {
+  const afSpec = new Map<number, Buffer>();
+  if (change.ipv4Conf) {
+    const settings: Attributes = [...change.ipv4Conf].map(([id, value]) => [id, putU32(value)]);
+    afSpec.set(afOf('ipv4'), formatAttributes([[IFLA_INET_CONF | NLA_F_NESTED, formatAttributes(settings)]]));
+  }
+  if (change.ipv6AddrGenMode !== undefined) {
+    afSpec.set(afOf('ipv6'), formatAttributes([[IFLA_INET6_ADDR_GEN_MODE, putU8(change.ipv6AddrGenMode)]]));
+  }
+  return afSpec.size ? { afSpec } : {};
+}
+
+/** Changes a bridge port's properties (AF_BRIDGE, IFLA_PROTINFO). */
+export function setPort(change: { index: number; hairpin?: boolean; isolated?: boolean }): NetlinkRequest {
+  const protinfo = new Map<number, Buffer>();
+  if (change.hairpin !== undefined) protinfo.set(IFLA_BRPORT_MODE, putU8(change.hairpin ? 1 : 0));
+  if (change.isolated !== undefined) protinfo.set(IFLA_BRPORT_ISOLATED, putU8(change.isolated ? 1 : 0));
+  const settings = formatAttributes([...protinfo].map(([type, data]) => [type, data]));
+  const header = bodyOf((out) =>
+    formatLinkMessage({ kind: 'link', data: { family: AF_BRIDGE, index: change.index }, attrs: {} }, out),
+  );
+  const body = Buffer.concat([
+    header,
+    attributeHeader(IFLA_PROTINFO | NLA_F_NESTED, settings.length),
+    settings,
+  ]);
+  return { type: RTM_SETLINK, flags: 0, body, attempted: () => `change bridge port ${change.index}` };
+}
+
+/** Removes one link, or every link of a group. Blocks for an RCU grace period (13-25 ms). */
+export function remove(which: { index: number } | { group: number }): NetlinkRequest {
+  const body = bodyOf((out) =>
+    formatLinkMessage(
+      {
+        kind: 'link',
+        data: { family: AF_UNSPEC, ...('index' in which ? { index: which.index } : {}) },
+        attrs: 'group' in which ? { group: which.group } : {},
+      },
+      out,
+    ),
+  );
+  const attempted = 'index' in which ? `remove link ${which.index}` : `remove link group ${which.group}`;
+  return { type: RTM_DELLINK, flags: 0, body, attempted: () => attempted };
+}
+
+/** Every link of the namespace. */
+export function links(rtnl: Rtnl): Link[] {
+  const request = getLink({}, 'list links');
+  return rtnl.dump(request).map(linkOf);
+}
+
+export const linkByName = (rtnl: Rtnl, name: string): Link | undefined =>
+  oneLink(rtnl, getLink({ name }, `look up link ${name}`));
+
+export const linkByIndex = (rtnl: Rtnl, index: number): Link | undefined =>
+  oneLink(rtnl, getLink({ index }, `look up link ${index}`));
+
+function oneLink(rtnl: Rtnl, request: NetlinkRequest): Link | undefined {
+  const { outcomes, replies } = rtnl.exchange([request]);
+  if (failedWith(outcomes[0], 'ENODEV')) return undefined;
+  if (outcomes[0]) throw outcomes[0];
+  const reply = replies.find((message) => message.type === RTM_NEWLINK);
+  return reply && linkOf(reply);
+}
+
+function getLink(which: { name?: string; index?: number }, attempted: string): NetlinkRequest {
+  const body = bodyOf((out) =>
+    formatLinkMessage(
+      {
+        kind: 'link',
+        data: { family: AF_UNSPEC, ...(which.index === undefined ? {} : { index: which.index }) },
+        attrs: which.name === undefined ? {} : { ifname: which.name },
+      },
+      out,
+    ),
+  );
+  return { type: RTM_GETLINK, flags: 0, body, attempted: () => attempted };
+}
+
+/** Reads an RTM_NEWLINK or RTM_DELLINK message. */
+export function linkOf(message: NetlinkMessage): Link {
+  const { data, attrs } = parseLinkMessage(message.body);
+  const info = attrs.linkinfo ? ifla.parseInfo(attrs.linkinfo) : {};
+  const flags = data.flags ?? {};
+  return {
+    index: data.index ?? 0,
+    name: attrs.ifname ?? '',
+    kind: info.kind,
+    mac: attrs.address?.length === 6 ? formatMac(attrs.address) : undefined,
+    mtuBytes: attrs.mtu ?? 0,
+    up: flags.up === true,
+    loopback: flags.loopback === true,
+    carrier: flags.lowerUp === true,
+    promiscuous: flags.promisc === true,
+    master: attrs.master,
+    parent: attrs.link ? getU32(attrs.link) : undefined,
+    alias: attrs.ifalias,
+    group: attrs.group ?? 0,
+    vxlan: info.kind === 'vxlan' && info.data ? vxlanOf(info.data) : undefined,
+    port: info.slaveKind === 'bridge' && info.slaveData ? portOf(info.slaveData) : undefined,
+  };
+}
+
+function vxlanOf(data: Buffer): VxlanAttributes {
+  const v = ifla.parseVxlan(data);
+  const local = v.local ?? v.local6;
+  return {
+    vni: v.id ?? 0,
+    port: v.port ? getU16be(v.port) : 0,
+    parent: v.link ?? 0,
+    local: local ? ipOfBytes(local) : undefined,
+    learning: v.learning === 1,
+    gbp: v.gbp === true,
+  };
+}
+
+function portOf(data: Buffer): BridgePort {
+  const port = { state: 0, hairpin: false, isolated: false };
+  parseAttributes(data, ({ type, data: value }) => {
+    if (type === IFLA_BRPORT_STATE) port.state = getU8(value);
+    if (type === IFLA_BRPORT_MODE) port.hairpin = getU8(value) === 1;
+    if (type === IFLA_BRPORT_ISOLATED) port.isolated = getU8(value) === 1;
+  });
+  return port;
+}
+
+function attributeHeader(type: number, dataLength: number): Buffer {
+  const header = Buffer.allocUnsafe(4);
+  header.writeUInt16LE(4 + dataLength, 0);
+  header.writeUInt16LE(type, 2);
+  return header;
+}
+
+/** The length an IP header and the encapsulation around it cost: VXLAN over this family of underlay. */
+export const vxlanOverheadBytes = (underlay: Family): 50 | 70 => (underlay === 'ipv4' ? 50 : 70);
+
+const NLA_F_NESTED = 0x8000;
+const VETH_INFO_PEER = 1;
+const IFLA_PROTINFO = 12;
+const IFLA_BRPORT_STATE = 1;
+const IFLA_BRPORT_MODE = 4;
+const IFLA_BRPORT_ISOLATED = 33;
+const IFLA_INET_CONF = 1;
+const IFLA_INET6_ADDR_GEN_MODE = 8;

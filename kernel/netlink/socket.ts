@@ -1,0 +1,210 @@
+/**
+ * A synchronous netlink socket. The kernel answers a request before send(2) returns, so a request is one
+ * send and the receives that drain its answers: no event loop, no correlation of callbacks.
+ *
+ * A socket belongs to the network namespace in which it was opened, for life.
+ */
+
+import { KernelError } from '../errors.ts';
+import * as ffi from '../ffi.ts';
+import {
+  type NetlinkMessage,
+  type NetlinkRequest,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  outcomeOf,
+  readMessages,
+  wireLength,
+  writeMessage,
+} from './message.ts';
+
+export const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12;
+const MSG_DONTWAIT = 0x40;
+const ENOBUFS = 105;
+
+/** Bytes of requests in one send: far below the default send buffer (212 992), and about 64 peers' entries. */
+const SEND_BYTES = 32 * 1024;
+/** A dump's datagram is at most 32 KiB (linux/netlink.h, NLMSG_GOODSIZE and netlink_dump). */
+const RECEIVE_BYTES = 64 * 1024;
+/** A dump that the kernel says was torn is asked for again this often before it counts as a failure. */
+const DUMP_ATTEMPTS = 20;
+
+/** Where replies land. Requests are synchronous, so one buffer serves every socket of the process. */
+const receiveBuffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
+
+interface Exchange {
+  /** One per request, in order: the kernel's refusal, or undefined where it did as asked. */
+  outcomes: (KernelError | undefined)[];
+  /** What the kernel sent besides acknowledgements (answers to a get). */
+  replies: NetlinkMessage[];
+}
+
+interface Chunk {
+  bytes: Buffer;
+  requests: readonly NetlinkRequest[];
+  /** Sequence number of the chunk's first request; the others follow without a gap. */
+  firstSeq: number;
+}
+
+export class NetlinkSocket {
+  readonly #fd: number;
+  #seq = 1;
+
+  private constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** Opens a socket of the given protocol (NETLINK_ROUTE 0, NETLINK_NETFILTER 12) in the caller's namespace. */
+  static open(protocol: number): NetlinkSocket {
+    const fd = ffi.socket(AF_NETLINK, SOCK_RAW, protocol);
+    ffi.setSocketOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
+    ffi.setSocketOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
+    if (protocol === 0) ffi.setSocketOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+    return new NetlinkSocket(fd);
+  }
+
+  close(): void {
+    ffi.close(this.#fd);
+  }
+
+  /** Carries out the requests in order, in as few sends as possible; throws the first refusal. */
+  execute(requests: readonly NetlinkRequest[]): void {
+    for (const outcome of this.exchange(requests).outcomes) if (outcome) throw outcome;
+  }
+
+  /**
+   * Carries out the requests in order and reports each one's outcome. A refused request does not keep
+   * the following ones from being carried out: that is how the kernel treats a datagram of several messages.
+   */
+  attempt(requests: readonly NetlinkRequest[]): (KernelError | undefined)[] {
+    return this.exchange(requests).outcomes;
+  }
+
+  /** `attempt`, and the messages that the kernel answered with. */
+  exchange(requests: readonly NetlinkRequest[]): Exchange {
+    const exchange: Exchange = { outcomes: [], replies: [] };
+    for (const chunk of this.#chunks(requests)) {
+      ffi.send(this.#fd, chunk.bytes, 0, chunk.requests[0]?.attempted() ?? 'send');
+      this.#collect(chunk, exchange);
+    }
+    return exchange;
+  }
+
+  /**
+   * `execute` with the sends on libuv's thread pool: for requests that block for long. The socket must
+   * not be used for anything else until the promise settles.
+   */
+  async executeAsync(requests: readonly NetlinkRequest[]): Promise<void> {
+    const exchange: Exchange = { outcomes: [], replies: [] };
+    for (const chunk of this.#chunks(requests)) {
+      await ffi.sendAsync(this.#fd, chunk.bytes, 0, chunk.requests[0]?.attempted() ?? 'send');
+      this.#collect(chunk, exchange);
+    }
+    for (const outcome of exchange.outcomes) if (outcome) throw outcome;
+  }
+
+  /** A whole table, consistent: asked for again when the kernel says that it changed meanwhile. */
+  dump(request: NetlinkRequest): NetlinkMessage[] {
+    for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
+      const messages = this.#dumpOnce(request);
+      if (messages) return messages;
+    }
+    throw new KernelError({
+      errno: 4,
+      attempted: request.attempted(),
+      detail: `the table changed during each of ${DUMP_ATTEMPTS} reads`,
+    });
+  }
+
+  *#chunks(requests: readonly NetlinkRequest[]): Generator<Chunk> {
+    let start = 0;
+    while (start < requests.length) {
+      let end = start;
+      let length = 0;
+      for (let request = requests[end]; request; request = requests[++end]) {
+        const more = wireLength(request);
+        if (end > start && length + more > SEND_BYTES) break;
+        length += more;
+      }
+      yield this.#encode(requests.slice(start, end), length);
+      start = end;
+    }
+  }
+
+  #encode(requests: readonly NetlinkRequest[], length: number): Chunk {
+    const bytes = Buffer.allocUnsafe(length);
+    const firstSeq = this.#takeSeq(requests.length);
+    let offset = 0;
+    requests.forEach((request, i) => {
+      const flags = i === requests.length - 1 ? NLM_F_ACK : 0;
+      offset = writeMessage(bytes, offset, { request, flags, seq: firstSeq + i });
+    });
+    return { bytes, requests, firstSeq };
+  }
+
+  /** The first of `count` consecutive sequence numbers. */
+  #takeSeq(count: number): number {
+    if (this.#seq + count > 0xffff_ffff) this.#seq = 1;
+    const first = this.#seq;
+    this.#seq += count;
+    return first;
+  }
+
+  #collect(chunk: Chunk, exchange: Exchange): void {
+    const outcomes = new Array<KernelError | undefined>(chunk.requests.length).fill(undefined);
+    const last = chunk.requests.length - 1;
+    for (let done = false; !done; ) {
+      for (const message of this.#receive(chunk.requests[0])) {
+        const index = message.seq - chunk.firstSeq;
+        const request = chunk.requests[index];
+        if (!request) continue;
+        if (message.type === NLMSG_ERROR) {
+          outcomes[index] = outcomeOf(message, request.attempted);
+          if (index === last) done = true;
+        } else {
+          exchange.replies.push({ ...message, body: Buffer.from(message.body) });
+        }
+      }
+    }
+    exchange.outcomes.push(...outcomes);
+  }
+
+  #dumpOnce(request: NetlinkRequest): NetlinkMessage[] | undefined {
+    const bytes = Buffer.allocUnsafe(wireLength(request));
+    const seq = this.#takeSeq(1);
+    writeMessage(bytes, 0, { request, flags: NLM_F_DUMP, seq });
+    ffi.send(this.#fd, bytes, 0, request.attempted());
+    const messages: NetlinkMessage[] = [];
+    let torn = false;
+    for (;;) {
+      for (const message of this.#receive(request)) {
+        if (message.seq !== seq) continue;
+        if (message.flags & NLM_F_DUMP_INTR) torn = true;
+        if (message.type === NLMSG_ERROR || message.type === NLMSG_DONE) {
+          const refusal = outcomeOf(message, request.attempted);
+          if (refusal) throw refusal;
+          return torn ? undefined : messages;
+        }
+        messages.push({ ...message, body: Buffer.from(message.body) });
+      }
+    }
+  }
+
+  /** One datagram. Every answer is queued by the time send returned, so nothing here waits. */
+  #receive(request: NetlinkRequest | undefined): Generator<NetlinkMessage> {
+    const attempted = request?.attempted() ?? 'receive';
+    const length = ffi.recv(this.#fd, receiveBuffer, MSG_DONTWAIT, attempted);
+    if (length === undefined) {
+      throw new KernelError({ errno: ENOBUFS, attempted, detail: 'the kernel sent no acknowledgement' });
+    }
+    return readMessages(receiveBuffer.subarray(0, length));
+  }
+}
