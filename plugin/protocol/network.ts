@@ -68,6 +68,8 @@ export interface AddressingOptions {
   readonly routes: readonly CniRoute[];
   /** Path of a resolv.conf whose content becomes the result's dns. */
   readonly resolvConf: string | undefined;
+  /** host-local's directory (`dataDir`), whose allocations are read when a node migrates. */
+  readonly hostLocalDir: string;
   /** Addresses asked for (capability `ips`, `args.cni.ips`, CNI_ARGS `IP`): each must be given, or ADD fails. */
   readonly requested: readonly Ip[];
 }
