@@ -19,10 +19,11 @@ export function decodeBridgeOptions(network: Fields, addressing: Addressing): Br
   // A leased subnet is useless without its gateway, and a pod must reach itself through a Service.
   const leased = addressing.kind === 'lease';
   const isDefaultGateway = network.boolean('isDefaultGateway') ?? leased;
+  const isGateway = network.boolean('isGateway') ?? leased;
   const promiscMode = network.boolean('promiscMode') ?? false;
   const options: BridgeOptions = {
     bridge: bridgeName(network),
-    isGateway: isDefaultGateway || (network.boolean('isGateway') ?? leased),
+    isGateway: isGateway || isDefaultGateway,
     isDefaultGateway,
     forceAddress: network.boolean('forceAddress') ?? false,
     ipMasq: ipMasq(network),
