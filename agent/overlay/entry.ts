@@ -1,0 +1,106 @@
+/**
+ * The kernel entries that make a peer reachable, as values.
+ *
+ * Through the tunnel a peer costs three, each O(1) however many peers there are:
+ *
+ *     route      10.244.2.0/24 via 10.244.2.0 dev weft.1 onlink     subnet -> gateway
+ *     neighbour  10.244.2.0 -> VTEP MAC                             gateway -> inner MAC
+ *     fdb        VTEP MAC -> 192.168.188.102                        inner MAC -> outer address
+ *
+ * and one on the direct way: `10.244.2.0/24 via 192.168.188.102`.
+ */
+import { type Cidr, formatCidr } from '../../inet/cidr.ts';
+import { formatIp, type Ip, sameIp } from '../../inet/ip.ts';
+import * as fdb from '../../kernel/fdb.ts';
+import * as neighbour from '../../kernel/neighbour.ts';
+import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
+import * as route from '../../kernel/route.ts';
+
+export type Entry = RouteEntry | NeighbourEntry | FdbEntry;
+
+export interface RouteEntry {
+  readonly kind: 'route';
+  readonly destination: Cidr;
+  readonly gateway: Ip;
+  readonly index: number;
+  readonly onlink: boolean;
+  /** Undefined: the link's. */
+  readonly mtuBytes: number | undefined;
+  /** The kernel's metric; two routes that differ in it are two entries. */
+  readonly priority: number;
+}
+
+export interface NeighbourEntry {
+  readonly kind: 'neighbour';
+  readonly index: number;
+  readonly address: Ip;
+  readonly mac: string;
+}
+
+export interface FdbEntry {
+  readonly kind: 'fdb';
+  readonly index: number;
+  readonly mac: string;
+  readonly destination: Ip;
+}
+
+/** The metric that the kernel gives a route that asks for none. */
+export const defaultPriority = (destination: Cidr): number => (destination.family === 'ipv4' ? 0 : 1024);
+
+/** What the kernel tells entries apart by: of two with one id, only one can exist. */
+export function idOf(entry: Entry): string {
+  switch (entry.kind) {
+    case 'route':
+      return `route ${formatCidr(entry.destination)} metric ${entry.priority}`;
+    case 'neighbour':
+      return `neighbour ${formatIp(entry.address)} link ${entry.index}`;
+    case 'fdb':
+      return `fdb ${entry.mac} to ${formatIp(entry.destination)} link ${entry.index}`;
+  }
+}
+
+/** Whether two entries of one id are the same in everything that weft sets. */
+export function sameEntry(a: Entry, b: Entry): boolean {
+  if (a.kind === 'route' && b.kind === 'route') {
+    return (
+      sameIp(a.gateway, b.gateway) &&
+      a.index === b.index &&
+      a.onlink === b.onlink &&
+      a.mtuBytes === b.mtuBytes
+    );
+  }
+  if (a.kind === 'neighbour' && b.kind === 'neighbour') return a.mac === b.mac;
+  return a.kind === b.kind;
+}
+
+/**
+ * The request that puts an entry in place. A route that is not there yet is only ever added, so that a
+ * foreign route to the same destination is refused by the kernel (EEXIST) and not overwritten.
+ */
+export function ensureRequest(entry: Entry, over: Entry | undefined): NetlinkRequest {
+  switch (entry.kind) {
+    case 'route':
+      return over ? route.replace(entry) : route.add(entry);
+    case 'neighbour':
+      return neighbour.replace(entry);
+    case 'fdb':
+      return fdb.replace(entry);
+  }
+}
+
+export function removeRequest(entry: Entry): NetlinkRequest {
+  switch (entry.kind) {
+    case 'route':
+      return route.remove({
+        destination: entry.destination,
+        gateway: entry.gateway,
+        index: entry.index,
+        priority: entry.priority,
+        protocol: route.RTPROT_WEFT,
+      });
+    case 'neighbour':
+      return neighbour.remove(entry);
+    case 'fdb':
+      return fdb.remove(entry);
+  }
+}

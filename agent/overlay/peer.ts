@@ -1,0 +1,19 @@
+/** What the overlay needs to know of another node, in one address family. */
+import type { Cidr } from '../../inet/cidr.ts';
+import type { Ip } from '../../inet/ip.ts';
+
+export interface Peer {
+  /** The lease's key: what logs and status call the peer by where it has no name. */
+  readonly key: string;
+  /** The node's name, where the peer tells one (a flannel node does not). */
+  readonly name: string | undefined;
+  /** The subnet its pods live in. */
+  readonly subnet: Cidr;
+  /** The underlay address that its tunnel ends at. */
+  readonly endpoint: Ip;
+  /** The MAC of its VXLAN device; undefined for a node that only routes (host-gw). */
+  readonly vtepMac: string | undefined;
+}
+
+/** How packets for a peer leave this node: through the tunnel, or straight to the peer on the same link. */
+export type Way = 'vxlan' | 'direct';

@@ -1,0 +1,78 @@
+/**
+ * When to converge: at once when something happened, together with whatever else happened meanwhile, at most
+ * so often, again when a failed entry is due, and in any case every period, for what nobody notifies of.
+ */
+export interface ReconcilerOptions {
+  /** One pass; resolves to when it wants to run again, in milliseconds (undefined: when something happens). */
+  readonly pass: (reasons: readonly string[]) => Promise<number | undefined>;
+  /** Runs at the latest this long after the one before. */
+  readonly periodMs: number;
+  /** Runs at the earliest this long after the one before. */
+  readonly gapMs: number;
+  /** A pass that threw; it is tried again after `gapMs`, then ever more slowly. */
+  readonly onError: (error: unknown) => void;
+  readonly signal: AbortSignal;
+}
+
+const LONGEST_RETRY_MS = 10_000;
+
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  readonly #reasons = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #dueAtMs = Number.POSITIVE_INFINITY;
+  #running: Promise<void> | undefined;
+  #notBeforeMs = 0;
+  /** When the last pass wants to be followed by another, if nothing happens before. */
+  #nextInMs = 0;
+  #failures = 0;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+    options.signal.addEventListener('abort', () => clearTimeout(this.#timer), { once: true });
+  }
+
+  /** Something happened: converge soon. Cheap; may be called a thousand times a second. */
+  trigger(reason: string): void {
+    this.#reasons.add(reason);
+    this.#arm(0);
+  }
+
+  /** Resolves when no pass is running. */
+  async idle(): Promise<void> {
+    while (this.#running) await this.#running;
+  }
+
+  #arm(inMs: number): void {
+    if (this.#options.signal.aborted || this.#running) return;
+    const now = performance.now();
+    const dueAtMs = Math.max(now + inMs, this.#notBeforeMs);
+    if (dueAtMs >= this.#dueAtMs) return;
+    this.#dueAtMs = dueAtMs;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#start(), Math.max(0, dueAtMs - now));
+  }
+
+  #start(): void {
+    this.#dueAtMs = Number.POSITIVE_INFINITY;
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+      this.#notBeforeMs = performance.now() + this.#options.gapMs;
+      this.#arm(this.#reasons.size ? 0 : this.#nextInMs);
+    });
+  }
+
+  async #run(): Promise<void> {
+    const reasons = this.#reasons.size ? [...this.#reasons] : ['period'];
+    this.#reasons.clear();
+    try {
+      const wantsInMs = await this.#options.pass(reasons);
+      this.#failures = 0;
+      this.#nextInMs = Math.min(wantsInMs ?? Number.POSITIVE_INFINITY, this.#options.periodMs);
+    } catch (error) {
+      this.#failures++;
+      this.#nextInMs = Math.min(this.#options.gapMs * 2 ** this.#failures, LONGEST_RETRY_MS);
+      this.#options.onError(error);
+    }
+  }
+}
