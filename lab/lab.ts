@@ -1,0 +1,150 @@
+/**
+ * A cluster on one machine. Each node is a network, a mount and a host name namespace with the real agent in
+ * it; pods are made by the real plugin, invoked as a container runtime would. All state is in the kernel and under
+ * `/run/weft-lab/<name>`, so that what one process put up another can use and take down.
+ */
+import type { Family } from '../inet/ip.ts';
+import { type Configuration, configureNode, labConfiguration } from './configuration.ts';
+import { LabError } from './errors.ts';
+import { checkLabName, defaultLab } from './names.ts';
+import { LabNode } from './node.ts';
+import { type PingResult, pingAll } from './ping.ts';
+import { LabPod } from './pod.ts';
+import { findProduct, type Product } from './product.ts';
+import { claimLab, type LabRecord, loadLab, loadPods, saveLab } from './state.ts';
+import { teardownLab } from './teardown.ts';
+import { planTopology } from './topology.ts';
+import { raiseUnderlay } from './up.ts';
+
+export interface LabOptions {
+  /** Default `lab`. Labs of different names do not see each other. */
+  readonly name?: string;
+  /** Default 3. */
+  readonly nodes?: number;
+  /** Layer-2 networks that the nodes are spread over, joined by a router; default 1. */
+  readonly subnets?: number;
+  /** Default vxlan. */
+  readonly backend?: string;
+  /** Default IPv4 alone. */
+  readonly families?: readonly Family[];
+  /** Nodes whose agents are not started: `true` for all of them. */
+  readonly withoutAgents?: boolean | readonly string[];
+  /** Keys of weft.yaml over the lab's own, the same on every node. */
+  readonly configuration?: Configuration;
+  /** Told of each step as it begins. */
+  readonly progress?: (step: string) => void;
+}
+
+export class Lab {
+  readonly name: string;
+  readonly record: LabRecord;
+  readonly nodes: readonly LabNode[];
+  readonly #product: Product;
+
+  private constructor(name: string, record: LabRecord, product: Product) {
+    this.name = name;
+    this.record = record;
+    this.#product = product;
+    this.nodes = record.topology.nodes.map(
+      (member) => new LabNode({ lab: name, member, weftd: product.weftd }),
+    );
+  }
+
+  /**
+   * Brings a lab up and resolves once every agent is ready. Throws `LabError` if there is one of that name, and
+   * if a step fails; then it has taken down what it had put up.
+   */
+  static async up(options: LabOptions = {}): Promise<Lab> {
+    const name = checkLabName(options.name ?? defaultLab);
+    const progress = options.progress ?? (() => {});
+    const product = findProduct();
+    const topology = planTopology({
+      lab: name,
+      nodes: options.nodes ?? 3,
+      subnets: options.subnets ?? 1,
+      families: options.families ?? ['ipv4'],
+    });
+    const record: LabRecord = { topology, backend: options.backend ?? 'vxlan', store: 'file' };
+    claimLab(name);
+    try {
+      saveLab(name, record);
+      const lab = new Lab(name, record, product);
+      progress(`${topology.nodes.length} nodes, ${topology.segments.length} underlay`);
+      await raiseUnderlay({ topology, root: product.root });
+      for (const node of lab.nodes) lab.#configure(node, options.configuration ?? {});
+      const quiet = options.withoutAgents ?? false;
+      const started = lab.nodes.filter((node) =>
+        Array.isArray(quiet) ? !quiet.includes(node.name) : !quiet,
+      );
+      if (started.length > 0) progress(`${started.length} agents`);
+      await allSettled(started.map((node) => node.agent.start()));
+      return lab;
+    } catch (error) {
+      await teardownLab(name);
+      throw error;
+    }
+  }
+
+  /** A lab that is up. Throws `LabError` if there is none of that name. */
+  static open(name: string = defaultLab): Lab {
+    return new Lab(checkLabName(name), loadLab(name), findProduct());
+  }
+
+  /** Removes a lab of that name, whole or half; nothing happens if there is none. */
+  static down(name: string = defaultLab): Promise<void> {
+    return teardownLab(checkLabName(name));
+  }
+
+  down(): Promise<void> {
+    return teardownLab(this.name);
+  }
+
+  node(name: string): LabNode {
+    const node = this.nodes.find((candidate) => candidate.name === name);
+    if (!node) throw new LabError(`no node ${name} in the lab ${this.name}: ${this.#names(this.nodes)}`);
+    return node;
+  }
+
+  /** The pods there are, by node and name. */
+  pods(): LabPod[] {
+    return this.nodes.flatMap((node) =>
+      loadPods(this.name, node.name).map((record) => new LabPod({ node, record })),
+    );
+  }
+
+  /** Makes a pod. Throws `LabError` if one of that name exists, and with the plugin's words if ADD fails. */
+  async pod(node: string, name: string): Promise<LabPod> {
+    const existing = this.pods().find((pod) => pod.name === name);
+    if (existing) throw new LabError(`the pod ${name} exists, on ${existing.node.name}`);
+    return LabPod.add({ node: this.node(node), name });
+  }
+
+  podNamed(name: string): LabPod {
+    const pods = this.pods();
+    const pod = pods.find((candidate) => candidate.name === name);
+    if (!pod) throw new LabError(`no pod ${name} in the lab ${this.name}: ${this.#names(pods)}`);
+    return pod;
+  }
+
+  /** Every pod to every pod, itself included. */
+  ping(): Promise<PingResult[]> {
+    const pods = this.pods();
+    return pingAll({ sources: pods, targets: pods });
+  }
+
+  #configure(node: LabNode, over: Configuration): void {
+    const { topology, backend } = this.record;
+    const configuration = { ...labConfiguration({ topology, backend }), ...over };
+    configureNode({ node, product: this.#product, configuration });
+  }
+
+  #names(of: readonly { name: string }[]): string {
+    return of.length === 0 ? 'it has none' : `it has ${of.map((one) => one.name).join(', ')}`;
+  }
+}
+
+/** Waits for all, also when one fails, so that nothing goes on behind the back of a teardown; throws the first failure. */
+async function allSettled(work: readonly Promise<unknown>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((outcome) => outcome.status === 'rejected');
+  if (failed) throw failed.reason;
+}

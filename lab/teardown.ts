@@ -1,0 +1,74 @@
+/**
+ * Removes a lab, whole or half: nothing here relies on what `lab up` wrote down. Processes are known by the
+ * mark in their environment and by their network namespace, namespaces by their names. Nodes' mounts and pods'
+ * namespaces live in the nodes' mount namespaces and go with the last process in them.
+ */
+import { readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { mustRun, run } from './command.ts';
+import { LabError } from './errors.ts';
+import { isMemberOf, labFolder, labsFolder } from './names.ts';
+import { isRunning, processesOfLab, signalProcess } from './processes.ts';
+
+const goneWithinMs = 10_000;
+const namespacesFolder = '/run/netns';
+
+export async function teardownLab(lab: string): Promise<void> {
+  const namespaces = members(lab);
+  await endProcesses(lab, namespaces);
+  await unmountBelow(labFolder(lab));
+  if (namespaces.length > 0) {
+    const lines = namespaces.map((name) => `netns delete ${name}\n`).join('');
+    await mustRun(['ip', '-force', '-batch', '-'], { input: lines });
+  }
+  rmSync(labFolder(lab), { recursive: true, force: true });
+  removeIfEmpty(labsFolder);
+}
+
+/** Names of the lab's network namespaces that exist. */
+const members = (lab: string): string[] =>
+  listNames(namespacesFolder).filter((name) => isMemberOf(lab, name));
+
+/** Again and again: a process may have made another while we looked. */
+async function endProcesses(lab: string, namespaces: readonly string[]): Promise<void> {
+  const inodes = new Set(namespaces.map((name) => String(statSync(join(namespacesFolder, name)).ino)));
+  for (const since = Date.now(); ; await delay(5)) {
+    const left = processesOfLab(lab, inodes);
+    if (left.length === 0) return;
+    for (const process of left) signalProcess(process, 'SIGKILL');
+    while (left.some(isRunning) && Date.now() - since <= goneWithinMs) await delay(2);
+    if (Date.now() - since > goneWithinMs) {
+      throw new LabError(`processes outlive SIGKILL: ${left.map((process) => process.pid).join(', ')}`);
+    }
+  }
+}
+
+/** On the host nothing is mounted there by us; by a visitor perhaps, and then `rm` must not go into it. */
+async function unmountBelow(folder: string): Promise<void> {
+  const points = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((point) => point.startsWith(`${folder}/`));
+  for (const point of points.reverse()) {
+    const outcome = await run(['umount', '--lazy', point]);
+    if (outcome.status !== 0) throw new LabError(`umount ${point}: ${outcome.stderr.trim()}`);
+  }
+}
+
+function listNames(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}

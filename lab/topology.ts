@@ -1,0 +1,122 @@
+/**
+ * Who is in the lab, with which addresses, and the `ip -batch` lines that make it so. Pure.
+ *
+ * Nodes hang on one bridge per subnet, all in the *fabric* namespace, which is also every node's default
+ * gateway and the only way from one subnet to another. The gateway blackholes the cluster's network: only the
+ * overlay can carry a pod's packet, and a lost packet cannot come back by way of the default route.
+ * Beyond the gateway is "the world": two addresses on its loopback device.
+ */
+import type { Family } from '../inet/ip.ts';
+import { LabError } from './errors.ts';
+import { fabric, netnsName } from './names.ts';
+
+export const maxNodes = 150;
+export const maxSubnets = 16;
+
+export interface TopologyOptions {
+  readonly lab: string;
+  readonly nodes: number;
+  readonly subnets: number;
+  readonly families: readonly Family[];
+}
+
+export interface Member {
+  /** `node-1` */
+  readonly name: string;
+  readonly segment: number;
+  /** With the length of the subnet: `192.168.188.101/24`; one per family. */
+  readonly addresses: readonly string[];
+}
+
+export interface Topology {
+  readonly lab: string;
+  readonly families: readonly Family[];
+  readonly segments: readonly number[];
+  readonly nodes: readonly Member[];
+}
+
+/** What pods' addresses come from, per family. */
+export const clusterNetwork: Readonly<Record<Family, string>> = {
+  ipv4: '10.244.0.0/16',
+  ipv6: 'fd00:10:244::/48',
+};
+
+/** Addresses beyond the gateway, by which tests and people see what leaves the cluster. */
+export const world: Readonly<Record<Family, string>> = { ipv4: '203.0.113.1', ipv6: '2001:db8:113::1' };
+
+const segmentPrefix: Readonly<Record<Family, (segment: number) => string>> = {
+  ipv4: (segment) => `192.168.${187 + segment}.`,
+  ipv6: (segment) => `fd00:192:168:${187 + segment}::`,
+};
+const segmentLength: Readonly<Record<Family, number>> = { ipv4: 24, ipv6: 64 };
+
+const gateway = (family: Family, segment: number): string => `${segmentPrefix[family](segment)}1`;
+
+const addressOf = (family: Family, segment: number, host: number): string =>
+  `${segmentPrefix[family](segment)}${host}/${segmentLength[family]}`;
+
+/** Nodes go to the subnets in turn: with two subnets, node-1 and node-3 are neighbours. */
+export function planTopology(options: TopologyOptions): Topology {
+  checkCount('nodes', options.nodes, maxNodes);
+  checkCount('subnets', options.subnets, Math.min(maxSubnets, options.nodes));
+  const numbers = Array.from({ length: options.nodes }, (_, i) => i + 1);
+  return {
+    lab: options.lab,
+    families: options.families,
+    segments: Array.from({ length: options.subnets }, (_, i) => i + 1),
+    nodes: numbers.map((number) => {
+      const segment = ((number - 1) % options.subnets) + 1;
+      const addresses = options.families.map((family) => addressOf(family, segment, 100 + number));
+      return { name: `node-${number}`, segment, addresses };
+    }),
+  };
+}
+
+function checkCount(what: string, count: number, most: number): void {
+  if (!Number.isInteger(count) || count < 1 || count > most) {
+    throw new LabError(`--${what} ${count}: give a whole number from 1 to ${most}`);
+  }
+}
+
+/** Run on the host: the network namespaces. */
+export const namespaceLines = (topology: Topology): string[] =>
+  [fabric, ...topology.nodes.map((node) => node.name)].map(
+    (member) => `netns add ${netnsName(topology.lab, member)}`,
+  );
+
+/** Run in the fabric: bridges, a cable to each node (the far end is the node's `eth0`), gateway, world. */
+export function fabricLines(topology: Topology): string[] {
+  const lines = ['link set lo up'];
+  for (const family of topology.families) {
+    lines.push(`address add ${world[family]}/${family === 'ipv4' ? 32 : 128} dev lo`);
+    lines.push(`route add blackhole ${clusterNetwork[family]}`);
+  }
+  for (const segment of topology.segments) {
+    lines.push(`link add segment-${segment} up type bridge`);
+    for (const family of topology.families) {
+      lines.push(
+        `address add ${gateway(family, segment)}/${segmentLength[family]} dev segment-${segment} ${nodad(family)}`,
+      );
+    }
+  }
+  for (const node of topology.nodes) lines.push(...cableLines(topology, node));
+  return lines;
+}
+
+/** Run in the fabric: the cable of one node. */
+export const cableLines = (topology: Topology, node: Member): string[] => [
+  `link add ${node.name} up master segment-${node.segment} type veth peer name eth0 netns ${netnsName(topology.lab, node.name)}`,
+];
+
+/** Run in the node: its end of the cable. */
+export function nodeLines(topology: Topology, node: Member): string[] {
+  const lines = ['link set lo up', 'link set eth0 up'];
+  topology.families.forEach((family, i) => {
+    lines.push(`address add ${node.addresses[i]} dev eth0 ${nodad(family)}`);
+    lines.push(`route add default via ${gateway(family, node.segment)}`);
+  });
+  return lines;
+}
+
+/** Duplicate detection would hold an IPv6 address back for a second, and nobody else has it. */
+const nodad = (family: Family): string => (family === 'ipv6' ? 'nodad' : '');
