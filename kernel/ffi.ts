@@ -24,6 +24,9 @@ const call = {
     'intptr_t sendto(int fd, const uint8_t *data, size_t length, int flags, const uint8_t *address, uint32_t addressLength)',
   ),
   recv: libc.func('intptr_t recv(int fd, uint8_t *data, size_t length, int flags)'),
+  recvfrom: libc.func(
+    'intptr_t recvfrom(int fd, uint8_t *data, size_t length, int flags, uint8_t *address, _Inout_ uint32_t *addressLength)',
+  ),
   setns: libc.func('int setns(int fd, int type)'),
   poll: libc.func('int poll(uint8_t *fds, uint64_t count, int timeout)'),
   eventfd: libc.func('int eventfd(uint32_t initial, int flags)'),
@@ -83,6 +86,23 @@ export const sendTo = (fd: number, data: Uint8Array, address: Uint8Array, attemp
 export function recv(fd: number, into: Uint8Array, flags: number, attempted: string): number | undefined {
   for (;;) {
     const received: number = call.recv(fd, into, into.length, flags);
+    if (received >= 0) return received;
+    const errno = koffi.errno();
+    if (errno === EAGAIN) return undefined;
+    if (errno !== EINTR) throw new KernelError({ errno, attempted });
+  }
+}
+
+/** recvfrom(2): the same, and the sender's address is written to `address`, which is long enough for the family. */
+export function recvFrom(
+  fd: number,
+  into: { data: Uint8Array; address: Uint8Array },
+  flags: number,
+  attempted: string,
+): number | undefined {
+  for (;;) {
+    const { data, address } = into;
+    const received: number = call.recvfrom(fd, data, data.length, flags, address, [address.length]);
     if (received >= 0) return received;
     const errno = koffi.errno();
     if (errno === EAGAIN) return undefined;

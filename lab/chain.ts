@@ -1,3 +1,4 @@
+/** ADD and DEL of a sandbox with the first plugin of the node's CNI configuration. */
 import { readFileSync } from 'node:fs';
 import { serviceEnvironment } from './agent.ts';
 import { LabError } from './errors.ts';

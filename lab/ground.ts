@@ -101,16 +101,26 @@ function startHolder(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<P
  * The command line that runs `argv` on the node's ground; in the network namespace of one of its pods if
  * `pod` names one. Throws `LabError` if the node is not standing.
  */
-export function onGround(
-  place: { lab: string; node: string; pod?: string },
-  argv: readonly string[],
-): string[] {
-  const holder = loadHolder(place.lab, place.node);
-  if (!holder || !isRunning(holder)) {
-    throw new LabError(
-      `${place.node} of the lab ${place.lab} is not standing: run "${downCommand(place.lab)}"`,
-    );
-  }
-  const network = place.pod ? `--net=/proc/${holder.pid}/root/run/netns/${place.pod}` : '--net';
+export function onGround(place: Place, argv: readonly string[]): string[] {
+  const holder = standingHolder(place);
+  const network = place.pod ? `--net=${podNetnsPath({ ...place, pod: place.pod })}` : '--net';
   return ['nsenter', '-t', String(holder.pid), '--mount', '--uts', network, '--', ...argv];
+}
+
+/** A pod's namespace is mounted in its node's `/run/netns` alone; the host sees it through the holder. */
+export const podNetnsPath = (place: Place & { pod: string }): string =>
+  `/proc/${standingHolder(place).pid}/root/run/netns/${place.pod}`;
+
+interface Place {
+  readonly lab: string;
+  readonly node: string;
+  readonly pod?: string;
+}
+
+function standingHolder(place: Place): ProcessId {
+  const holder = loadHolder(place.lab, place.node);
+  if (holder && isRunning(holder)) return holder;
+  throw new LabError(
+    `${place.node} of the lab ${place.lab} is not standing: run "${downCommand(place.lab)}"`,
+  );
 }

@@ -6,7 +6,7 @@
 import type { Family } from '../inet/ip.ts';
 import { type Configuration, configureNode, labConfiguration } from './configuration.ts';
 import { LabError } from './errors.ts';
-import { checkLabName, defaultLab } from './names.ts';
+import { checkLabName, defaultLab, fabric, netnsPath } from './names.ts';
 import { LabNode } from './node.ts';
 import { type PingResult, pingAll } from './ping.ts';
 import { LabPod } from './pod.ts';
@@ -14,7 +14,8 @@ import { findProduct, type Product } from './product.ts';
 import { claimLab, type LabRecord, loadLab, loadPods, saveLab } from './state.ts';
 import { teardownLab } from './teardown.ts';
 import { planTopology } from './topology.ts';
-import { raiseUnderlay } from './up.ts';
+import { type Hop, tracePing } from './trace.ts';
+import { fabricLinks, raiseUnderlay } from './up.ts';
 
 export interface LabOptions {
   /** Default `lab`. Labs of different names do not see each other. */
@@ -130,6 +131,22 @@ export class Lab {
   ping(): Promise<PingResult[]> {
     const pods = this.pods();
     return pingAll({ sources: pods, targets: pods });
+  }
+
+  /** The devices that a ping from one pod to another passed, in order. Throws `LabError` if it is lost. */
+  trace(from: LabPod, to: LabPod): Promise<Hop[]> {
+    const nodes = from.node === to.node ? [from.node] : [from.node, to.node];
+    const fabricStation = {
+      name: fabric,
+      netns: netnsPath(this.name, fabric),
+      links: () => fabricLinks(this.name),
+    };
+    const [first, ...rest] = nodes.map((node) => node.station);
+    const between = rest.length > 0 ? [fabricStation] : [];
+    return tracePing({
+      stations: [from.station, ...(first ? [first] : []), ...between, ...rest, to.station],
+      ping: (pattern) => from.exec(['ping', '-n', '-c', '1', '-W', '2', ...pattern, to.addresses[0] ?? '']),
+    });
   }
 
   #configure(node: LabNode, over: Configuration): void {

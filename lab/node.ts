@@ -4,9 +4,10 @@ import { Agent } from './agent.ts';
 import { mustRun, type Outcome, type RunOptions, run, runAttached } from './command.ts';
 import { LabError } from './errors.ts';
 import { onGround, ownFolders } from './ground.ts';
-import { nodeFolder, processMark } from './names.ts';
+import { netnsPath, nodeFolder, processMark } from './names.ts';
 import type { Endpoint } from './ping.ts';
 import type { Member } from './topology.ts';
+import type { Station } from './trace.ts';
 
 export class LabNode implements Endpoint {
   readonly lab: string;
@@ -56,6 +57,15 @@ export class LabNode implements Endpoint {
   /** Ours, with the lab's mark. */
   environment(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
     return { ...env, [processMark]: this.lab };
+  }
+
+  /** For a trace. */
+  get station(): Station {
+    return {
+      name: this.name,
+      netns: netnsPath(this.lab, this.name),
+      links: () => this.json(['ip', '-j', 'link']),
+    };
   }
 
   get #place(): { lab: string; node: string } {

@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { addSandbox, delSandbox } from './chain.ts';
 import { type Outcome, type RunOptions, run, runAttached } from './command.ts';
-import { onGround } from './ground.ts';
+import { onGround, podNetnsPath } from './ground.ts';
 import { checkPodName, containerId } from './names.ts';
 import type { LabNode } from './node.ts';
 import type { Endpoint } from './ping.ts';
 import { type PodRecord, podFile, savePod } from './state.ts';
+import type { Station } from './trace.ts';
 
 export class LabPod implements Endpoint {
   readonly name: string;
@@ -71,6 +72,16 @@ export class LabPod implements Endpoint {
   /** Runs a program on our own terminal; resolves to its exit status. */
   attach(argv: readonly string[]): Promise<number> {
     return runAttached(this.#inside(argv), this.node.environment());
+  }
+
+  /** For a trace. */
+  get station(): Station {
+    const { lab, name: node } = this.node;
+    return {
+      name: `pod ${this.name}`,
+      netns: podNetnsPath({ lab, node, pod: this.name }),
+      links: async () => JSON.parse((await this.exec(['ip', '-j', 'link'])).stdout),
+    };
   }
 
   #inside(argv: readonly string[]): string[] {

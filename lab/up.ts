@@ -2,7 +2,7 @@
 import { dirname } from 'node:path';
 import { mustRun } from './command.ts';
 import { onGround, raiseGround } from './ground.ts';
-import { fabric, netnsPath, processMark } from './names.ts';
+import { fabric, netnsName, netnsPath, processMark } from './names.ts';
 import { fabricLines, type Member, namespaceLines, nodeLines, type Topology } from './topology.ts';
 
 /** Makes namespaces, bridges, cables, addresses. `seen`: what of the host every node must see. */
@@ -40,3 +40,8 @@ exec ip -batch -`,
 ];
 
 const batch = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
+
+/** The fabric's devices, as `ip -j link` prints them. */
+export async function fabricLinks(lab: string): Promise<unknown> {
+  return JSON.parse(await mustRun(['ip', '-n', netnsName(lab, fabric), '-j', 'link']));
+}

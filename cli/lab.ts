@@ -1,0 +1,132 @@
+/** `weftctl lab`: a cluster on one machine. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Lab } from '../lab/lab.ts';
+import type { LabNode } from '../lab/node.ts';
+import type { LabPod } from '../lab/pod.ts';
+
+const examples = `
+Examples:
+  weftctl lab up                          three nodes, an agent on each
+  weftctl lab pod node-1 a                a pod, made as a container runtime makes one
+  weftctl lab pod node-2 b
+  weftctl lab ping                        every pod to every pod
+  weftctl lab exec node-1 -- ip route     what weft put into the kernel
+  weftctl lab exec a -- ping -c 3 10.244.2.2
+  weftctl lab down                        nothing is left
+`;
+
+/** What `lab up` can be asked for: what works. */
+const backends = ['vxlan'];
+const stores = ['file'];
+const families = ['ipv4'];
+
+interface UpOptions {
+  nodes: number;
+  subnets: number;
+  backend: string;
+  store: string;
+  family: string;
+}
+
+export function describeLab(lab: Command): void {
+  lab
+    .description(
+      'A cluster on this machine: each node is a network and a mount namespace with the real agent in it.',
+    )
+    .option('--name <name>', 'which lab; several can be up at once', 'lab')
+    .addHelpText('after', examples);
+  const name = (): string => lab.opts<{ name: string }>().name;
+  const open = async (): Promise<Lab> => (await labModule()).Lab.open(name());
+
+  lab
+    .command('up')
+    .description('brings up nodes node-1 ... node-N, joined by an underlay, with an agent on each')
+    .option('--nodes <count>', 'how many', wholeNumber, 3)
+    .option(
+      '--subnets <count>',
+      'layer-2 networks that the nodes are spread over, joined by a router',
+      wholeNumber,
+      1,
+    )
+    .addOption(
+      new Option('--backend <type>', 'how packets reach another node').choices(backends).default('vxlan'),
+    )
+    .addOption(new Option('--store <type>', 'where leases are kept').choices(stores).default('file'))
+    .addOption(
+      new Option('--family <family>', 'address family of pods and nodes').choices(families).default('ipv4'),
+    )
+    .action(async (options: UpOptions) => {
+      const { Lab, familiesOf } = await labModule();
+      const { backend, nodes, subnets, family } = options;
+      const progress = (step: string) => process.stdout.write(`${step}\n`);
+      const up = await Lab.up({
+        name: name(),
+        nodes,
+        subnets,
+        backend,
+        families: familiesOf[family] ?? [],
+        progress,
+      });
+      process.stdout.write(`${up.nodes.map(describeNode).join('\n')}\n`);
+    });
+
+  lab
+    .command('pod <node> <name>')
+    .description("makes a pod: a namespace, and ADD with the node's CNI configuration")
+    .action(async (node: string, podName: string) => {
+      const pod = await (await open()).pod(node, podName);
+      process.stdout.write(`${pod.name} on ${pod.node.name}: ${pod.addresses.join(', ')}\n`);
+    });
+
+  lab
+    .command('rm <pod>')
+    .description('removes a pod: DEL, and its namespace')
+    .action(async (podName: string) => (await open()).podNamed(podName).remove());
+
+  lab
+    .command('exec <place> <command...>')
+    .usage('<node|pod> -- <command...>')
+    .description('runs a command on a node or in a pod; its exit status is ours')
+    .passThroughOptions()
+    .action(async (place: string, command: string[]) => {
+      process.exitCode = await find(await open(), place).attach(command);
+    });
+
+  lab
+    .command('ping')
+    .description('pings from every pod to every pod; exit status 1 if any is lost')
+    .action(async () => {
+      const { formatMatrix, lost } = await import('../lab/ping.ts');
+      const results = await (await open()).ping();
+      const missing = lost(results);
+      process.stdout.write(results.length > 0 ? `${formatMatrix(results)}\n` : '');
+      process.stdout.write(`${results.length - missing.length} of ${results.length} answered\n`);
+      if (missing.length > 0) process.exitCode = 1;
+    });
+
+  lab
+    .command('down')
+    .description('removes the lab, whole or half: no namespace, link, process, mount or file is left')
+    .action(async () => (await labModule()).Lab.down(name()));
+
+  lab.hook('preAction', () => {
+    if (process.geteuid?.() !== 0) lab.error('weftctl: a lab needs root: run it with sudo', { exitCode: 1 });
+  });
+}
+
+async function labModule() {
+  const [{ Lab }, { familiesOf }] = await Promise.all([import('../lab/lab.ts'), import('../lab/state.ts')]);
+  return { Lab, familiesOf };
+}
+
+/** A node, else a pod; the pod's error names both. */
+function find(lab: Lab, place: string): LabNode | LabPod {
+  return lab.nodes.find((node) => node.name === place) ?? lab.podNamed(place);
+}
+
+const describeNode = (node: LabNode): string => `${node.name} ${node.addresses.join(', ')}`;
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(text);
+}
