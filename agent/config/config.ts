@@ -47,8 +47,8 @@ export interface FileStoreConfig {
 
 export interface EtcdStoreConfig {
   readonly type: 'etcd';
-  /** At least one; all `http:` or all `https:`. */
-  readonly endpoints: readonly URL[];
+  /** At least one; all secure or none. */
+  readonly endpoints: readonly EtcdEndpoint[];
   /** `/coreos.com/network`: no slash at the end. */
   readonly prefix: string;
   readonly tls: EtcdTls | undefined;
@@ -57,7 +57,15 @@ export interface EtcdStoreConfig {
   readonly leaseTtlSeconds: number;
 }
 
-/** Given exactly where the endpoints are `https:`. */
+export interface EtcdEndpoint {
+  /** TLS: the URL was `https:`. */
+  readonly secure: boolean;
+  /** A name, or an address without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Given exactly where the endpoints are secure. */
 export interface EtcdTls {
   /** Undefined: the system's authorities. */
   readonly caFile: string | undefined;

@@ -1,0 +1,76 @@
+/** Which file weft.yaml is, and reading it. */
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { reasonOf } from '../errors.ts';
+import type { Config } from './config.ts';
+import { ConfigError } from './problem.ts';
+import { readConfig } from './read.ts';
+
+export const defaultConfigPath = '/etc/weft/weft.yaml';
+
+export interface ConfigSource {
+  readonly path: string;
+  /** Somebody named it: then it has to exist. */
+  readonly named: boolean;
+}
+
+/** `--config` before `WEFT_CONFIG` before the default path. */
+export function configSource(given: {
+  readonly flag?: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}): ConfigSource {
+  const name = given.flag ?? (given.env.WEFT_CONFIG || undefined);
+  return name === undefined ? { path: defaultConfigPath, named: false } : { path: name, named: true };
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** The file it came from; undefined: there is none at the default path, so it is all defaults. */
+  readonly path: string | undefined;
+}
+
+/**
+ * Loads the configuration, and makes sure that the files it names can be read.
+ *
+ * @throws ConfigError with all that is wrong, a line for each
+ */
+export function loadConfig({ path, named }: ConfigSource): LoadedConfig {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' && !named) return { config: readConfig(path, ''), path: undefined };
+    throw new ConfigError([
+      { file: path, line: undefined, column: undefined, field: '', text: unreadable(error) },
+    ]);
+  }
+  return { config: readConfig(path, text, whyUnreadable), path };
+}
+
+function whyUnreadable(path: string): string | undefined {
+  try {
+    accessSync(path, constants.R_OK);
+    return undefined;
+  } catch (error) {
+    return codeOf(error) === 'ENOENT'
+      ? `${path} does not exist`
+      : `${path} cannot be read: ${reasonOf(error)}`;
+  }
+}
+
+function unreadable(error: unknown): string {
+  switch (codeOf(error)) {
+    case 'ENOENT':
+      return 'does not exist; create it (an empty file means all defaults), or do not name it';
+    case 'EACCES':
+      return 'may not be read; run weftd as root, or give it leave';
+    case 'EISDIR':
+      return 'is a folder; name the file in it';
+    case 'ERR_ENCODING_INVALID_ENCODED_DATA':
+      return 'is not UTF-8; save it as UTF-8';
+    default:
+      return `cannot be read: ${reasonOf(error)}`;
+  }
+}
+
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined;

@@ -1,0 +1,46 @@
+/** What is wrong with a configuration, and where: one line each, however many there are. */
+import { AgentError } from '../errors.ts';
+
+/** The way from the document's root to a field: `['store', 'endpoints', 0]`. */
+export type FieldPath = readonly (string | number)[];
+
+/** A fault found in values; `text` says what is wrong and what to do about it. */
+export interface Fault {
+  readonly path: FieldPath;
+  readonly text: string;
+  /** The fault lies in the field's name, not in its value. */
+  readonly inName?: boolean;
+}
+
+/** A fault with its place in the file; line and column count from 1, and are absent where there is no file. */
+export interface Problem {
+  readonly file: string;
+  readonly line: number | undefined;
+  readonly column: number | undefined;
+  readonly field: string;
+  readonly text: string;
+}
+
+/** Every problem of one configuration; `message` has one line for each. */
+export class ConfigError extends AgentError {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super('config', problems.map(formatProblem).join('\n'));
+    this.problems = problems;
+  }
+}
+
+/** `/etc/weft/weft.yaml:3:15: subnetLength: …`, on one line whatever the texts contain. */
+export function formatProblem({ file, line, column, field, text }: Problem): string {
+  const place = line === undefined ? file : `${file}:${line}:${column ?? 1}`;
+  return [place, ...(field === '' ? [] : [field]), text].join(': ').replace(/\s*\n\s*/g, ' ');
+}
+
+/** `store.endpoints[0]`. */
+export const formatField = (path: FieldPath): string =>
+  path.reduce<string>(
+    (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? step : `${text}.${step}`),
+    '',
+  );

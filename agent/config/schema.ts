@@ -1,0 +1,156 @@
+/**
+ * The shape of weft.yaml: every key, its default and its meaning. What one field says about another is in
+ * rules.ts. The descriptions are the JSON schema's; docs/configuration.md explains at length.
+ *
+ * zod's small build: bundled, it adds 0.1 MB to the agent's memory, the large one 4 MB.
+ */
+import * as z from 'zod/mini';
+import { endpointText, listenText, prefixText, underlayText } from './choices.ts';
+import { backendTypes, logLevels } from './config.ts';
+import { expected } from './explain.ts';
+import { cidrText, cidrTextOf, durationText, hostIpText, pathText } from './scalars.ts';
+
+const wholeNumber = (least: number, most: number) => {
+  const error = expected(`a whole number from ${least} to ${most}`);
+  return z.int({ error }).check(z.minimum(least, { error }), z.maximum(most, { error }));
+};
+
+const backend = z.strictObject({
+  type: z
+    ._default(z.enum(backendTypes, { error: expected(backendTypes.join(', ')) }), 'vxlan')
+    .check(
+      z.describe('vxlan: a tunnel; direct: routes only; auto: direct where the peer is on the same link'),
+    ),
+  vni: z
+    .optional(wholeNumber(1, 0xff_ff_ff))
+    .check(z.meta({ description: 'VXLAN network identifier', default: 1 })),
+  port: z.optional(wholeNumber(1, 65_535)).check(z.meta({ description: 'UDP port of VXLAN', default: 8472 })),
+  mtu: z
+    ._default(
+      z.union([z.literal('auto'), wholeNumber(576, 65_535)], {
+        error: expected('auto or a number of bytes'),
+      }),
+      'auto',
+    )
+    .check(z.describe("MTU of pods in bytes, or auto: the underlay's less what the tunnel takes")),
+});
+
+const fileStore = z.strictObject({
+  type: z.literal('file'),
+  path: z
+    .prefault(pathText, '/var/lib/weft/store')
+    .check(z.describe('a folder that all agents of this machine share')),
+});
+
+const day = 86_400;
+const etcdStore = z.strictObject({
+  type: z.literal('etcd'),
+  endpoints: z
+    .array(endpointText, { error: expected('a list of URLs, for example [https://192.168.188.100:2379]') })
+    .check(
+      z.minLength(1, { error: 'is empty; name at least one, for example [https://192.168.188.100:2379]' }),
+      z.describe('URLs of the etcd servers, each with its port'),
+    ),
+  prefix: z.prefault(prefixText, '/coreos.com/network').check(z.describe('under which key everything lies')),
+  caFile: z.optional(pathText).check(z.describe("the authority of the servers' certificates, PEM")),
+  certFile: z.optional(pathText).check(z.describe("this node's client certificate, PEM")),
+  keyFile: z.optional(pathText).check(z.describe("the client certificate's key, PEM")),
+  username: z.optional(z.string().check(z.minLength(1, { error: 'is empty' }))),
+  passwordFile: z.optional(pathText).check(z.describe('a file that holds the password and nothing else')),
+  leaseTtl: z
+    .prefault(durationText({ atLeastSeconds: 30, atMostSeconds: 30 * day }), '24h')
+    .check(z.describe("how long a node's subnet stays reserved after its last renewal: 90s, 10m, 24h, 7d")),
+});
+
+const underlayError = expected(
+  'auto, an interface, an address, a network, {reach: ADDRESS}, or a list of these',
+);
+const reach = z.strictObject({ reach: hostIpText });
+const underlayChoice = z.union([underlayText, reach], { error: underlayError });
+
+const log = z.strictObject({
+  level: z._default(z.enum(logLevels, { error: expected(logLevels.join(', ')) }), 'info'),
+});
+
+const exceptions = z.strictObject({ except: z.array(cidrText, { error: expected('a list of networks') }) });
+
+export const configShape = z.strictObject({
+  network: z
+    .optional(cidrTextOf('ipv4', '10.244.0.0/16', 'network6'))
+    .check(z.describe("the cluster's IPv4 network; 10.244.0.0/16 unless network6 alone is given")),
+  network6: z
+    .optional(cidrTextOf('ipv6', 'fd00:10:244::/56', 'network'))
+    .check(z.describe("the cluster's IPv6 network; none unless given")),
+  subnetLength: z
+    .optional(wholeNumber(1, 30))
+    .check(z.meta({ description: "prefix length of a node's IPv4 subnet", default: 24 })),
+  subnetLength6: z
+    .optional(wholeNumber(1, 126))
+    .check(z.meta({ description: "prefix length of a node's IPv6 subnet", default: 64 })),
+  backend: z.prefault(backend, {}).check(z.describe('how packets reach other nodes')),
+  store: z
+    .prefault(
+      z.discriminatedUnion('type', [fileStore, etcdStore], {
+        error: (issue) =>
+          issue.code === 'invalid_union'
+            ? 'has to be file or etcd'
+            : expected('{ type: file, ... } or { type: etcd, ... }')(issue),
+      }),
+      { type: 'file' },
+    )
+    .check(z.describe("where the nodes' leases are kept")),
+  underlay: z
+    .prefault(
+      z.union(
+        [
+          underlayChoice,
+          z.array(underlayChoice).check(z.minLength(1, { error: 'is empty; name at least one, or auto' })),
+        ],
+        { error: underlayError },
+      ),
+      'auto',
+    )
+    .check(
+      z.describe(
+        "auto, an interface's name, an address, a network, {reach: ADDRESS}, or a list tried in order",
+      ),
+    ),
+  publicIP: z
+    .prefault(
+      z.union([z.null(), hostIpText, z.array(hostIpText)], {
+        error: expected('an address, a list of one per family, or null'),
+      }),
+      null,
+    )
+    .check(z.describe("what peers are told, if it is not the underlay's address; one per family")),
+  masquerade: z
+    ._default(
+      z.union([z.boolean(), exceptions], { error: expected('true, false or {except: [NETWORK, ...]}') }),
+      true,
+    )
+    .check(
+      z.describe("whether pods reach the world outside under their node's address; or all but some networks"),
+    ),
+  listen: z
+    .prefault(listenText, '127.0.0.1:9472')
+    .check(z.describe('where health is served over HTTP: ADDRESS:PORT, or off')),
+  runDir: z.prefault(pathText, '/run/weft').check(z.describe('runtime state; gone after a reboot')),
+  stateDir: z.prefault(pathText, '/var/lib/weft').check(z.describe("lasting state: the node's identity")),
+  log: z.prefault(log, {}).check(z.describe('JSON lines on standard output')),
+});
+
+/** The document after its fields have been read one by one. */
+export type ReadConfig = z.output<typeof configShape>;
+
+const shapes: Readonly<Record<string, { readonly shape: object }>> = {
+  '': configShape,
+  backend,
+  'store:file': fileStore,
+  'store:etcd': etcdStore,
+  log,
+  underlay: reach,
+  masquerade: exceptions,
+};
+
+/** The keys that weft.yaml may have under this top-level key (`''`: the top level itself). */
+export const keysUnder = (key: string): string[] => Object.keys(shapes[key]?.shape ?? {});
