@@ -55,11 +55,11 @@ export function defaultRange(network: LeaseNetwork): ClusterRange {
 export function encodeClusterConfig(config: ClusterConfig): string {
   const object: Record<string, unknown> = {};
   const v4 = config.networks.find(({ cidr }) => cidr.family === 'ipv4');
-  if (!v4) object['EnableIPv4'] = false;
+  if (!v4) object.EnableIPv4 = false;
   for (const range of config.networks) {
     const v6 = range.cidr.family === 'ipv6';
     const usual = defaultRange(range);
-    if (v6) object['EnableIPv6'] = true;
+    if (v6) object.EnableIPv6 = true;
     object[v6 ? 'IPv6Network' : 'Network'] = formatCidr(range.cidr);
     object[v6 ? 'IPv6SubnetLen' : 'SubnetLen'] = range.subnetLength;
     if (range.subnetMin.value !== usual.subnetMin.value) {
@@ -70,7 +70,7 @@ export function encodeClusterConfig(config: ClusterConfig): string {
     }
   }
   const { type, vni, port } = config.backend;
-  if (type !== undefined) object['Backend'] = { Type: type, VNI: vni, Port: port };
+  if (type !== undefined) object.Backend = { Type: type, VNI: vni, Port: port };
   return JSON.stringify(object);
 }
 
