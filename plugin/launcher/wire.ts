@@ -1,0 +1,150 @@
+/**
+ * The CNI socket's request and response, wire format version 1 (docs/architecture.md): what relay.c and the
+ * agent say to each other. Bounded: whoever exceeds a limit is refused before the excess is kept.
+ */
+import type { PluginAnswer, PluginCall } from '../protocol/answer.ts';
+
+export const wireVersion = 1;
+/** Of the request's environment block, and of its stdin or a response's stdout and stderr together. */
+export const limits = { environmentBytes: 64 * 1024, bodyBytes: 4 * 1024 * 1024 } as const;
+
+const magic = Buffer.from('WEFT');
+const headerBytes = 16;
+
+/** Bytes on the socket that are no request of ours, or one in a version that we do not speak. */
+export class WireError extends Error {
+  override readonly name = 'WireError';
+  /** The speaker is a relay, but of another version: it can be told so in the header that never changes. */
+  readonly otherVersion: boolean;
+
+  constructor(message: string, options: { otherVersion?: boolean } = {}) {
+    super(message);
+    this.otherVersion = options.otherVersion ?? false;
+  }
+}
+
+interface Header {
+  readonly environmentBytes: number;
+  readonly bodyBytes: number;
+}
+
+/** Takes a request's bytes as they arrive. */
+export class RequestReader {
+  readonly #chunks: Buffer[] = [];
+  #received = 0;
+  #header: Header | undefined;
+
+  /** Whether anything has arrived. */
+  get begun(): boolean {
+    return this.#received > 0;
+  }
+
+  /**
+   * The call, once its last byte is there; undefined before.
+   *
+   * @throws WireError if this cannot become a request any more.
+   */
+  push(chunk: Buffer): PluginCall | undefined {
+    this.#chunks.push(chunk);
+    this.#received += chunk.length;
+    if (!this.#header) {
+      if (this.#received < headerBytes) return undefined;
+      this.#header = readHeader(this.#bytes());
+    }
+    const { environmentBytes, bodyBytes } = this.#header;
+    const whole = headerBytes + environmentBytes + bodyBytes;
+    if (this.#received < whole) return undefined;
+    if (this.#received > whole) throw new WireError(`${this.#received - whole} bytes follow the request`);
+    const bytes = this.#bytes();
+    const body = headerBytes + environmentBytes;
+    return { env: readEnvironment(bytes.subarray(headerBytes, body)), stdin: bytes.subarray(body) };
+  }
+
+  #bytes(): Buffer {
+    const [first, ...rest] = this.#chunks;
+    if (first && rest.length === 0) return first;
+    const whole = Buffer.concat(this.#chunks);
+    this.#chunks.splice(0, this.#chunks.length, whole);
+    return whole;
+  }
+}
+
+function readHeader(bytes: Buffer): Header {
+  if (!bytes.subarray(0, magic.length).equals(magic))
+    throw new WireError('no request: it does not begin with WEFT');
+  const version = bytes.readUInt8(4);
+  if (version !== wireVersion) {
+    const message = `the relay speaks wire format ${version}, this agent ${wireVersion}: install both of one version`;
+    throw new WireError(message, { otherVersion: true });
+  }
+  const header = { environmentBytes: bytes.readUInt32LE(8), bodyBytes: bytes.readUInt32LE(12) };
+  if (header.environmentBytes > limits.environmentBytes || header.bodyBytes > limits.bodyBytes) {
+    throw new WireError(`a request of ${header.environmentBytes} + ${header.bodyBytes} bytes is too large`);
+  }
+  return header;
+}
+
+function readEnvironment(block: Buffer): Record<string, string> {
+  if (block.length > 0 && block.at(-1) !== 0)
+    throw new WireError('the environment block does not end with NUL');
+  const variables = block.toString('utf8').split('\0').slice(0, -1);
+  return Object.fromEntries(
+    variables.map((variable) => {
+      const equals = variable.indexOf('=');
+      if (equals < 1) throw new WireError('a variable in the environment block has no name or no value');
+      return [variable.slice(0, equals), variable.slice(equals + 1)];
+    }),
+  );
+}
+
+/** A whole request from its bytes, as a tombstone has it. @throws WireError */
+export function decodeRequest(bytes: Buffer): PluginCall {
+  const call = new RequestReader().push(bytes);
+  if (!call) throw new WireError(`a request of ${bytes.length} bytes is incomplete`);
+  return call;
+}
+
+export function encodeRequest(call: PluginCall): Buffer {
+  const variables = Object.entries(call.env).map(([key, value]) => `${key}=${value}\0`);
+  const environment = Buffer.from(variables.join(''));
+  return Buffer.concat([header(0, environment.length, call.stdin.length), environment, call.stdin]);
+}
+
+/** @throws RangeError if stdout alone is more than a relay takes; stderr is cut to what it takes. */
+export function encodeAnswer(answer: PluginAnswer): Buffer {
+  const stdout = Buffer.from(answer.stdout);
+  if (stdout.length > limits.bodyBytes)
+    throw new RangeError(`an answer of ${stdout.length} bytes is too large`);
+  const stderr = Buffer.from(answer.stderr).subarray(0, limits.bodyBytes - stdout.length);
+  return Buffer.concat([header(answer.status, stdout.length, stderr.length), stdout, stderr]);
+}
+
+/** A whole response from its bytes. @throws WireError */
+export function decodeAnswer(bytes: Buffer): PluginAnswer {
+  if (
+    bytes.length < headerBytes ||
+    !bytes.subarray(0, magic.length).equals(magic) ||
+    bytes[4] !== wireVersion
+  ) {
+    throw new WireError(`${bytes.length} bytes are no response in wire format ${wireVersion}`);
+  }
+  const body = headerBytes + bytes.readUInt32LE(8);
+  const end = body + bytes.readUInt32LE(12);
+  if (end !== bytes.length) throw new WireError(`a response of ${end} bytes has ${bytes.length}`);
+  return {
+    status: bytes.readUInt8(5),
+    stdout: bytes.toString('utf8', headerBytes, body),
+    stderr: bytes.toString('utf8', body, end),
+  };
+}
+
+/** `status` is zero in a request, and the two lengths are of what follows, in its order. */
+function header(status: number, first: number, second: number): Buffer {
+  const bytes = Buffer.alloc(headerBytes);
+  magic.copy(bytes);
+  bytes.writeUInt8(wireVersion, 4);
+  bytes.writeUInt8(status, 5);
+  bytes.writeUInt32LE(first, 8);
+  bytes.writeUInt32LE(second, 12);
+  return bytes;
+}

@@ -1,0 +1,31 @@
+import { join } from 'node:path';
+import { build, type Plugin } from 'esbuild';
+
+/** Where a bundle in dist/bin or dist/cni finds koffi's native file. */
+const koffiBeside: Plugin = {
+  name: 'koffi-beside',
+  setup({ onResolve }) {
+    onResolve({ filter: /^koffi$/ }, () => ({ path: '../native/koffi.node', external: true }));
+  },
+};
+
+/** One CommonJS file of all that `entry` imports. A warning is an error: it would be one on the node that runs it. */
+export async function bundle(options: { root: string; entry: string }): Promise<string> {
+  const { outputFiles, warnings } = await build({
+    absWorkingDir: options.root,
+    entryPoints: [join(options.root, options.entry)],
+    bundle: true,
+    write: false,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    minifyWhitespace: true,
+    legalComments: 'inline',
+    banner: { js: '#!/usr/bin/env node' },
+    plugins: [koffiBeside],
+    logLevel: 'warning',
+  });
+  const [file] = outputFiles;
+  if (warnings.length > 0 || file === undefined) throw new Error(`bundling ${options.entry} gave warnings`);
+  return file.text;
+}
