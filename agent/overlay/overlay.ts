@@ -11,6 +11,7 @@ import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { actualEntries } from './actual.ts';
 import { applyPlan } from './apply.ts';
 import { Backoff } from './backoff.ts';
+import type { Watched } from './damage.ts';
 import { desiredEntries, type Ground, type PeerPlan } from './desired.ts';
 import { type DesiredDevice, deviceName, ensureDevice } from './device.ts';
 import { ensureForwarding } from './forwarding.ts';
@@ -56,9 +57,15 @@ const ROUNDS = 3;
 export class Overlay {
   readonly #rtnl: Rtnl;
   readonly #backoff = new Backoff();
+  #watched: Watched | undefined;
 
   constructor(rtnl: Rtnl) {
     this.#rtnl = rtnl;
+  }
+
+  /** What the last pass asked for: what notifications are held against. Undefined before the first. */
+  get watched(): Watched | undefined {
+    return this.#watched;
   }
 
   /** Makes the kernel what the state asks for. Throws only where nothing at all can be done (no device). */
@@ -66,6 +73,7 @@ export class Overlay {
     const done = ensureForwarding(state.underlay.name, state.network.family);
     const ground = this.#ensureGround(state, done);
     const { entries, problems } = desiredEntries(peerPlans(state), ground);
+    this.#watched = watchedOf(state, ground, entries);
     const failures = new Map<string, string>();
     for (let round = 0; round < ROUNDS; round++) {
       const actual = actualEntries(this.#rtnl, { network: state.network, deviceIndex: ground.deviceIndex });
@@ -110,6 +118,16 @@ export class Overlay {
     };
   }
 }
+
+const watchedOf = (state: OverlayState, ground: Ground, entries: Watched['entries']): Watched => ({
+  network: state.network,
+  deviceName:
+    ground.deviceIndex === undefined ? undefined : deviceName(state.network.family, state.backend.vni),
+  deviceIndex: ground.deviceIndex,
+  underlayName: state.underlay.name,
+  underlayIndex: state.underlay.index,
+  entries,
+});
 
 /** The MTU that pods get: what the configuration says, else what the underlay leaves. */
 export function podMtuBytes(state: Pick<OverlayState, 'underlay' | 'backend'>): number {

@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
+import { damageBy } from '../../agent/overlay/damage.ts';
 import { Overlay, type OverlayState } from '../../agent/overlay/overlay.ts';
 import type { Peer } from '../../agent/overlay/peer.ts';
 import { cidr, formatCidr, parseInterfaceAddress } from '../../inet/cidr.ts';
 import { ip } from '../../inet/ip.ts';
-import { linkByName } from '../../kernel/link.ts';
-import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
+import { linkByName, linkOf } from '../../kernel/link.ts';
+import { NetlinkMonitor, RTNLGRP } from '../../kernel/netlink/monitor.ts';
+import { openRtnl, RTM_NEWLINK, type Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { type Netns, openNetns, within } from '../../kernel/netns.ts';
 
 const run = (command: string, ...args: string[]): string => execFileSync(command, args, { encoding: 'utf8' });
@@ -34,6 +36,7 @@ const families = {
     device: 'weft.1',
     deviceMtuBytes: 1450,
     flag: '-4',
+    forwarding: 'net.ipv4.ip_forward',
   },
   ipv6: {
     network: 'fd00:10:244::/56',
@@ -45,6 +48,7 @@ const families = {
     device: 'weft-v6.1',
     deviceMtuBytes: 1430,
     flag: '-6',
+    forwarding: 'net.ipv6.conf.all.forwarding',
   },
 } as const;
 
@@ -119,8 +123,7 @@ for (const [family, values] of Object.entries(families)) {
           new RegExp(`^${macOf(n)} dst ${values.endpoint(n)} self permanent$`, 'm'),
         );
       }
-      const forwarding = family === 'ipv4' ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding';
-      assert.match(run('ip', 'netns', 'exec', ground.name, 'sysctl', '-n', forwarding), /^1$/m);
+      assert.match(run('ip', 'netns', 'exec', ground.name, 'sysctl', '-n', values.forwarding), /^1$/m);
     });
 
     it('finds nothing to do when nothing changed', async () => {
@@ -150,6 +153,82 @@ for (const [family, values] of Object.entries(families)) {
         assert.equal(snapshot(ground, values), before);
       });
     }
+
+    it('is told of each damage, and not of its own repairs', async () => {
+      await ground.converge(state([peer(2), peer(3)]));
+      const stop = new AbortController();
+      const told: string[] = [];
+      let heard: (() => void) | undefined;
+      const monitor = within(ground.netns, () => NetlinkMonitor.open(Object.values(RTNLGRP)));
+      const running = monitor.run(
+        {
+          onMessage: (message) => {
+            const watched = ground.overlay.watched;
+            const damage = watched && damageBy(message, watched);
+            if (damage) told.push(damage);
+            if (message.type === RTM_NEWLINK && linkOf(message).name === 'bell') heard?.();
+          },
+          onOverrun: () => assert.fail('overrun'),
+        },
+        stop.signal,
+      );
+      /** Everything up to here has been notified once the bell has been heard. */
+      const toldNow = async (): Promise<string[]> => {
+        const rung = new Promise<void>((resolve) => {
+          heard = resolve;
+        });
+        ground.ip('link', 'add', 'bell', 'type', 'ifb');
+        await rung;
+        ground.ip('link', 'del', 'bell');
+        return [...new Set(told.splice(0))];
+      };
+      for (const [command, expected] of [
+        [() => ground.ip(values.flag, 'route', 'del', values.peerSubnet(2)), 'route gone'],
+        [() => ground.ip('link', 'set', values.device, 'mtu', '1300'), 'device link'],
+        [
+          () => ground.bridge('fdb', 'del', macOf(2), 'dev', values.device, 'dst', values.endpoint(2)),
+          'fdb gone',
+        ],
+        [
+          () =>
+            ground.ip(
+              'neigh',
+              'replace',
+              values.peerSubnet(2).replace(/\/.*/, ''),
+              'lladdr',
+              macOf(77),
+              'dev',
+              values.device,
+            ),
+          'neighbour changed',
+        ],
+        [() => ground.ip('link', 'set', 'eth0', 'down'), 'underlay link'],
+        [
+          () => run('ip', 'netns', 'exec', ground.name, 'sysctl', '-qw', `${values.forwarding}=0`),
+          'forwarding off',
+        ],
+      ] as const) {
+        command();
+        assert.ok((await toldNow()).includes(expected), `told of: ${expected}`);
+        ground.ip('link', 'set', 'eth0', 'up');
+        ground.ip(
+          'address',
+          'replace',
+          values.underlay,
+          'dev',
+          'eth0',
+          ...(family === 'ipv6' ? ['nodad'] : []),
+        );
+        await ground.converge(state([peer(2), peer(3)]));
+        await toldNow();
+      }
+      await ground.converge(state([peer(2), peer(3), peer(4)]));
+      assert.deepEqual(await toldNow(), []);
+      await ground.converge(state([peer(2), peer(3)]));
+      assert.deepEqual(await toldNow(), []);
+      stop.abort();
+      await running;
+    });
 
     it('puts back a forwarding entry', async () => {
       const before = snapshot(ground, values);

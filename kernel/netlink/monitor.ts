@@ -1,0 +1,121 @@
+/**
+ * Netlink notifications: what anybody changed in a network namespace, as it happens.
+ *
+ * The waiting is done in poll(2) on libuv's thread pool, where it costs a thread but no second V8; reading is
+ * done on the main thread without waiting. A receive buffer that overran (ENOBUFS) means that notifications
+ * were lost: whoever listens reads the state anew. That is a normal event, never an error.
+ */
+import { writeSync } from 'node:fs';
+import { failedWith } from '../errors.ts';
+import * as ffi from '../ffi.ts';
+import { type NetlinkMessage, readMessages } from './message.ts';
+import { AF_NETLINK } from './socket.ts';
+
+/** RTNLGRP_* (linux/rtnetlink.h). */
+export const RTNLGRP = {
+  link: 1,
+  neighbour: 3,
+  ipv4Address: 5,
+  ipv4Route: 7,
+  ipv6Address: 9,
+  ipv6Route: 11,
+  ipv4Netconf: 24,
+  ipv6Netconf: 25,
+} as const;
+
+const NETLINK_ROUTE = 0;
+const SOCK_RAW = 3;
+const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
+const SO_RCVBUFFORCE = 33;
+const SOL_NETLINK = 270;
+const NETLINK_ADD_MEMBERSHIP = 1;
+const MSG_DONTWAIT = 0x40;
+
+/** Room for some ten thousand notifications while the event loop is busy. */
+const RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024;
+const DATAGRAM_BYTES = 64 * 1024;
+
+export interface MonitorHandlers {
+  /** One notification; its body is valid during the call only. */
+  onMessage(message: NetlinkMessage): void;
+  /** Notifications were lost. */
+  onOverrun(): void;
+}
+
+export class NetlinkMonitor {
+  readonly #fd: number;
+  readonly #wake: number;
+  readonly #buffer = Buffer.allocUnsafeSlow(DATAGRAM_BYTES);
+
+  private constructor(fd: number, wake: number) {
+    this.#fd = fd;
+    this.#wake = wake;
+  }
+
+  /** Subscribes to multicast groups of the caller's namespace; what happens from now on is not missed. */
+  static open(groups: readonly number[], protocol: number = NETLINK_ROUTE): NetlinkMonitor {
+    const fd = ffi.socket(AF_NETLINK, SOCK_RAW, protocol);
+    try {
+      widenReceiveBuffer(fd);
+      // Bound to a port of the kernel's choice: a socket without one is taken for the kernel, which sent it all.
+      ffi.bind(fd, anyPort());
+      for (const group of groups) ffi.setSocketOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
+      return new NetlinkMonitor(fd, ffi.eventfd());
+    } catch (error) {
+      ffi.close(fd);
+      throw error;
+    }
+  }
+
+  /**
+   * Hands on notifications until the signal aborts, then closes the socket. It parks one thread of libuv's
+   * pool meanwhile. A handler that throws ends it, and the promise rejects with what was thrown.
+   */
+  async run(handlers: MonitorHandlers, signal: AbortSignal): Promise<void> {
+    const wake = () => writeSync(this.#wake, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));
+    signal.addEventListener('abort', wake, { once: true });
+    try {
+      while (!signal.aborted) {
+        const ready = await ffi.pollReadableAsync([this.#fd, this.#wake]);
+        if (!signal.aborted && ready.includes(this.#fd)) this.#drain(handlers);
+      }
+    } finally {
+      signal.removeEventListener('abort', wake);
+      ffi.close(this.#fd);
+      ffi.close(this.#wake);
+    }
+  }
+
+  #drain(handlers: MonitorHandlers): void {
+    for (;;) {
+      let length: number | undefined;
+      try {
+        length = ffi.recv(this.#fd, this.#buffer, MSG_DONTWAIT, 'read notifications');
+      } catch (error) {
+        if (!failedWith(error, 'ENOBUFS')) throw error;
+        handlers.onOverrun();
+        continue;
+      }
+      if (length === undefined) return;
+      for (const message of readMessages(this.#buffer.subarray(0, length))) handlers.onMessage(message);
+    }
+  }
+}
+
+/** struct sockaddr_nl: family, padding, port 0 (the kernel chooses), no groups. */
+function anyPort(): Buffer {
+  const address = Buffer.alloc(12);
+  address.writeUInt16LE(AF_NETLINK, 0);
+  return address;
+}
+
+/** Beyond net.core.rmem_max where we may (CAP_NET_ADMIN in the first user namespace), else up to it. */
+function widenReceiveBuffer(fd: number): void {
+  try {
+    ffi.setSocketOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES);
+  } catch (error) {
+    if (!failedWith(error, 'EPERM')) throw error;
+    ffi.setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
+  }
+}
