@@ -1,0 +1,53 @@
+/** From what the agent knows to what an overlay needs: one state per family of the cluster's network. */
+import type { Cidr } from '../../inet/cidr.ts';
+import type { Family } from '../../inet/ip.ts';
+import { AgentError } from '../errors.ts';
+import type { Lease, Peers } from '../lease/lease.ts';
+import type { OverlayState } from './overlay.ts';
+import type { Peer } from './peer.ts';
+
+export interface Knowledge {
+  /** The cluster's networks, one per family. */
+  readonly networks: readonly Cidr[];
+  readonly lease: Lease;
+  readonly peers: Peers;
+  readonly underlayOf: (family: Family) => OverlayState['underlay'];
+  readonly backend: OverlayState['backend'];
+}
+
+export function overlayStates(known: Knowledge): OverlayState[] {
+  return known.networks.map((network) => {
+    const { family } = network;
+    return {
+      network,
+      subnet: subnetOf(known.lease, family),
+      underlay: known.underlayOf(family),
+      vtepMac: macOf(known.lease, family) ?? '',
+      backend: known.backend,
+      peers: peersOf(known.peers, family),
+      complete: known.peers.complete,
+    };
+  });
+}
+
+function subnetOf(lease: Lease, family: Family): Cidr {
+  const subnet = lease.subnets.find((candidate) => candidate.family === family);
+  if (subnet) return subnet;
+  throw new AgentError(
+    'state',
+    `the lease ${lease.key} has no ${family} subnet: remove it and restart weftd`,
+  );
+}
+
+/** The peers that have a subnet of this family and an underlay address to reach it by. */
+export function peersOf(peers: Peers, family: Family): Peer[] {
+  return [...peers.leases.values()].flatMap((lease) => {
+    const subnet = lease.subnets.find((candidate) => candidate.family === family);
+    const endpoint = lease.publicIps.find((candidate) => candidate.family === family);
+    if (!subnet || !endpoint) return [];
+    return { key: lease.key, name: lease.nodeName, subnet, endpoint, vtepMac: macOf(lease, family) };
+  });
+}
+
+const macOf = (lease: Lease, family: Family): string | undefined =>
+  family === 'ipv4' ? lease.backend.vtepMac : lease.backend.vtepMac6;
