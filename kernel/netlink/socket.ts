@@ -32,6 +32,8 @@ const ENOBUFS = 105;
 
 /** Bytes of requests in one send: far below the default send buffer (212 992), and about 64 peers' entries. */
 const SEND_BYTES = 32 * 1024;
+/** What fits into one send with the default send buffer (net.core.wmem_default, 212 992). */
+export const TRANSACTION_BYTES = 200 * 1024;
 /** A dump's datagram is at most 32 KiB (linux/netlink.h, NLMSG_GOODSIZE and netlink_dump). */
 const RECEIVE_BYTES = 64 * 1024;
 /** A dump that the kernel says was torn is asked for again this often before it counts as a failure. */
@@ -109,6 +111,32 @@ export class NetlinkSocket {
       this.#collect(chunk, exchange);
     }
     for (const outcome of exchange.outcomes) if (outcome) throw outcome;
+  }
+
+  /**
+   * Requests that the kernel carries out as one or not at all (nfnetlink's batches), framed by `begin` and
+   * `end`: one send, at most `TRANSACTION_BYTES`. Outcomes are per request, in order; what the kernel has
+   * to say of the whole is the first one's.
+   */
+  transact(frame: { begin: NetlinkRequest; end: NetlinkRequest }, requests: readonly NetlinkRequest[]) {
+    const framed = [frame.begin, ...requests, frame.end];
+    const bytes = Buffer.allocUnsafe(framed.reduce((sum, request) => sum + wireLength(request), 0));
+    const firstSeq = this.#takeSeq(framed.length);
+    let offset = 0;
+    framed.forEach((request, i) => {
+      // Only kernels since 6.10 acknowledge the frame itself; every kernel answers for what is inside.
+      const flags = i === requests.length ? NLM_F_ACK : 0;
+      offset = writeMessage(bytes, offset, { request, flags, seq: firstSeq + i });
+    });
+    ffi.send(this.#fd, bytes, 0, requests[0]?.attempted() ?? 'send');
+    const outcomes = new Array<KernelError | undefined>(requests.length).fill(undefined);
+    for (const message of this.#drain(requests[0])) {
+      const index = Math.max(0, message.seq - firstSeq - 1);
+      const request = requests[index];
+      if (message.type !== NLMSG_ERROR || message.seq < firstSeq || !request) continue;
+      outcomes[index] ??= outcomeOf(message, request.attempted);
+    }
+    return outcomes;
   }
 
   /** A whole table, consistent: asked for again when the kernel says that it changed meanwhile. */
@@ -195,6 +223,16 @@ export class NetlinkSocket {
         }
         messages.push({ ...message, body: Buffer.from(message.body) });
       }
+    }
+  }
+
+  /** Everything that waits. */
+  *#drain(request: NetlinkRequest | undefined): Generator<NetlinkMessage> {
+    const attempted = request?.attempted() ?? 'receive';
+    for (;;) {
+      const length = ffi.recv(this.#fd, receiveBuffer, MSG_DONTWAIT, attempted);
+      if (length === undefined) return;
+      yield* readMessages(receiveBuffer.subarray(0, length));
     }
   }
 

@@ -1,0 +1,274 @@
+/**
+ * Elements of sets and maps: request builders and readers (linux/netfilter/nf_tables.h).
+ *
+ * This is the path of a per-pod change: a transaction of a few elements is one send and no process.
+ */
+import { parseAttributes } from 'netlink/dist/structs.js';
+import { failedWith } from '../errors.ts';
+import {
+  formatAttributes,
+  type NetlinkMessage,
+  type NetlinkRequest,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+} from '../netlink/message.ts';
+import {
+  decodeFields,
+  encodeFields,
+  type Fields,
+  type FieldType,
+  type FieldValue,
+  formatFields,
+} from './field.ts';
+import {
+  attemptTransaction,
+  NFGENMSG_BYTES,
+  NFNL_SUBSYS_NFTABLES,
+  type Nfnl,
+  type NftFamily,
+  NLA_F_NESTED,
+  nfnlRequest,
+  numberOfFamily,
+  text,
+  textOf,
+} from './nfnetlink.ts';
+
+/** A set, or where it has `data` a map, of a table. */
+export interface NftSet<
+  Key extends readonly FieldType[] = readonly FieldType[],
+  Data extends readonly FieldType[] = readonly FieldType[],
+> {
+  readonly family: NftFamily;
+  readonly table: string;
+  readonly name: string;
+  readonly key: Key;
+  readonly data?: Data;
+}
+
+/** An element. The comment (at most 127 bytes) is how its owner knows it again. */
+export interface NftElement<Key = readonly FieldValue[], Data = readonly FieldValue[]> {
+  readonly key: Key;
+  readonly data?: Data;
+  readonly comment?: string;
+}
+
+/** An element together with its set. */
+export interface SetElement extends NftElement {
+  readonly set: NftSet;
+}
+
+/** Ties an element to its set, so that the compiler compares the fields with the set's types. */
+export const elementOf = <const Key extends readonly FieldType[], const Data extends readonly FieldType[]>(
+  set: NftSet<Key, Data>,
+  element: NftElement<Fields<Key>, Fields<Data>>,
+): SetElement => ({ set, ...element }) as unknown as SetElement;
+
+/** `inet weft hostports { tcp . 8080 }`, for messages. */
+export const formatElement = ({ set, key }: SetElement): string =>
+  `${set.family} ${set.table} ${set.name} { ${formatFields(set.key, key)} }`;
+
+/** Two elements with one name are the same key of the same set. */
+export const nameOfElement = formatElement;
+
+/**
+ * Adds elements. One that is there already with the same data is left as it is, with other data EEXIST;
+ * with `exclusive` EEXIST in both cases. ENOENT where there is no such table or set.
+ *
+ * One request per element, so that a refusal names the element.
+ */
+export const add = (elements: readonly SetElement[], how: { exclusive?: boolean } = {}): NetlinkRequest[] =>
+  elements.map((element) => change('add', [element], NLM_F_CREATE | (how.exclusive ? NLM_F_EXCL : 0)));
+
+/** Removes elements; ENOENT where one is not there. One request per element. */
+export const remove = (elements: readonly SetElement[]): NetlinkRequest[] =>
+  elements.map((element) => change('remove', [element], 0));
+
+/** Adds many elements of one or several sets, in few large requests. */
+export const addMany = (elements: readonly SetElement[]): NetlinkRequest[] =>
+  grouped(elements).map((group) => change('add', group, NLM_F_CREATE));
+
+/** Removes many elements in few large requests. */
+export const removeMany = (elements: readonly SetElement[]): NetlinkRequest[] =>
+  grouped(elements).map((group) => change('remove', group, 0));
+
+/** Removes those of the elements that are there, in one transaction; returns how many were. */
+export function ensureAbsent(nfnl: Nfnl, elements: readonly SetElement[]): number {
+  let left = [...elements];
+  while (left.length > 0) {
+    const outcomes = attemptTransaction(nfnl, remove(left));
+    const refusal = outcomes.find((outcome) => outcome && !failedWith(outcome, 'ENOENT'));
+    if (refusal) throw refusal;
+    const present = left.filter((_, i) => !outcomes[i]);
+    if (present.length === left.length) return present.length;
+    left = present;
+  }
+  return 0;
+}
+
+/** Every element of a set; undefined where there is no such table or set. */
+export function elements<const Key extends readonly FieldType[], const Data extends readonly FieldType[]>(
+  nfnl: Nfnl,
+  set: NftSet<Key, Data>,
+): NftElement<Fields<Key>, Fields<Data>>[] | undefined {
+  try {
+    const messages = nfnl.dump(get(set, []));
+    return messages.flatMap((message) => elementsOf(set, message)) as unknown as NftElement<
+      Fields<Key>,
+      Fields<Data>
+    >[];
+  } catch (error) {
+    if (failedWith(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** The element of that key as the kernel has it; undefined where there is none (or no such set). */
+export function lookUp(nfnl: Nfnl, element: SetElement): NftElement | undefined {
+  const { outcomes, replies } = nfnl.exchange([get(element.set, [element])]);
+  if (failedWith(outcomes[0], 'ENOENT')) return undefined;
+  if (outcomes[0]) throw outcomes[0];
+  return replies.flatMap((reply) => elementsOf(element.set, reply))[0];
+}
+
+function change(verb: 'add' | 'remove', group: readonly SetElement[], flags: number): NetlinkRequest {
+  const set = group[0]?.set;
+  if (!set) throw new RangeError('a change of no element');
+  return nfnlRequest({
+    subsystem: NFNL_SUBSYS_NFTABLES,
+    type: verb === 'add' ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
+    family: numberOfFamily(set.family),
+    flags,
+    attributes: listAttributes(set, group, verb === 'add'),
+    attempted: () => `${verb} ${describe(group)}`,
+  });
+}
+
+const get = (set: NftSet, group: readonly SetElement[]): NetlinkRequest =>
+  nfnlRequest({
+    subsystem: NFNL_SUBSYS_NFTABLES,
+    type: NFT_MSG_GETSETELEM,
+    family: numberOfFamily(set.family),
+    attributes: listAttributes(set, group, false),
+    attempted: () =>
+      group.length ? `look up ${describe(group)}` : `list ${set.family} ${set.table} ${set.name}`,
+  });
+
+function describe(group: readonly SetElement[]): string {
+  const first = group[0] ? formatElement(group[0]) : 'no element';
+  return group.length > 1 ? `${first} and ${group.length - 1} more` : first;
+}
+
+function listAttributes(set: NftSet, group: readonly SetElement[], whole: boolean): [number, Buffer][] {
+  const list = group.map((element): [number, Buffer] => [
+    NFTA_LIST_ELEM | NLA_F_NESTED,
+    encodeElement(set, element, whole),
+  ]);
+  return [
+    [NFTA_SET_ELEM_LIST_TABLE, text(set.table)],
+    [NFTA_SET_ELEM_LIST_SET, text(set.name)],
+    ...(list.length
+      ? [[NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED, formatAttributes(list)] as [number, Buffer]]
+      : []),
+  ];
+}
+
+/** `whole`: with data and comment; without, the key is all that a removal or a look-up needs. */
+function encodeElement(set: NftSet, element: SetElement, whole: boolean): Buffer {
+  const attributes: [number, Buffer][] = [
+    [NFTA_SET_ELEM_KEY | NLA_F_NESTED, value(encodeFields(set.key, element.key))],
+  ];
+  if (whole && set.data) {
+    attributes.push([NFTA_SET_ELEM_DATA | NLA_F_NESTED, value(encodeFields(set.data, element.data ?? []))]);
+  }
+  if (whole && element.comment !== undefined) {
+    attributes.push([NFTA_SET_ELEM_USERDATA, encodeComment(element.comment)]);
+  }
+  return formatAttributes(attributes);
+}
+
+const value = (bytes: Buffer): Buffer => formatAttributes([[NFTA_DATA_VALUE, bytes]]);
+
+/** Elements of one set, so many at a time that the list's 16-bit length cannot overflow. */
+function grouped(all: readonly SetElement[]): SetElement[][] {
+  const bySet = new Map<string, SetElement[]>();
+  for (const element of all) {
+    const name = `${element.set.family} ${element.set.table} ${element.set.name}`;
+    const group = bySet.get(name) ?? [];
+    group.push(element);
+    bySet.set(name, group);
+  }
+  const groups: SetElement[][] = [];
+  for (const group of bySet.values()) {
+    for (let i = 0; i < group.length; i += ELEMENTS_PER_REQUEST) {
+      groups.push(group.slice(i, i + ELEMENTS_PER_REQUEST));
+    }
+  }
+  return groups;
+}
+
+function elementsOf(set: NftSet, message: NetlinkMessage): NftElement[] {
+  const found: NftElement[] = [];
+  parseAttributes(message.body.subarray(NFGENMSG_BYTES), ({ type, data }) => {
+    if ((type & TYPE_MASK) !== NFTA_SET_ELEM_LIST_ELEMENTS) return;
+    parseAttributes(data, (item) => found.push(decodeElement(set, item.data)));
+  });
+  return found;
+}
+
+function decodeElement(set: NftSet, bytes: Buffer): NftElement {
+  const parts = new Map<number, Buffer>();
+  parseAttributes(bytes, ({ type, data }) => parts.set(type & TYPE_MASK, data));
+  const key = parts.get(NFTA_SET_ELEM_KEY);
+  const data = parts.get(NFTA_SET_ELEM_DATA);
+  const comment = commentOf(parts.get(NFTA_SET_ELEM_USERDATA));
+  return {
+    key: key ? decodeFields(set.key, dataValueOf(key)) : [],
+    ...(data && set.data ? { data: decodeFields(set.data, dataValueOf(data)) } : {}),
+    ...(comment === undefined ? {} : { comment }),
+  };
+}
+
+/** The bytes inside an NFTA_DATA_VALUE. */
+export function dataValueOf(bytes: Buffer): Buffer {
+  let found = Buffer.alloc(0);
+  parseAttributes(bytes, ({ type, data }) => {
+    if ((type & TYPE_MASK) === NFTA_DATA_VALUE) found = Buffer.from(data);
+  });
+  return found;
+}
+
+/** libnftnl's user data: type, length, bytes; a comment is type 0 and ends in NUL (libnftnl/udata.h). */
+function encodeComment(comment: string): Buffer {
+  const bytes = text(comment);
+  if (bytes.length > COMMENT_BYTES) throw new RangeError(`comment of ${bytes.length} bytes: ${comment}`);
+  return Buffer.concat([Buffer.from([UDATA_COMMENT, bytes.length]), bytes]);
+}
+
+/** The comment in a set element's or rule's user data. */
+export function commentOf(userData: Buffer | undefined): string | undefined {
+  let rest = userData ?? Buffer.alloc(0);
+  while (rest.length >= 2) {
+    const [type, length = 0] = rest;
+    if (type === UDATA_COMMENT) return textOf(rest.subarray(2, 2 + length));
+    rest = rest.subarray(2 + length);
+  }
+  return undefined;
+}
+
+const TYPE_MASK = 0x3fff;
+const UDATA_COMMENT = 0;
+const COMMENT_BYTES = 128;
+/** 80 bytes is the largest element: an IPv6 key with an interface name, data and comment aside. */
+const ELEMENTS_PER_REQUEST = 200;
+
+const NFT_MSG_NEWSETELEM = 12;
+const NFT_MSG_GETSETELEM = 13;
+const NFT_MSG_DELSETELEM = 14;
+const NFTA_LIST_ELEM = 1;
+const NFTA_SET_ELEM_LIST_TABLE = 1;
+const NFTA_SET_ELEM_LIST_SET = 2;
+const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
+const NFTA_SET_ELEM_KEY = 1;
+const NFTA_SET_ELEM_DATA = 2;
+const NFTA_SET_ELEM_USERDATA = 6;
+const NFTA_DATA_VALUE = 1;
