@@ -1,7 +1,6 @@
-/** Where weft's own executables are: in `dist/` of the package that this file belongs to. */
-import { existsSync, readFileSync } from 'node:fs';
+/** Where weft's own executables are: in `dist/` of the package that the running program belongs to. */
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { LabError } from './errors.ts';
 
 export interface Product {
@@ -22,12 +21,15 @@ export function findProduct(): Product {
   return product;
 }
 
-/** The nearest folder above this file whose package.json says `weft`: from `build/`, `dist/`, or installed. */
-export function packageRoot(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+/**
+ * The nearest folder above the program that runs whose package.json says `weft`: from `build/`, from `dist/`
+ * or installed. The program's own path tells, since a bundle does not know that of its modules.
+ */
+export function packageRoot(program: string = process.argv[1] ?? ''): string {
+  for (let folder = dirname(realpathSync(program)); ; folder = dirname(folder)) {
     const manifest = join(folder, 'package.json');
     if (existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).name === 'weft') return folder;
     if (folder === dirname(folder))
-      throw new LabError('weft is not inside its package: package.json is missing');
+      throw new LabError(`${program} is not inside weft's package: its package.json is missing`);
   }
 }
