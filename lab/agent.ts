@@ -132,7 +132,7 @@ export class Agent {
 }
 
 /** What a service manager or a runtime gives its children: little. Our own Node.js comes first in PATH. */
-export const serviceEnvironment = (lab: string): NodeJS.ProcessEnv => ({
+export const serviceEnvironment = (lab: string): Record<string, string> => ({
   PATH: `${dirname(process.execPath)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
   LANG: 'C.UTF-8',
   HOME: '/root',

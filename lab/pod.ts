@@ -1,12 +1,12 @@
 /** A pod of the lab: a network namespace on its node, connected by the node's CNI configuration. */
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { addSandbox, delSandbox } from './chain.ts';
 import { type Outcome, type RunOptions, run, runAttached } from './command.ts';
 import { onGround, podNetnsPath } from './ground.ts';
 import { checkPodName, containerId } from './names.ts';
 import type { LabNode } from './node.ts';
 import type { Endpoint } from './ping.ts';
+import { addSandbox, delSandbox } from './sandbox.ts';
 import { type PodRecord, podFile, savePod } from './state.ts';
 import type { Station } from './trace.ts';
 

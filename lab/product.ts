@@ -22,14 +22,21 @@ export function findProduct(): Product {
 }
 
 /**
- * The nearest folder above the program that runs whose package.json says `weft`: from `build/`, from `dist/`
- * or installed. The program's own path tells, since a bundle does not know that of its modules.
+ * The nearest folder above the running program, else above the working directory, whose package.json says `weft`:
+ * from `build/`, from `dist/` or installed. A bundle does not know the path of its modules, hence the program's.
  */
-export function packageRoot(program: string = process.argv[1] ?? ''): string {
-  for (let folder = dirname(realpathSync(program)); ; folder = dirname(folder)) {
-    const manifest = join(folder, 'package.json');
-    if (existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).name === 'weft') return folder;
-    if (folder === dirname(folder))
-      throw new LabError(`${program} is not inside weft's package: its package.json is missing`);
-  }
+export function packageRoot(): string {
+  const starts = [dirname(realpathSync(process.argv[1] ?? '.')), process.cwd()];
+  const root = starts.flatMap(above).find(isPackage);
+  if (!root) throw new LabError(`weft's package.json is in no folder above ${starts.join(' or ')}`);
+  return root;
+}
+
+/** The folder and all that it is in, nearest first. */
+const above = (folder: string): string[] =>
+  folder === dirname(folder) ? [folder] : [folder, ...above(dirname(folder))];
+
+function isPackage(folder: string): boolean {
+  const manifest = join(folder, 'package.json');
+  return existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).name === 'weft';
 }
