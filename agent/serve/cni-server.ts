@@ -1,0 +1,157 @@
+/**
+ * The CNI socket: takes calls from relays and has them answered.
+ *
+ * It trusts a caller that is root or the agent's own user, and nothing else about it: a request is bounded
+ * in size and in the time it may take to arrive, a caller that goes away aborts its call, or takes it out of the
+ * queue. The time for the work begins with the work, so a burst makes calls wait and not fail.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import { CniError } from '../../plugin/errors.ts';
+import { type PluginAnswer, type PluginCall, refusal } from '../../plugin/protocol/answer.ts';
+import type { LeaseLog } from '../lease/lease.ts';
+import { Admission } from './cni-admission.ts';
+import { CniConnection } from './cni-connection.ts';
+import { peerCredentials } from './cni-peer.ts';
+
+/** What a call took, for logs and metrics. */
+export interface CallRecord {
+  /** CNI_COMMAND; empty if it had none. */
+  readonly verb: string;
+  readonly status: number;
+  /** In the queue, and at work. */
+  readonly waitedMs: number;
+  readonly workedMs: number;
+}
+
+export interface CniServerOptions {
+  /** Must not reject. The signal aborts when the caller has gone or the time for the work is over. */
+  readonly answer: (call: PluginCall, signal: AbortSignal) => Promise<PluginAnswer>;
+  readonly log: Pick<LeaseLog, 'warn' | 'error'>;
+  readonly onCall?: (record: CallRecord) => void;
+  /** Calls at work at once; the others wait. */
+  readonly concurrency: number;
+  /** Connections at once; the others are closed unread, so that their relays help themselves. */
+  readonly connections: number;
+  /** From the connection to the request's last byte. */
+  readonly readMs: number;
+  /** For the work itself. The relay waits for 25 s in all. */
+  readonly workMs: number;
+  /** Until the caller has taken the answer. */
+  readonly writeMs: number;
+  /** Who may call, besides root. */
+  readonly uid: number;
+}
+
+const defaults = {
+  concurrency: 64,
+  connections: 4096,
+  readMs: 10_000,
+  workMs: 20_000,
+  writeMs: 10_000,
+} as const;
+
+export class CniServer {
+  readonly #options: CniServerOptions;
+  readonly #admission: Admission;
+  readonly #connections = new Set<CniConnection>();
+  readonly server: Server;
+
+  /** Made here, and bound by `listenAt` or `listenOnPassed` to where its callers are. */
+  constructor(options: Pick<CniServerOptions, 'answer' | 'log'> & Partial<CniServerOptions>) {
+    this.#options = { ...defaults, uid: process.geteuid?.() ?? 0, ...options };
+    this.#admission = new Admission(this.#options.concurrency);
+    this.server = createServer((socket) => this.#accept(socket));
+    this.server.maxConnections = this.#options.connections;
+  }
+
+  /** Calls that are being worked on, and that wait for it. */
+  get load(): { working: number; waiting: number } {
+    return { working: this.#admission.working, waiting: this.#admission.waiting };
+  }
+
+  /**
+   * Takes no further call and resolves when those that have begun are answered, at the latest after
+   * `withinMs`. A call of which nothing was read is closed: its relay starts the standalone plugin, or, where
+   * the socket is systemd's, the next agent has it.
+   */
+  async drain(withinMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    for (const connection of this.#connections) if (connection.untouched) connection.abandon('weftd stops');
+    const timer = setTimeout(() => {
+      for (const connection of this.#connections) connection.abandon('weftd stops');
+    }, withinMs);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  #accept(socket: Socket): void {
+    // A socket that fails before it has listeners would end the process.
+    socket.on('error', () => socket.destroy());
+    try {
+      const { uid, pid } = peerCredentials(socket);
+      if (uid !== 0 && uid !== this.#options.uid) {
+        this.#options.log.warn({ uid, pid }, 'cni caller refused');
+        socket.destroy();
+        return;
+      }
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'cni caller unknown');
+      socket.destroy();
+      return;
+    }
+    const connection = new CniConnection(socket, this.#options, (call, caller) =>
+      this.#perform(call, caller),
+    );
+    this.#connections.add(connection);
+    socket.on('close', () => this.#connections.delete(connection));
+  }
+
+  async #perform(call: PluginCall, caller: AbortSignal): Promise<PluginAnswer> {
+    const arrived = performance.now();
+    let begun = arrived;
+    let answer: PluginAnswer;
+    try {
+      answer = await this.#admission.run({
+        key: attachmentKey(call),
+        signal: caller,
+        work: () => {
+          begun = performance.now();
+          return this.#work(call, caller);
+        },
+      });
+    } catch (error) {
+      if (!caller.aborted) this.#options.log.error({ err: error }, 'cni call failed');
+      answer = refusal(error);
+    }
+    const now = performance.now();
+    this.#options.onCall?.({
+      verb: call.env.CNI_COMMAND ?? '',
+      status: answer.status,
+      waitedMs: begun - arrived,
+      workedMs: now - begun,
+    });
+    return answer;
+  }
+
+  async #work(call: PluginCall, caller: AbortSignal): Promise<PluginAnswer> {
+    const work = new AbortController();
+    const abort = () => work.abort(caller.reason);
+    caller.addEventListener('abort', abort, { once: true });
+    const { workMs } = this.#options;
+    const timer = setTimeout(() => {
+      work.abort(new CniError('try-again-later', `the call was not done within ${workMs} ms`));
+    }, workMs);
+    try {
+      return await this.#options.answer(call, work.signal);
+    } finally {
+      clearTimeout(timer);
+      caller.removeEventListener('abort', abort);
+    }
+  }
+}
+
+/** Calls of one attachment are done one after another; those that name none, beside all others. */
+function attachmentKey({ env }: PluginCall): string | undefined {
+  const { CNI_CONTAINERID: container, CNI_IFNAME: ifname } = env;
+  return container ? `${container}/${ifname ?? ''}` : undefined;
+}

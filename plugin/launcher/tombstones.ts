@@ -1,0 +1,141 @@
+/**
+ * DELs that a relay promised while nobody could do them: one file each under `<runDir>/tombstones/`, the
+ * request as it would have gone over the socket, named so that they sort by time. They are done as soon as
+ * somebody can, and always before an ADD of the same attachment: a container may be started again under its id.
+ */
+import { type Dirent, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { CniError } from '../errors.ts';
+import { type PluginAnswer, type PluginCall, refusal } from '../protocol/answer.ts';
+import { decodeRequest } from './wire.ts';
+
+type Answer = (call: PluginCall, signal: AbortSignal) => Promise<PluginAnswer>;
+
+export interface TombstonesOptions {
+  /** `<runDir>/tombstones`; it need not be there. */
+  readonly directory: string;
+  readonly answer: Answer;
+  readonly log: { info(fields: object, event: string): void; warn(fields: object, event: string): void };
+}
+
+/** A relay that was killed while it wrote leaves a file that no success was promised for. */
+const abandonedAfterMs = 10 * 60_000;
+
+export class Tombstones {
+  readonly #options: TombstonesOptions;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(options: TombstonesOptions) {
+    this.#options = options;
+  }
+
+  /** Does what it can of what is promised. Never rejects: what cannot be done yet stays for the next time. */
+  replay(signal: AbortSignal): Promise<void> {
+    this.#running = this.#running.then(async () => {
+      try {
+        for (const name of this.#names()) if (!signal.aborted) await this.#replayOne(name, signal);
+      } catch (error) {
+        this.#options.log.warn({ err: error }, 'tombstones unreadable');
+      }
+    });
+    return this.#running;
+  }
+
+  /** Replays now, and every `periodMs` from then on what is still left. */
+  async keepReplaying(options: { periodMs: number; signal: AbortSignal }): Promise<void> {
+    const { periodMs, signal } = options;
+    await this.replay(signal);
+    const timer = setInterval(() => void this.replay(signal), periodMs);
+    signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+  }
+
+  /** The same answers, with an ADD refused for as long as an earlier DEL of its attachment is still owed. */
+  guard(): Answer {
+    return async (call, signal) => {
+      if (call.env.CNI_COMMAND === 'ADD' && this.#owed(call)) {
+        await this.replay(signal);
+        if (this.#owed(call)) {
+          const message = 'an earlier DEL of this container is not done yet';
+          return refusal(new CniError('try-again-later', message, `see ${this.#options.directory}`));
+        }
+      }
+      return await this.#options.answer(call, signal);
+    };
+  }
+
+  #owed(call: PluginCall): boolean {
+    return this.#names().some((name) => {
+      const owed = this.#read(name);
+      return (
+        owed !== undefined &&
+        owed.env.CNI_CONTAINERID === call.env.CNI_CONTAINERID &&
+        owed.env.CNI_IFNAME === call.env.CNI_IFNAME
+      );
+    });
+  }
+
+  /** Oldest first. */
+  #names(): string[] {
+    let entries: Dirent[];
+    try {
+      entries = readdirSync(this.#options.directory, { withFileTypes: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
+    const files = entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+    for (const name of files.filter((file) => file.startsWith('.'))) this.#forgetAbandoned(name);
+    return files.filter((file) => !file.startsWith('.')).sort();
+  }
+
+  #forgetAbandoned(name: string): void {
+    const path = this.#path(name);
+    const written = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (Date.now() - written > abandonedAfterMs) rmSync(path, { force: true });
+  }
+
+  /** Undefined for what is gone or no DEL; the latter goes, because no success was promised with it. */
+  #read(name: string): PluginCall | undefined {
+    try {
+      const call = decodeRequest(readFileSync(this.#path(name)));
+      if (call.env.CNI_COMMAND === 'DEL') return call;
+      this.#drop(name, `it is a ${call.env.CNI_COMMAND}`);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#drop(name, String(error));
+    }
+    return undefined;
+  }
+
+  async #replayOne(name: string, signal: AbortSignal): Promise<void> {
+    const call = this.#read(name);
+    if (!call) return;
+    const { status, stdout } = await this.#options.answer(call, signal);
+    if (status === 0) {
+      rmSync(this.#path(name), { force: true });
+      this.#options.log.info({ tombstone: name, container: call.env.CNI_CONTAINERID }, 'tombstone replayed');
+    } else if (isHopeless(stdout)) {
+      this.#drop(name, stdout);
+    } else {
+      this.#options.log.warn({ tombstone: name, answer: stdout }, 'tombstone kept');
+    }
+  }
+
+  #drop(name: string, reason: string): void {
+    this.#options.log.warn({ tombstone: name, reason }, 'tombstone dropped');
+    rmSync(this.#path(name), { force: true });
+  }
+
+  #path(name: string): string {
+    return join(this.#options.directory, name);
+  }
+}
+
+/** Refused for what it says (version, variables, JSON, configuration), which no retry changes. */
+function isHopeless(stdout: string): boolean {
+  try {
+    const { code } = JSON.parse(stdout) as { code?: unknown };
+    return typeof code === 'number' && code >= 1 && code <= 7 && code !== 5;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,112 @@
+/** Promised DELs: done when somebody can, once, in order, and before the container comes back. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { Tombstones } from '../../plugin/launcher/tombstones.ts';
+import { encodeRequest } from '../../plugin/launcher/wire.ts';
+import type { PluginAnswer, PluginCall } from '../../plugin/protocol/answer.ts';
+
+const callOf = (verb: string, container: string): PluginCall => ({
+  env: { CNI_COMMAND: verb, CNI_CONTAINERID: container, CNI_IFNAME: 'eth0' },
+  stdin: Buffer.from('{}'),
+});
+const failure = (code: number): PluginAnswer => ({ status: 1, stdout: JSON.stringify({ code }), stderr: '' });
+const success: PluginAnswer = { status: 0, stdout: '', stderr: '' };
+const signal = new AbortController().signal;
+
+interface Ground {
+  readonly directory: string;
+  readonly tombstones: Tombstones;
+  /** The calls that reached the plugin. */
+  readonly calls: string[];
+  /** What the plugin says from now on to a DEL. */
+  answerDelWith: PluginAnswer;
+  leave(name: string, bytes: Uint8Array): void;
+  left(): string[];
+}
+
+async function on(test: (ground: Ground) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'weft-tombstones-'));
+  const calls: string[] = [];
+  const answer = async ({ env }: PluginCall) => {
+    calls.push(`${env.CNI_COMMAND} ${env.CNI_CONTAINERID}`);
+    return env.CNI_COMMAND === 'DEL' ? ground.answerDelWith : success;
+  };
+  const log = { info() {}, warn() {} };
+  const ground: Ground = {
+    directory,
+    tombstones: new Tombstones({ directory, answer, log }),
+    calls,
+    answerDelWith: success,
+    leave: (name, bytes) => writeFileSync(join(directory, name), bytes),
+    left: () => readdirSync(directory),
+  };
+  try {
+    await test(ground);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+describe('tombstones', () => {
+  it('are replayed oldest first, each until it succeeds', async () => {
+    await on(async (ground) => {
+      ground.leave('0002', encodeRequest(callOf('DEL', 'b')));
+      ground.leave('0001', encodeRequest(callOf('DEL', 'a')));
+      ground.answerDelWith = failure(11);
+      await ground.tombstones.replay(signal);
+      assert.deepEqual(ground.left(), ['0001', '0002']);
+      ground.answerDelWith = success;
+      await ground.tombstones.replay(signal);
+      await ground.tombstones.replay(signal);
+      assert.deepEqual(ground.calls, ['DEL a', 'DEL b', 'DEL a', 'DEL b']);
+      assert.deepEqual(ground.left(), []);
+    });
+  });
+
+  it('need no folder', async () => {
+    await on(async (ground) => {
+      rmSync(ground.directory, { recursive: true });
+      await ground.tombstones.replay(signal);
+      assert.deepEqual(ground.calls, []);
+    });
+  });
+
+  it('that can never succeed are dropped', async () => {
+    await on(async (ground) => {
+      ground.leave('0001', encodeRequest(callOf('DEL', 'a')));
+      ground.leave('0002', encodeRequest(callOf('ADD', 'b')));
+      ground.leave('0003', Buffer.from('WEFT, torn'));
+      ground.answerDelWith = failure(7);
+      await ground.tombstones.replay(signal);
+      assert.deepEqual([ground.calls, ground.left()], [['DEL a'], []]);
+    });
+  });
+
+  it('half written are left to their writer, until that must be dead', async () => {
+    await on(async (ground) => {
+      ground.leave('.0001', encodeRequest(callOf('DEL', 'a')));
+      await ground.tombstones.replay(signal);
+      assert.deepEqual(ground.left(), ['.0001']);
+      utimesSync(join(ground.directory, '.0001'), 0, 0);
+      await ground.tombstones.replay(signal);
+      assert.deepEqual([ground.calls, ground.left()], [[], []]);
+    });
+  });
+
+  it('come before an ADD of their attachment, and hold up no other', async () => {
+    await on(async (ground) => {
+      const guarded = ground.tombstones.guard();
+      ground.leave('0001', encodeRequest(callOf('DEL', 'a')));
+      ground.answerDelWith = failure(11);
+      const refused = await guarded(callOf('ADD', 'a'), signal);
+      assert.equal(JSON.parse(refused.stdout).code, 11);
+      assert.equal((await guarded(callOf('ADD', 'b'), signal)).status, 0);
+      ground.answerDelWith = success;
+      assert.equal((await guarded(callOf('ADD', 'a'), signal)).status, 0);
+      assert.deepEqual(ground.calls, ['DEL a', 'ADD b', 'DEL a', 'ADD a']);
+    });
+  });
+});
