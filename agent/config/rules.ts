@@ -1,5 +1,5 @@
 /** What the fields of weft.yaml say about one another. Pure: read fields in, faults out. */
-import { containsIp, formatCidr, overlaps } from '../../inet/cidr.ts';
+import { containsCidr, containsIp, formatCidr, overlaps } from '../../inet/cidr.ts';
 import { formatIp, type Ip, parseIp } from '../../inet/ip.ts';
 import type { ClusterNetwork } from './config.ts';
 import type { Fault, FieldPath } from './problem.ts';
@@ -174,7 +174,7 @@ function placeFaults(read: ReadConfig, networks: readonly ClusterNetwork[]): Fau
     else if (choice.kind === 'address') hosts.push({ address: choice.address, path });
     else if (choice.kind === 'network') {
       const { network } = choice;
-      const hit = networks.find(({ cidr }) => overlaps(cidr, network));
+      const hit = networks.find(({ cidr }) => containsCidr(cidr, network));
       if (hit) refuse(path, formatCidr(network), hit);
     }
   }

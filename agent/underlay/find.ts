@@ -1,0 +1,136 @@
+/** From one way of naming the underlay to the links it means, or why it means none. */
+import { containsCidr, containsIp, formatCidr, networkOf } from '../../inet/cidr.ts';
+import { formatIp, type Ip } from '../../inet/ip.ts';
+import type { ClusterNetwork, UnderlayChoice } from '../config/config.ts';
+import {
+  byPreference,
+  describeLink,
+  type FactLink,
+  type FactRoute,
+  isOwnDevice,
+  isTellable,
+  linkOf,
+  ownAddress,
+  routeTo,
+  type UnderlayFacts,
+} from './facts.ts';
+import { userNatNetworks } from './user-nat.ts';
+
+/** A link that a choice led to. */
+export interface Candidate {
+  readonly link: FactLink;
+  /** An address that is to be taken, if the link has it. */
+  readonly preferred?: Ip | undefined;
+  /** Whoever wrote the configuration meant this very link. */
+  readonly named: boolean;
+}
+
+export interface Ask {
+  readonly networks: readonly ClusterNetwork[];
+  readonly publicIps: readonly Ip[];
+  /** Where the store is; empty for a store of this machine's. */
+  readonly storeAddresses: readonly Ip[];
+  readonly facts: UnderlayFacts;
+}
+
+/** The links that a choice leads to, best first; or why there is none, with the remedy. */
+export function candidatesOf(choice: UnderlayChoice, ask: Ask): Candidate[] | string {
+  switch (choice.kind) {
+    case 'interface':
+      return byName(choice.name, ask);
+    case 'address': {
+      const { address } = choice;
+      const link = linkOf(ask.facts, ownAddress(ask.facts, address)?.index);
+      return link
+        ? [{ link, preferred: address, named: true }]
+        : `no interface has the address ${formatIp(address)}; ${whatThereIs(ask.facts)}`;
+    }
+    case 'network': {
+      const { network } = choice;
+      const isPods = (address: Ip) => ask.networks.some(({ cidr }) => containsIp(cidr, address));
+      const named = userNatNetworks.some((nat) => containsCidr(nat, network));
+      const found = ask.facts.addresses
+        .filter((own) => containsIp(network, own.address) && isTellable(own) && !isPods(own.address))
+        .flatMap((own) => candidateAt(ask.facts, own.index, { preferred: own.address, named }));
+      return found.length > 0
+        ? found
+        : `no interface has an address in ${formatCidr(network)}; ${whatThereIs(ask.facts)}`;
+    }
+    case 'reach':
+      return byRoute(choice.address, ask);
+    case 'auto':
+      return automatic(ask);
+  }
+}
+
+/** `this host has eth0 (10.0.2.15/24), eth1 (192.168.188.101/24)`. */
+function whatThereIs(facts: UnderlayFacts): string {
+  const usable = facts.links.filter(
+    (link) =>
+      !link.loopback &&
+      !isOwnDevice(link) &&
+      facts.addresses.some((own) => own.index === link.index && isTellable(own)),
+  );
+  return usable.length === 0
+    ? 'this host has no interface with an address that others can reach: give it one'
+    : `this host has ${usable.map((link) => describeLink(facts, link)).join(', ')}`;
+}
+
+function byName(name: string, { facts }: Ask): Candidate[] | string {
+  const link = facts.links.find((candidate) => candidate.name === name);
+  return link ? [{ link, named: true }] : `there is no interface ${name}; ${whatThereIs(facts)}`;
+}
+
+function byRoute(address: Ip, { facts }: Ask): Candidate[] | string {
+  const text = formatIp(address);
+  if (isHere(facts, address)) {
+    return `${text} is this host's own address; name another node's, or write underlay: ${text}`;
+  }
+  const route = routeTo(facts, address);
+  const found = route ? candidatesBy([route], facts) : [];
+  return found.length > 0 ? found : `there is no route to ${text}; ${whatThereIs(facts)}`;
+}
+
+/** The interface that has the public address; else the one towards the store; else the default route's. */
+function automatic({ networks, facts, publicIps, storeAddresses }: Ask): Candidate[] | string {
+  for (const address of publicIps) {
+    const own = ownAddress(facts, address);
+    if (own) return candidateAt(facts, own.index, { preferred: address, named: false });
+  }
+  const remote = storeAddresses.filter((address) => !isHere(facts, address));
+  if (remote.length > 0) {
+    const towards = remote.flatMap((address) => routeTo(facts, address) ?? []);
+    const found = candidatesBy(towards, facts);
+    return found.length > 0
+      ? found
+      : `there is no route to the store at ${remote.map(formatIp).join(', ')}; ${whatThereIs(facts)}`;
+  }
+  const defaults = networks.flatMap(({ cidr: { family } }) =>
+    byPreference(
+      facts.routes.filter(({ destination }) => destination.length === 0 && destination.family === family),
+    ),
+  );
+  const found = candidatesBy(defaults, facts);
+  return found.length > 0
+    ? found
+    : `there is no default route by one interface, so name the underlay; ${whatThereIs(facts)}`;
+}
+
+const isHere = (facts: UnderlayFacts, address: Ip): boolean =>
+  ownAddress(facts, address) !== undefined ||
+  facts.addresses.some(
+    (own) =>
+      linkOf(facts, own.index)?.loopback === true && containsIp(networkOf(own.address, own.length), address),
+  );
+
+const candidatesBy = (found: readonly FactRoute[], facts: UnderlayFacts): Candidate[] =>
+  found.flatMap(({ index, source }) => candidateAt(facts, index, { preferred: source, named: false }));
+
+function candidateAt(
+  facts: UnderlayFacts,
+  index: number | undefined,
+  rest: Omit<Candidate, 'link'>,
+): Candidate[] {
+  const link = linkOf(facts, index);
+  return link ? [{ link, ...rest }] : [];
+}

@@ -1,0 +1,359 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { readConfig } from '../../../agent/config/read.ts';
+import { AgentError } from '../../../agent/errors.ts';
+import { chooseUnderlay, type Underlay } from '../../../agent/underlay/choose.ts';
+import { storeAddresses } from '../../../agent/underlay/find-underlay.ts';
+import { formatInterfaceAddress } from '../../../inet/cidr.ts';
+import { formatIp, ip } from '../../../inet/ip.ts';
+import { host } from './host.ts';
+
+const nat = 'eth0 10.0.2.15/24 dynamic via 10.0.2.2 metric 100';
+const vagrant = host(nat, 'eth1 192.168.188.101/24');
+const twoDefaults = host(
+  'eth0 172.31.0.9/20 via 172.31.0.1 metric 200',
+  'eth1 192.168.1.9/24 via 192.168.1.1 metric 100',
+);
+const dualHost = host('eth0 192.168.1.9/24 fd00:1::9/64 fe80::9/64 via 192.168.1.1 via fe80::1');
+const ipv6 = 'network6: fd00:10:244::/56\n';
+const both = `network: 10.244.0.0/16\n${ipv6}`;
+const etcdAt = (address: string) => `store: { type: etcd, endpoints: [http://${address}:2379] }\n`;
+
+const bringsUp: [what: string, document: string, facts: typeof vagrant, chosen: string][] = [
+  ["the default route's interface", '', host('eth0 192.168.1.9/24 via 192.168.1.1'), 'eth0 192.168.1.9/24'],
+  ['the default route of the lowest metric', '', twoDefaults, 'eth1 192.168.1.9/24'],
+  ['the interface towards the store', etcdAt('172.31.4.4'), twoDefaults, 'eth0 172.31.0.9/20'],
+  [
+    'the interface towards a store behind a router',
+    etcdAt('10.9.9.9'),
+    host('eth0 192.168.1.9/24 via 192.168.1.1', 'eth1 172.31.0.9/20 to 10.9.0.0/16'),
+    'eth1 172.31.0.9/20',
+  ],
+  [
+    'the default route where the store is on this host',
+    etcdAt('192.168.1.9'),
+    twoDefaults,
+    'eth1 192.168.1.9/24',
+  ],
+  [
+    'the default route where the store is on loopback',
+    etcdAt('127.0.0.1'),
+    twoDefaults,
+    'eth1 192.168.1.9/24',
+  ],
+  ['the interface that has the public address', 'publicIP: 172.31.0.9', twoDefaults, 'eth0 172.31.0.9/20'],
+  ['an interface by name', 'underlay: eth1', vagrant, 'eth1 192.168.188.101/24'],
+  ['an interface by address', 'underlay: 192.168.188.101', vagrant, 'eth1 192.168.188.101/24'],
+  ['an interface by network', 'underlay: 192.168.188.0/24', vagrant, 'eth1 192.168.188.101/24'],
+  [
+    'an interface by a wide network, not the NAT in it',
+    'underlay: 0.0.0.0/0',
+    vagrant,
+    'eth1 192.168.188.101/24',
+  ],
+  [
+    'an interface by a wide network, not the pods in it',
+    'underlay: 10.0.0.0/8',
+    host('cni0 10.244.3.1/24 kind bridge', 'eth0 10.1.0.5/24'),
+    'eth0 10.1.0.5/24',
+  ],
+  ['an interface by a peer', 'underlay: { reach: 192.168.188.102 }', vagrant, 'eth1 192.168.188.101/24'],
+  [
+    'the first that will do of a list',
+    'underlay: [eth7, auto, { reach: 192.168.188.102 }]',
+    vagrant,
+    'eth1 192.168.188.101/24',
+  ],
+  [
+    'the address in the network, of several',
+    'underlay: 172.16.0.0/16',
+    host('eth0 192.168.1.9/24 172.16.5.5/24'),
+    'eth0 172.16.5.5/24',
+  ],
+  [
+    'the second address, if it is named',
+    'underlay: 192.168.1.10',
+    host('eth0 192.168.1.9/24 192.168.1.10/24'),
+    'eth0 192.168.1.10/24',
+  ],
+  ["VirtualBox's NAT, if it is named", 'underlay: eth0', vagrant, 'eth0 10.0.2.15/24'],
+  ["VirtualBox's NAT, if its address is named", 'underlay: 10.0.2.15', vagrant, 'eth0 10.0.2.15/24'],
+  ["VirtualBox's NAT, if its network is named", 'underlay: 10.0.2.0/24', vagrant, 'eth0 10.0.2.15/24'],
+  [
+    'a network like the NAT with another gateway',
+    '',
+    host('eth0 10.0.2.15/24 via 10.0.2.1'),
+    'eth0 10.0.2.15/24',
+  ],
+  [
+    'a network like a second NAT, and another address',
+    '',
+    host('eth0 10.0.3.20/24 via 10.0.3.2'),
+    'eth0 10.0.3.20/24',
+  ],
+  [
+    'the next default route after the NAT',
+    '',
+    host(nat, 'eth1 192.168.1.9/24 via 192.168.1.1 metric 200'),
+    'eth1 192.168.1.9/24',
+  ],
+  ['IPv6 alone', ipv6, dualHost, 'eth0 fd00:1::9/64'],
+  ['both families', both, dualHost, 'eth0 192.168.1.9/24 fd00:1::9/64'],
+  [
+    'both families by the one interface that has them',
+    both,
+    host('eth0 192.168.1.9/24 via 192.168.1.1 metric 1', 'eth1 192.168.2.9/24 fd00:1::9/64 via fe80::1'),
+    'eth1 192.168.2.9/24 fd00:1::9/64',
+  ],
+  [
+    'an IPv6 address that stays',
+    ipv6,
+    host(
+      'eth0 fd00:1::aaaa/64 dynamic temporary fd00:1::bbbb/64 dynamic fd00:1::cccc/64 dynamic deprecated via fe80::1',
+    ),
+    'eth0 fd00:1::bbbb/64',
+  ],
+  ['a cloud address without network', '', host('ens5 172.31.0.9/32 via 172.31.0.1'), 'ens5 172.31.0.9/32'],
+  [
+    'the underlay although pods run already',
+    '',
+    host(
+      'eth0 192.168.1.9/24 via 192.168.1.1',
+      'weft.1 10.244.3.0/32 kind vxlan',
+      'cni0 10.244.3.1/24 kind bridge',
+    ),
+    'eth0 192.168.1.9/24',
+  ],
+];
+
+const refusals: [what: string, document: string, facts: typeof vagrant, message: RegExp][] = [
+  [
+    "VirtualBox's NAT by default",
+    '',
+    vagrant,
+    /^underlay: eth0 \(10\.0\.2\.15 behind 10\.0\.2\.2\) is VirtualBox's or qemu's user NAT, .*; name the network that the nodes share, for example underlay: 192\.168\.188\.0\/24 \(eth1\)$/,
+  ],
+  ['NAT towards the store', etcdAt('10.0.2.2'), vagrant, /user NAT/],
+  ['NAT towards a peer', 'underlay: { reach: 8.8.8.8 }', vagrant, /user NAT/],
+  ['NAT by a wide network', 'underlay: 10.0.0.0/8', vagrant, /user NAT/],
+  [
+    "VirtualBox's second NAT",
+    '',
+    host('eth0 10.0.3.15/24 via 10.0.3.2'),
+    /user NAT.*; give this host an interface on a network/,
+  ],
+  [
+    "qemu's NAT of IPv6",
+    ipv6,
+    host('eth0 fec0::5054:ff:fe12:3456/64 dynamic via fe80::2'),
+    /eth0 \(fec0::5054:ff:fe12:3456 behind fe80::2\) is VirtualBox's or qemu's/,
+  ],
+  [
+    'NAT whose default route has gone',
+    'underlay: 10.0.0.0/8',
+    host('eth0 10.0.2.15/24'),
+    /eth0 \(10\.0\.2\.15\) is VirtualBox's/,
+  ],
+  [
+    'an unknown interface',
+    'underlay: eth7',
+    vagrant,
+    /^underlay: there is no interface eth7; this host has eth0 \(10\.0\.2\.15\/24\), eth1 \(192\.168\.188\.101\/24\)$/,
+  ],
+  [
+    'an unknown address',
+    'underlay: 192.168.188.7',
+    vagrant,
+    /no interface has the address 192\.168\.188\.7; this host has/,
+  ],
+  [
+    'an unknown network',
+    'underlay: 192.168.56.0/24',
+    vagrant,
+    /no interface has an address in 192\.168\.56\.0\/24; this host has/,
+  ],
+  [
+    'a peer without route',
+    'underlay: { reach: 8.8.8.8 }',
+    host('eth1 192.168.188.101/24'),
+    /there is no route to 8\.8\.8\.8; this host has/,
+  ],
+  ['a peer that is this host', 'underlay: { reach: 192.168.188.101 }', vagrant, /is this host's own address/],
+  [
+    'no default route',
+    '',
+    host('eth1 192.168.188.101/24'),
+    /there is no default route by one interface, so name the underlay; this host has eth1/,
+  ],
+  [
+    'no interface at all',
+    '',
+    host(),
+    /this host has no interface with an address that others can reach: give it one/,
+  ],
+  [
+    'a store without route',
+    etcdAt('172.31.4.4'),
+    host('eth1 192.168.188.101/24'),
+    /there is no route to the store at 172\.31\.4\.4/,
+  ],
+  ['loopback', 'underlay: lo', vagrant, /lo reaches nobody but this host; name the network/],
+  ['a loopback address', 'underlay: 127.0.0.1', vagrant, /lo reaches nobody but this host/],
+  [
+    "weft's own device",
+    'underlay: weft.1',
+    host('weft.1 10.244.3.0/32 kind vxlan', 'eth1 192.168.188.101/24'),
+    /weft\.1 is weft's own device/,
+  ],
+  [
+    'an interface that is down',
+    'underlay: eth1',
+    host('eth1 192.168.188.101/24 down'),
+    /eth1 is down; put it up \(ip link set eth1 up\)/,
+  ],
+  [
+    'link-local addresses only',
+    'underlay: eth1',
+    host('eth1 169.254.7.7/16 link'),
+    /eth1 \(no address\) has no IPv4 address that others can reach, which network needs/,
+  ],
+  [
+    'no address of the second family',
+    `${both}underlay: eth1`,
+    vagrant,
+    /eth1 \(192\.168\.188\.101\/24\) has no IPv6 address that others can reach, which network6 needs/,
+  ],
+  [
+    'an address under duplicate detection',
+    `${ipv6}underlay: eth1`,
+    host('eth1 fd00:1::9/64 tentative'),
+    /fd00:1::9\/64 is not usable yet \(duplicate detection\)/,
+  ],
+  [
+    'a list of which nothing will do',
+    'underlay: [eth7, eth8]',
+    vagrant,
+    /no interface eth7;.*; there is no interface eth8;/,
+  ],
+];
+
+describe('the underlay', () => {
+  for (const [what, document, facts, chosen] of bringsUp) {
+    it(`is ${what}`, async () => {
+      assert.equal(shown(await choose(document, facts)), chosen);
+    });
+  }
+
+  for (const [what, document, facts, message] of refusals) {
+    it(`is refused, with the remedy: ${what}`, async () => {
+      await assert.rejects(choose(document, facts), (error: unknown) => {
+        assert.ok(error instanceof AgentError && error.code === 'underlay', String(error));
+        assert.match(error.message, message);
+        assert.doesNotMatch(error.message, /\n/);
+        return true;
+      });
+    });
+  }
+
+  it('has the MTU of its link', async () => {
+    const facts = host('eth0 192.168.1.9/24 mtu 9000 via 192.168.1.1');
+    assert.equal((await choose('', facts)).mtuBytes, 9000);
+  });
+
+  it('is told to peers as the public address, where there is one', async () => {
+    const chosen = await choose(`${both}publicIP: 203.0.113.7`, dualHost);
+    assert.deepEqual(chosen.publicIps.map(formatIp), ['203.0.113.7', 'fd00:1::9']);
+  });
+
+  const overlaps: [what: string, document: string, facts: typeof vagrant, message: RegExp][] = [
+    [
+      'an address in it',
+      '',
+      host('eth0 10.244.0.5/24 via 10.244.0.1'),
+      /^network: the cluster's network 10\.244\.0\.0\/16 overlaps with the nodes' own, 10\.244\.0\.5\/24 on eth0; choose another network$/,
+    ],
+    [
+      'a network around it',
+      '',
+      host('eth0 10.1.0.5/8 via 10.1.0.1'),
+      /overlaps with the nodes' own, 10\.1\.0\.5\/8/,
+    ],
+    [
+      'IPv6',
+      ipv6,
+      host('eth0 fd00:10:244::5/64 via fe80::1'),
+      /^network6: the cluster's network fd00:10:244::\/56 overlaps/,
+    ],
+  ];
+  for (const [what, document, facts, message] of overlaps) {
+    it(`may not share the cluster's network: ${what}`, async () => {
+      await assert.rejects(choose(document, facts), { code: 'overlap', message });
+    });
+  }
+
+  const warned: [what: string, facts: typeof vagrant, warnings: RegExp[]][] = [
+    ['nothing else', host('eth0 192.168.1.9/24 via 192.168.1.1'), []],
+    [
+      "the pods' own bridge",
+      host('eth0 192.168.1.9/24 via 192.168.1.1', 'cni0 10.244.3.1/24 kind bridge'),
+      [],
+    ],
+    [
+      "Docker's bridge in the cluster's network",
+      host('eth0 192.168.1.9/24 via 192.168.1.1', 'docker0 10.244.0.1/16 kind bridge'),
+      [/docker0 has 10\.244\.0\.1\/16, which overlaps/],
+    ],
+    [
+      'another interface in it',
+      host('eth0 192.168.1.9/24 via 192.168.1.1', 'eth1 10.244.7.7/24'),
+      [/eth1 has 10\.244\.7\.7\/24/],
+    ],
+  ];
+  for (const [what, facts, warnings] of warned) {
+    it(`comes with ${warnings.length} warnings beside ${what}`, async () => {
+      const found = (await choose('', facts)).warnings;
+      assert.equal(found.length, warnings.length, found.join('\n'));
+      for (const [n, warning] of warnings.entries()) assert.match(found[n] ?? '', warning);
+    });
+  }
+
+  it('comes with a warning where user NAT was named', async () => {
+    assert.match((await choose('underlay: eth0', vagrant)).warnings.join(), /looks like user NAT/);
+  });
+});
+
+describe("the store's addresses", () => {
+  const resolve = async (name: string) => {
+    if (name === 'etcd.example') return ['192.0.2.1', '2001:db8::1'];
+    throw new Error(`getaddrinfo ENOTFOUND ${name}`);
+  };
+  const of = (endpoints: string) => {
+    const { store } = readConfig('', `store: { type: etcd, endpoints: [${endpoints}] }`);
+    return storeAddresses(store, resolve);
+  };
+
+  it('are none for the file store', async () => {
+    assert.deepEqual(await storeAddresses(readConfig('', '').store, resolve), []);
+  });
+  it('are those written and those resolved, if only some can be', async () => {
+    assert.deepEqual(
+      await of("http://192.0.2.9:1, http://gone.example:1, http://etcd.example:1, 'http://[2001:db8::9]:1'"),
+      ['192.0.2.9', '192.0.2.1', '2001:db8::1', '2001:db8::9'].map(ip),
+    );
+  });
+  it('are an error where no name can be resolved', async () => {
+    await assert.rejects(of('http://gone.example:1'), {
+      code: 'underlay',
+      message: /ENOTFOUND gone\.example.*write addresses in store\.endpoints/,
+    });
+  });
+});
+
+async function choose(document: string, facts: typeof vagrant): Promise<Underlay> {
+  const { underlay, networks, publicIps, store } = readConfig('', document);
+  const addresses = await storeAddresses(store, async () => []);
+  return chooseUnderlay({ choices: underlay, networks, publicIps, storeAddresses: addresses, facts });
+}
+
+const shown = ({ name, addresses }: Underlay): string =>
+  [name, ...addresses.map(formatInterfaceAddress)].join(' ');
