@@ -13,6 +13,7 @@ const packages: Readonly<Record<string, string>> = {
   ping: 'iputils-ping',
   mount: 'mount',
   nsenter: 'util-linux',
+  unshare: 'util-linux',
   etcd: 'etcd-server',
 };
 

@@ -1,0 +1,162 @@
+/** CHECK finds what is gone; GC removes what is not listed; STATUS says whether ADD would work. */
+import assert from 'node:assert/strict';
+import type { Json } from '../../../lab/libcni/json.ts';
+import { type Case, since } from '../case.ts';
+import { isVeth } from '../kernel-state.ts';
+import { addressesIn, listOf, of, onlyOne, type Trial } from '../trial.ts';
+
+const config = { isDefaultGateway: true, hairpinMode: true };
+
+/** ADD, and CHECK right after it, which must pass. */
+async function checked(trial: Trial): Promise<Json> {
+  await trial.pod();
+  const prevResult = await trial.add({ config });
+  await trial.succeeds('CHECK', { config: { ...config, prevResult } });
+  return prevResult;
+}
+
+interface Damage {
+  readonly what: string;
+  readonly differs?: string;
+  readonly commands: (names: { veth: string }) => string[][];
+}
+
+const unverified = 'CHECK does not look at it';
+
+const damages: readonly Damage[] = [
+  { what: 'the interface is gone', commands: () => [['ip', '-n', 'pod', 'link', 'del', 'eth0']] },
+  { what: 'the address is gone', commands: () => [['ip', '-n', 'pod', 'addr', 'flush', 'dev', 'eth0']] },
+  { what: 'the default route is gone', commands: () => [['ip', '-n', 'pod', 'route', 'del', 'default']] },
+  { what: 'the veth left the bridge', commands: ({ veth }) => [['ip', 'link', 'set', veth, 'nomaster']] },
+  { what: 'the bridge is gone', commands: () => [['ip', 'link', 'del', 'trial0']] },
+  {
+    what: 'the MAC is another',
+    commands: () => [
+      ['ip', '-n', 'pod', 'link', 'set', 'eth0', 'down'],
+      ['ip', '-n', 'pod', 'link', 'set', 'eth0', 'address', '02:00:00:00:00:77'],
+      ['ip', '-n', 'pod', 'link', 'set', 'eth0', 'up'],
+      ['ip', '-n', 'pod', 'route', 'add', 'default', 'via', '10.7.0.1'],
+    ],
+  },
+  {
+    what: 'the bridge has lost its address',
+    differs: unverified,
+    commands: () => [['ip', 'addr', 'flush', 'dev', 'trial0']],
+  },
+  {
+    what: 'the port is not hairpinned any more',
+    differs: unverified,
+    commands: ({ veth }) => [['bridge', 'link', 'set', 'dev', veth, 'hairpin', 'off']],
+  },
+  {
+    what: 'the MTU is another',
+    differs: unverified,
+    commands: () => [['ip', '-n', 'pod', 'link', 'set', 'eth0', 'mtu', '1300']],
+  },
+];
+
+export const checkGcCases: readonly Case[] = [
+  {
+    id: 'CHECK',
+    title: 'passes right after ADD, and prints nothing',
+    versions: since('0.4.0'),
+    run: async (trial) => {
+      await checked(trial);
+    },
+  },
+  {
+    id: 'CHECK',
+    title: 'needs a prevResult',
+    versions: since('0.4.0'),
+    run: async (trial) => {
+      await checked(trial);
+      await trial.refuses('CHECK', { code: 7, msg: /Required prevResult missing/ }, { config });
+    },
+  },
+  {
+    id: 'CHECK',
+    title: 'fails in another namespace than that of the result',
+    versions: since('0.4.0'),
+    run: async (trial) => {
+      const prevResult = await checked(trial);
+      const other = await trial.pod('other');
+      const exit = await trial.call('CHECK', {
+        env: { CNI_NETNS: other },
+        config: { ...config, prevResult },
+      });
+      assert.notEqual(exit.status, 0);
+    },
+  },
+  ...damages.map(
+    ({ what, differs, commands }): Case => ({
+      id: 'CHECK',
+      title: `notices that ${what}`,
+      versions: since('0.4.0'),
+      ...(differs && { differs }),
+      run: async (trial) => {
+        const prevResult = await checked(trial);
+        const veth = String(listOf(prevResult, 'interfaces')[1]?.name);
+        for (const command of commands({ veth })) await trial.ground.must(...command);
+        await trial.refuses('CHECK', { code: 105 }, { config: { ...config, prevResult } });
+      },
+    }),
+  ),
+  {
+    id: 'GC',
+    title: 'removes what is not listed, and only that',
+    versions: since('1.1.0'),
+    oursAlone: true,
+    run: async (trial) => {
+      for (const name of ['dead', 'live']) {
+        await trial.pod(name);
+        await trial.add({ env: of(name) });
+      }
+      const valid = [{ containerID: 'live', ifname: 'eth0' }];
+      await trial.succeeds('GC', { config: { 'cni.dev/valid-attachments': valid } });
+      assert.equal((await trial.links()).filter(isVeth).length, 1);
+      assert.ok(await trial.link('eth0', 'live'));
+      assert.equal(await trial.link('eth0', 'dead'), undefined);
+    },
+  },
+  {
+    id: 'GC',
+    title: 'frees the addresses of pods whose namespaces are gone',
+    versions: since('1.1.0'),
+    oursAlone: true,
+    run: async (trial) => {
+      await trial.pod();
+      await trial.add({ config: { ipam: onlyOne } });
+      await trial.ground.must('ip', 'netns', 'delete', 'pod');
+      await trial.succeeds('GC', { config: { ipam: onlyOne, 'cni.dev/valid-attachments': null } });
+      await trial.pod('next');
+      const result = await trial.add({ env: of('next'), config: { ipam: onlyOne } });
+      assert.deepEqual(addressesIn(result), ['10.7.0.2/24']);
+    },
+  },
+  {
+    id: 'GC',
+    title: 'of another network touches nothing, nor does one without a list',
+    versions: since('1.1.0'),
+    oursAlone: true,
+    run: async (trial) => {
+      await trial.pod();
+      await trial.add();
+      await trial.succeeds('GC', { config: { name: 'other', 'cni.dev/valid-attachments': [] } });
+      await trial.succeeds('GC');
+      assert.ok(await trial.link('eth0', 'pod'));
+    },
+  },
+  {
+    id: 'STATUS',
+    title: 'fails once there are no addresses left',
+    versions: since('1.1.0'),
+    oursAlone: true,
+    run: async (trial) => {
+      const exhausted = { ipam: onlyOne };
+      await trial.succeeds('STATUS', { config: exhausted });
+      await trial.pod();
+      await trial.add({ config: exhausted });
+      await trial.refuses('STATUS', { code: 50 }, { config: exhausted });
+    },
+  },
+];

@@ -1,0 +1,86 @@
+/** Runs cases, each on a ground of its own, and says what became of them. */
+import type { CniVersion } from '../../plugin/protocol/version.ts';
+import { cniVersions } from '../../plugin/protocol/version.ts';
+import type { Case } from './case.ts';
+import { addDelCases } from './cases/add-del.ts';
+import { checkGcCases } from './cases/check-gc.ts';
+import { dispatchCases } from './cases/dispatch.ts';
+import { optionCases } from './cases/options.ts';
+import { resultCases } from './cases/results.ts';
+import { Ground } from './ground.ts';
+import type { Subject } from './subject.ts';
+import { Trial } from './trial.ts';
+
+export const allCases: readonly Case[] = [
+  ...dispatchCases,
+  ...resultCases,
+  ...addDelCases,
+  ...checkGcCases,
+  ...optionCases,
+];
+
+export type Verdict = 'passed' | 'failed' | 'differs';
+
+export interface Outcome {
+  readonly case: Case;
+  readonly version: CniVersion;
+  readonly verdict: Verdict;
+  /** Why it failed, or in what it differs. */
+  readonly reason?: string;
+}
+
+/** What the reference of Debian 12 does not speak yet. */
+const unknownToReference: readonly CniVersion[] = ['1.1.0'];
+
+export interface SuiteOptions {
+  readonly subject: Subject;
+  readonly cases: readonly Case[];
+  /** How many trials at once. */
+  readonly parallel: number;
+  readonly onOutcome?: (outcome: Outcome) => void;
+}
+
+/** In the order of cases and versions. */
+export async function runSuite({ subject, cases, parallel, onOutcome }: SuiteOptions): Promise<Outcome[]> {
+  const trials = cases.flatMap((each) =>
+    versionsOf(each, subject).map((version) => ({ case: each, version })),
+  );
+  const outcomes: Outcome[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let i = next++; i < trials.length; i = next++) {
+      const trial = trials[i];
+      if (!trial) return;
+      const outcome = { ...trial, ...(await judge(subject, trial)) };
+      outcomes[i] = outcome;
+      onOutcome?.(outcome);
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, work));
+  return outcomes;
+}
+
+function versionsOf(each: Case, subject: Subject): readonly CniVersion[] {
+  const versions = each.versions ?? cniVersions;
+  if (subject.name === 'weft') return versions;
+  return each.oursAlone ? [] : versions.filter((version) => !unknownToReference.includes(version));
+}
+
+async function judge(
+  subject: Subject,
+  about: { case: Case; version: CniVersion },
+): Promise<Pick<Outcome, 'verdict' | 'reason'>> {
+  const ground = await Ground.open();
+  const trial = new Trial({ ground, subject, version: about.version });
+  try {
+    await about.case.run(trial);
+    const [difference] = trial.differences;
+    return difference ? { verdict: 'differs', reason: difference } : { verdict: 'passed' };
+  } catch (error) {
+    const { differs } = about.case;
+    if (trial.isReference && differs) return { verdict: 'differs', reason: differs };
+    return { verdict: 'failed', reason: error instanceof Error ? error.message : String(error) };
+  } finally {
+    await ground.close();
+  }
+}
