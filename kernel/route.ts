@@ -3,7 +3,15 @@ import { formatRouteMessage, parseRouteMessage } from 'netlink/dist/rt/structs.j
 import { getU32, putU32 } from 'netlink/dist/structs.js';
 import { type Cidr, firstIp, formatCidr, networkOf } from '../inet/cidr.ts';
 import { bytesOfIp, type Family, formatIp, type Ip, ipOfBytes } from '../inet/ip.ts';
-import { bodyOf, type NetlinkRequest, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './netlink/message.ts';
+import { failedWith } from './errors.ts';
+import {
+  bodyOf,
+  type NetlinkMessage,
+  type NetlinkRequest,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+  NLM_F_REPLACE,
+} from './netlink/message.ts';
 import { afOf, familyOfAf, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE, type Rtnl } from './netlink/rtnl.ts';
 
 /** The route protocol number by which weft's routes are recognised. */
@@ -107,13 +115,19 @@ export function routes(rtnl: Rtnl, which: { family: Family; protocol?: number; t
       out,
     ),
   );
-  const messages = rtnl.dump({
-    type: RTM_GETROUTE,
-    flags: 0,
-    body,
-    attempted: () => `list ${which.family} routes`,
-  });
+  const attempted = () => `list ${which.family} routes`;
+  const messages = dumpTable(rtnl, { type: RTM_GETROUTE, flags: 0, body, attempted });
   return messages.flatMap((message) => routeOf(message.body) ?? []);
+}
+
+/** A table comes into being with its first route: before, the kernel answers ENOENT. */
+function dumpTable(rtnl: Rtnl, request: NetlinkRequest): NetlinkMessage[] {
+  try {
+    return rtnl.dump(request);
+  } catch (error) {
+    if (failedWith(error, 'ENOENT')) return [];
+    throw error;
+  }
 }
 
 /** Reads an RTM_NEWROUTE or RTM_DELROUTE body; undefined for families weft does not speak. */

@@ -6,15 +6,17 @@ import { type Cidr, containsCidr } from '../../inet/cidr.ts';
 import { fdbEntries } from '../../kernel/fdb.ts';
 import { neighbours } from '../../kernel/neighbour.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
-import { RTPROT_WEFT, routes } from '../../kernel/route.ts';
-import { defaultPriority, type Entry, idOf } from './entry.ts';
+import { RT_TABLE_MAIN, RTPROT_WEFT, routes } from '../../kernel/route.ts';
+import { DIRECT_TABLE, defaultPriority, type Entry, idOf } from './entry.ts';
 
 /** The entries of one family; `deviceIndex` undefined where there is no VXLAN device. */
 export function actualEntries(
   rtnl: Rtnl,
   scope: { network: Cidr; deviceIndex: number | undefined },
 ): Map<string, Entry> {
-  const entries: Entry[] = routeEntries(rtnl, scope.network);
+  const entries: Entry[] = [RT_TABLE_MAIN, DIRECT_TABLE].flatMap((table) =>
+    routeEntries(rtnl, scope.network, table),
+  );
   const index = scope.deviceIndex;
   if (index !== undefined) {
     for (const { address, mac, permanent } of neighbours(rtnl, { family: scope.network.family, index })) {
@@ -27,9 +29,9 @@ export function actualEntries(
   return new Map(entries.map((entry) => [idOf(entry), entry]));
 }
 
-function routeEntries(rtnl: Rtnl, network: Cidr): Entry[] {
-  return routes(rtnl, { family: network.family, protocol: RTPROT_WEFT }).flatMap((found) => {
-    if (!containsCidr(network, found.destination) || !found.gateway || found.index === undefined) return [];
+function routeEntries(rtnl: Rtnl, network: Cidr, table: number): Entry[] {
+  return routes(rtnl, { family: network.family, protocol: RTPROT_WEFT, table }).flatMap((found) => {
+    if (!containsCidr(network, found.destination) || found.index === undefined) return [];
     return {
       kind: 'route' as const,
       destination: found.destination,
@@ -38,6 +40,7 @@ function routeEntries(rtnl: Rtnl, network: Cidr): Entry[] {
       onlink: found.onlink === true,
       mtuBytes: found.mtuBytes,
       priority: found.priority ?? defaultPriority(found.destination),
+      table,
     };
   });
 }

@@ -19,7 +19,7 @@ import {
   RTM_NEWNEIGH,
   RTM_NEWROUTE,
 } from '../../kernel/netlink/rtnl.ts';
-import { RTPROT_WEFT, routeOf } from '../../kernel/route.ts';
+import { type Route, RT_TABLE_MAIN, RTPROT_WEFT, routeOf } from '../../kernel/route.ts';
 import { defaultPriority, type Entry, idOf, sameEntry } from './entry.ts';
 
 /** What was last asked for, and where. */
@@ -30,8 +30,11 @@ export interface Watched {
   readonly underlayName: string;
   readonly underlayIndex: number;
   readonly entries: ReadonlyMap<string, Entry>;
+  /** Probing the direct way needs a rule. */
+  readonly probesDirect: boolean;
 }
 
+const RTM_DELRULE = 33;
 const RTM_NEWNETCONF = 80;
 const NETCONFA_IFINDEX = 1;
 const NETCONFA_FORWARDING = 2;
@@ -52,6 +55,8 @@ export function damageBy(message: NetlinkMessage, watched: Watched): string | un
     case RTM_NEWROUTE:
     case RTM_DELROUTE:
       return routeDamage(message, watched);
+    case RTM_DELRULE:
+      return watched.probesDirect ? 'rule gone' : undefined;
     case RTM_NEWNETCONF:
       return netconfDamage(message.body, watched);
     default:
@@ -106,9 +111,8 @@ function neighbourDamage(message: NetlinkMessage, watched: Watched): string | un
 function routeDamage(message: NetlinkMessage, watched: Watched): string | undefined {
   const route = routeOf(message.body);
   if (!route || !containsCidr(watched.network, route.destination)) return undefined;
-  const foreign = route.protocol !== RTPROT_WEFT || !route.gateway || route.index === undefined;
-  if (foreign)
-    return watched.entries.has(idOfRoute(route.destination, route.priority)) ? 'foreign route' : undefined;
+  const foreign = route.protocol !== RTPROT_WEFT || route.index === undefined;
+  if (foreign) return watched.entries.has(idOfRoute(route)) ? 'foreign route' : undefined;
   const entry: Entry = {
     kind: 'route',
     destination: route.destination,
@@ -117,11 +121,12 @@ function routeDamage(message: NetlinkMessage, watched: Watched): string | undefi
     onlink: route.onlink === true,
     mtuBytes: route.mtuBytes,
     priority: route.priority ?? defaultPriority(route.destination),
+    table: route.table ?? RT_TABLE_MAIN,
   };
   return contradiction(entry, true, message, watched);
 }
 
-const idOfRoute = (destination: Cidr, priority: number | undefined): string =>
+const idOfRoute = ({ destination, priority, table }: Route): string =>
   idOf({
     kind: 'route',
     destination,
@@ -130,6 +135,7 @@ const idOfRoute = (destination: Cidr, priority: number | undefined): string =>
     onlink: false,
     mtuBytes: undefined,
     priority: priority ?? defaultPriority(destination),
+    table: table ?? RT_TABLE_MAIN,
   });
 
 /** Gone although desired, there although not, or there but other than desired. */

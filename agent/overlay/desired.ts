@@ -1,7 +1,8 @@
 /** desired = f(peers, configuration): which entries the kernel should have, and which peers cannot have any. */
-import { firstIp } from '../../inet/cidr.ts';
-import { formatIp } from '../../inet/ip.ts';
-import { defaultPriority, type Entry, idOf } from './entry.ts';
+import { firstIp, networkOf } from '../../inet/cidr.ts';
+import { bitsOf, formatIp } from '../../inet/ip.ts';
+import { RT_TABLE_MAIN } from '../../kernel/route.ts';
+import { DIRECT_TABLE, defaultPriority, type Entry, idOf } from './entry.ts';
 import type { Peer, Way } from './peer.ts';
 
 /** Where entries of each way go. */
@@ -15,6 +16,8 @@ export interface Ground {
 export interface PeerPlan {
   readonly peer: Peer;
   readonly way: Way;
+  /** The way is chosen by probing: the other one is kept ready, and the direct one can be probed. */
+  readonly probed: boolean;
   /** The largest packet that the path to the peer takes, where it is less than the link's. */
   readonly mtuBytes: number | undefined;
 }
@@ -49,8 +52,8 @@ function obstacle({ peer, way }: PeerPlan, ground: Ground): string | undefined {
 }
 
 /** One VTEP MAC on two machines (a cloned VM): the first keeps it, for frames can go to one of them only. */
-function sharedMac({ peer, way }: PeerPlan, holders: Map<string, Peer>): string | undefined {
-  if (way === 'direct' || peer.vtepMac === undefined) return undefined;
+function sharedMac({ peer, way, probed }: PeerPlan, holders: Map<string, Peer>): string | undefined {
+  if ((way === 'direct' && !probed) || peer.vtepMac === undefined) return undefined;
   const holder = holders.get(peer.vtepMac);
   if (!holder) {
     holders.set(peer.vtepMac, peer);
@@ -59,19 +62,42 @@ function sharedMac({ peer, way }: PeerPlan, holders: Map<string, Peer>): string 
   return `peer ${formatIp(peer.endpoint)} announces VTEP MAC ${peer.vtepMac}, which ${formatIp(holder.endpoint)} has too: was its state directory copied? Remove it on the copy and restart weftd there`;
 }
 
-function entriesOf({ peer, way, mtuBytes }: PeerPlan, ground: Ground): Entry[] {
-  const priority = defaultPriority(peer.subnet);
-  const common = { kind: 'route', destination: peer.subnet, mtuBytes, priority } as const;
-  if (way === 'direct') {
-    return [{ ...common, gateway: peer.endpoint, index: ground.underlayIndex, onlink: false }];
-  }
-  const index = ground.deviceIndex ?? 0;
-  const mac = peer.vtepMac ?? '';
-  const gateway = firstIp(peer.subnet);
-  // The route comes last: with it the kernel starts to use the other two.
+function entriesOf(plan: PeerPlan, ground: Ground): Entry[] {
+  const entries: Entry[] = [];
+  // The route comes last: with it the kernel starts to use the others.
+  if (plan.way === 'vxlan' || plan.probed) entries.push(...tunnelEntries(plan.peer, ground));
+  if (plan.probed) entries.push(...probeRoutes(plan.peer, ground));
+  return [...entries, routeEntry(plan, ground)];
+}
+
+function tunnelEntries(peer: Peer, ground: Ground): Entry[] {
+  const index = ground.deviceIndex;
+  const mac = peer.vtepMac;
+  if (index === undefined || mac === undefined) return [];
   return [
-    { kind: 'neighbour', index, address: gateway, mac },
+    { kind: 'neighbour', index, address: firstIp(peer.subnet), mac },
     { kind: 'fdb', index, mac, destination: peer.endpoint },
-    { ...common, gateway, index, onlink: true },
+  ];
+}
+
+function routeEntry({ peer, way, mtuBytes }: PeerPlan, ground: Ground): Entry {
+  const destination = peer.subnet;
+  const common = { kind: 'route', destination, mtuBytes, table: RT_TABLE_MAIN } as const;
+  const priority = defaultPriority(destination);
+  if (way === 'direct' || ground.deviceIndex === undefined) {
+    return { ...common, priority, gateway: peer.endpoint, index: ground.underlayIndex, onlink: false };
+  }
+  return { ...common, priority, gateway: firstIp(destination), index: ground.deviceIndex, onlink: true };
+}
+
+/** To the peer's end of the tunnel: through the tunnel, and for marked packets over the direct way. */
+function probeRoutes(peer: Peer, ground: Ground): Entry[] {
+  const destination = networkOf(firstIp(peer.subnet), bitsOf(peer.subnet.family));
+  const priority = defaultPriority(destination);
+  const common = { kind: 'route', destination, onlink: false, mtuBytes: undefined, priority } as const;
+  const index = ground.deviceIndex;
+  return [
+    ...(index === undefined ? [] : [{ ...common, gateway: undefined, index, table: RT_TABLE_MAIN }]),
+    { ...common, gateway: peer.endpoint, index: ground.underlayIndex, table: DIRECT_TABLE },
   ];
 }

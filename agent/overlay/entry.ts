@@ -8,6 +8,11 @@
  *     fdb        VTEP MAC -> 192.168.188.102                        inner MAC -> outer address
  *
  * and one on the direct way: `10.244.2.0/24 via 192.168.188.102`.
+ *
+ * Where the way is chosen by probing (backend `auto`), the tunnel's neighbour and forwarding entry stand
+ * whichever way is taken, so that a change of ways is the replacement of one route. Two more routes lead probes
+ * to the peer's end of the tunnel: 10.244.2.0/32 on the device, and via the endpoint in a table that only marked
+ * packets look up. (The first is needed for more: IPv6 refuses an onlink gateway that it finds on another link.)
  */
 import { type Cidr, formatCidr } from '../../inet/cidr.ts';
 import { formatIp, type Ip, sameIp } from '../../inet/ip.ts';
@@ -21,13 +26,15 @@ export type Entry = RouteEntry | NeighbourEntry | FdbEntry;
 export interface RouteEntry {
   readonly kind: 'route';
   readonly destination: Cidr;
-  readonly gateway: Ip;
+  /** Undefined: the destination itself is on the link. */
+  readonly gateway: Ip | undefined;
   readonly index: number;
   readonly onlink: boolean;
   /** Undefined: the link's. */
   readonly mtuBytes: number | undefined;
   /** The kernel's metric; two routes that differ in it are two entries. */
   readonly priority: number;
+  readonly table: number;
 }
 
 export interface NeighbourEntry {
@@ -44,6 +51,9 @@ export interface FdbEntry {
   readonly destination: Ip;
 }
 
+/** The table of the routes that probes of the direct way take. */
+export const DIRECT_TABLE = 8787;
+
 /** The metric that the kernel gives a route that asks for none. */
 export const defaultPriority = (destination: Cidr): number => (destination.family === 'ipv4' ? 0 : 1024);
 
@@ -51,7 +61,7 @@ export const defaultPriority = (destination: Cidr): number => (destination.famil
 export function idOf(entry: Entry): string {
   switch (entry.kind) {
     case 'route':
-      return `route ${formatCidr(entry.destination)} metric ${entry.priority}`;
+      return `route ${formatCidr(entry.destination)} metric ${entry.priority} table ${entry.table}`;
     case 'neighbour':
       return `neighbour ${formatIp(entry.address)} link ${entry.index}`;
     case 'fdb':
@@ -63,7 +73,7 @@ export function idOf(entry: Entry): string {
 export function sameEntry(a: Entry, b: Entry): boolean {
   if (a.kind === 'route' && b.kind === 'route') {
     return (
-      sameIp(a.gateway, b.gateway) &&
+      sameGateway(a.gateway, b.gateway) &&
       a.index === b.index &&
       a.onlink === b.onlink &&
       a.mtuBytes === b.mtuBytes
@@ -72,6 +82,9 @@ export function sameEntry(a: Entry, b: Entry): boolean {
   if (a.kind === 'neighbour' && b.kind === 'neighbour') return a.mac === b.mac;
   return a.kind === b.kind;
 }
+
+const sameGateway = (a: Ip | undefined, b: Ip | undefined): boolean =>
+  a === undefined || b === undefined ? a === b : sameIp(a, b);
 
 /**
  * The request that puts an entry in place. A route that is not there yet is only ever added, so that a
@@ -96,6 +109,7 @@ export function removeRequest(entry: Entry): NetlinkRequest {
         gateway: entry.gateway,
         index: entry.index,
         priority: entry.priority,
+        table: entry.table,
         protocol: route.RTPROT_WEFT,
       });
     case 'neighbour':

@@ -5,17 +5,18 @@
  * → verify. It has no memory but of what failed, and when it may be tried again.
  */
 import { type Cidr, containsIp, type InterfaceAddress, networkOf } from '../../inet/cidr.ts';
-import type { Family } from '../../inet/ip.ts';
 import { vxlanOverheadBytes } from '../../kernel/link.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
+import type { BackendType } from '../config/config.ts';
 import { actualEntries } from './actual.ts';
 import { applyPlan } from './apply.ts';
 import { Backoff } from './backoff.ts';
 import type { Watched } from './damage.ts';
 import { desiredEntries, type Ground, type PeerPlan } from './desired.ts';
 import { type DesiredDevice, deviceName, ensureDevice } from './device.ts';
+import { ensureDirectProbing } from './direct-probing.ts';
 import { ensureForwarding } from './forwarding.ts';
-import type { Peer, Way } from './peer.ts';
+import type { Peer } from './peer.ts';
 import { isEmpty, type Plan, planEntries } from './plan.ts';
 
 /** What this node brings to the overlay of one family. */
@@ -31,13 +32,18 @@ export interface OverlayState {
   };
   readonly vtepMac: string;
   readonly backend: {
-    readonly type: 'vxlan' | 'direct';
+    /** `auto`: direct where the peer is on the same link and answers probes over it. */
+    readonly type: BackendType;
     readonly vni: number;
     readonly port: number;
     /** Undefined: what the underlay leaves. */
     readonly mtuBytes: number | undefined;
   };
   readonly peers: readonly Peer[];
+  /** Keys of the peers that answer probes over the direct way (backend `auto`). */
+  readonly answeringDirect: ReadonlySet<string>;
+  /** The largest packet that reaches a peer, by key, where it is less than the pods' MTU. */
+  readonly pathMtuBytes: ReadonlyMap<string, number>;
   /** Whether `peers` is all there are: only then may anything be swept. */
   readonly complete: boolean;
 }
@@ -72,6 +78,7 @@ export class Overlay {
   async converge(state: OverlayState): Promise<Converged> {
     const done = ensureForwarding(state.underlay.name, state.network.family);
     const ground = this.#ensureGround(state, done);
+    done.push(...ensureDirectProbing(this.#rtnl, state));
     const { entries, problems } = desiredEntries(peerPlans(state), ground);
     this.#watched = watchedOf(state, ground, entries);
     const failures = new Map<string, string>();
@@ -127,6 +134,7 @@ const watchedOf = (state: OverlayState, ground: Ground, entries: Watched['entrie
   underlayName: state.underlay.name,
   underlayIndex: state.underlay.index,
   entries,
+  probesDirect: state.backend.type === 'auto',
 });
 
 /** The MTU that pods get: what the configuration says, else what the underlay leaves. */
@@ -152,14 +160,23 @@ export function desiredDevice(state: OverlayState): DesiredDevice {
 }
 
 function peerPlans(state: OverlayState): PeerPlan[] {
-  return state.peers.map((peer) => ({ peer, way: wayTo(state, peer), mtuBytes: undefined }));
+  return state.peers.map((peer) => ({
+    peer,
+    ...wayTo(state, peer),
+    mtuBytes: state.pathMtuBytes.get(peer.key),
+  }));
 }
 
-function wayTo(state: OverlayState, peer: Peer): Way {
-  if (state.backend.type === 'vxlan') return 'vxlan';
-  return isOnLink(state.underlay.address, peer.endpoint.family, peer) ? 'direct' : 'vxlan';
+function wayTo(state: OverlayState, peer: Peer): Pick<PeerPlan, 'way' | 'probed'> {
+  const { type } = state.backend;
+  if (type === 'vxlan' || !isOnLink(state, peer)) return { way: 'vxlan', probed: false };
+  // A peer without a tunnel (host-gw) leaves no choice.
+  if (type === 'direct' || peer.vtepMac === undefined) return { way: 'direct', probed: false };
+  return { way: state.answeringDirect.has(peer.key) ? 'direct' : 'vxlan', probed: true };
 }
 
 /** Whether the peer's endpoint shares the underlay's layer-2 network, as far as addresses tell. */
-const isOnLink = (own: InterfaceAddress, family: Family, peer: Peer): boolean =>
-  own.address.family === family && containsIp(networkOf(own.address, own.length), peer.endpoint);
+export function isOnLink(state: Pick<OverlayState, 'underlay'>, peer: Peer): boolean {
+  const { address, length } = state.underlay.address;
+  return containsIp(networkOf(address, length), peer.endpoint);
+}

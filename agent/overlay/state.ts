@@ -13,6 +13,8 @@ export interface Knowledge {
   readonly peers: Peers;
   readonly underlayOf: (family: Family) => OverlayState['underlay'];
   readonly backend: OverlayState['backend'];
+  readonly answeringDirect: ReadonlySet<string>;
+  readonly pathMtuBytes: ReadonlyMap<string, number>;
 }
 
 export function overlayStates(known: Knowledge): OverlayState[] {
@@ -25,6 +27,8 @@ export function overlayStates(known: Knowledge): OverlayState[] {
       vtepMac: macOf(known.lease, family) ?? '',
       backend: known.backend,
       peers: peersOf(known.peers, family),
+      answeringDirect: known.answeringDirect,
+      pathMtuBytes: known.pathMtuBytes,
       complete: known.peers.complete,
     };
   });

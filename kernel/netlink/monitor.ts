@@ -17,8 +17,10 @@ export const RTNLGRP = {
   neighbour: 3,
   ipv4Address: 5,
   ipv4Route: 7,
+  ipv4Rule: 8,
   ipv6Address: 9,
   ipv6Route: 11,
+  ipv6Rule: 19,
   ipv4Netconf: 24,
   ipv6Netconf: 25,
 } as const;

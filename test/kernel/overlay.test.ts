@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { damageBy } from '../../agent/overlay/damage.ts';
+import { DIRECT_PROBE_MARK } from '../../agent/overlay/direct-probing.ts';
 import { Overlay, type OverlayState } from '../../agent/overlay/overlay.ts';
 import type { Peer } from '../../agent/overlay/peer.ts';
 import { cidr, formatCidr, parseInterfaceAddress } from '../../inet/cidr.ts';
@@ -76,6 +77,8 @@ for (const [family, values] of Object.entries(families)) {
         vtepMac: macOf(1),
         backend: { type: 'vxlan', vni: 1, port: 8472, mtuBytes: undefined },
         peers,
+        answeringDirect: new Set(),
+        pathMtuBytes: new Map(),
         complete: true,
         ...change,
       };
@@ -316,7 +319,49 @@ for (const [family, values] of Object.entries(families)) {
       assert.match(problems[0] ?? '', /not on the underlay's network/);
     });
 
+    it('takes the direct way to a peer that answers on it in backend "auto", and keeps the tunnel ready', async () => {
+      const backend = { type: 'auto', vni: 1, port: 8472, mtuBytes: undefined } as const;
+      run('ip', 'netns', 'exec', ground.name, 'sysctl', '-qw', 'net.ipv4.conf.all.rp_filter=1');
+      const peers = [peer(2), peer(3, { endpoint: ip(values.far(3)) })];
+      const ways = async (answering: string[]) => {
+        const { problems } = await ground.converge(
+          state(peers, { backend, answeringDirect: new Set(answering) }),
+        );
+        assert.deepEqual(problems, []);
+        assert.equal(ground.bridge('fdb', 'show', 'dev', values.device).match(/permanent/g)?.length, 2);
+        return routes()
+          .map((route) => [route.dst, route.dev])
+          .filter(([dst]) => dst?.includes('/'));
+      };
+      const tunnelled = [
+        [values.peerSubnet(2), values.device],
+        [values.peerSubnet(3), values.device],
+      ];
+      assert.deepEqual(await ways([]), tunnelled);
+      // Only marked packets take the direct way to the end of the tunnel, which is what probes it.
+      const end = values.peerSubnet(2).replace(/\/.*/, '');
+      assert.match(ground.ip('route', 'get', end, 'mark', String(DIRECT_PROBE_MARK)), / dev eth0 /);
+      assert.match(ground.ip('route', 'get', end), new RegExp(` dev ${values.device} `));
+      assert.deepEqual(await ways(['peer-2']), [
+        [values.peerSubnet(2), 'eth0'],
+        [values.peerSubnet(3), values.device],
+      ]);
+      assert.deepEqual(await ways([]), tunnelled);
+      if (family === 'ipv4') {
+        for (const name of ['eth0', values.device]) {
+          assert.match(
+            run('ip', 'netns', 'exec', ground.name, 'sysctl', '-n', `net/ipv4/conf/${name}/rp_filter`),
+            /^2$/m,
+          );
+        }
+      }
+      await ground.converge(state([peer(2)]));
+      assert.doesNotMatch(ground.ip(values.flag, 'rule', 'show'), /8787/);
+      assert.equal(ground.ip(values.flag, 'route', 'show', 'table', '8787'), '');
+    });
+
     it('says who has its VNI and port', async () => {
+      ground.ip('link', 'del', values.device);
       ground.ip(
         'link',
         'add',
