@@ -139,9 +139,18 @@ export class AddressStore {
     return undefined;
   }
 
+  /**
+   * None is left only if a fresh look shows none: those that the last look showed may all have gone to
+   * others, who freed as many meanwhile. Each turn means that somebody was given one.
+   */
   #takeReclaimed(set: RangeSet, owner: Owner): Ip | undefined {
     this.#reclaim();
-    return this.#takeNext(set, owner);
+    while (this.#order.next(set)) {
+      const address = this.#takeNext(set, owner);
+      if (address) return address;
+      this.#load();
+    }
+    return undefined;
   }
 
   #exhausted(set: RangeSet): never {
