@@ -59,6 +59,10 @@ export class LabNode implements Endpoint {
     return { ...env, [processMark]: this.lab };
   }
 
+  get host(): string {
+    return this.name;
+  }
+
   /** For a trace. */
   get station(): Station {
     return {

@@ -5,6 +5,8 @@ import { eachInParallel, type Outcome } from './command.ts';
 /** Who can be pinged, and who can ping. */
 export interface Endpoint {
   readonly name: string;
+  /** The node that it is, or is on. */
+  readonly host: string;
   /** One per family. */
   readonly addresses: readonly string[];
   exec(argv: readonly string[]): Promise<Outcome>;
@@ -76,13 +78,13 @@ export function formatMatrix(results: readonly PingResult[]): string {
       ...columns.map((column) => cell(from, column)),
     ]),
   ];
-  return formatTable(rows);
+  return formatTable(rows, 'right');
 }
 
-/** Columns as wide as their widest cell; the first one to the left, the others to the right. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
+/** Columns as wide as their widest cell; the first one to the left, the others to the side that is asked for. */
+export function formatTable(rows: readonly (readonly string[])[], align: 'left' | 'right' = 'left'): string {
   const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)));
-  const line = (row: readonly string[]) =>
-    row.map((text, i) => (i === 0 ? text.padEnd(widths[i] ?? 0) : text.padStart(widths[i] ?? 0))).join('  ');
-  return rows.map((row) => line(row).trimEnd()).join('\n');
+  const pad = (text: string, i: number) =>
+    i === 0 || align === 'left' ? text.padEnd(widths[i] ?? 0) : text.padStart(widths[i] ?? 0);
+  return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n');
 }

@@ -46,6 +46,10 @@ export class LabPod implements Endpoint {
     }
   }
 
+  get host(): string {
+    return this.node.name;
+  }
+
   get netns(): string {
     return `/run/netns/${this.name}`;
   }
