@@ -33,8 +33,9 @@ export interface ClusterRange extends LeaseNetwork {
   readonly subnetMax: Ip;
 }
 
-/** Undefined: the store leaves it to the nodes. */
+/** What is missing is left to the nodes. */
 export interface ClusterBackend {
+  /** flannel's name: `vxlan`, or `host-gw` for `direct`. */
   readonly type?: string;
   readonly vni?: number;
   readonly port?: number;
@@ -146,7 +147,7 @@ function decodeClusterBackend(value: unknown, where: string): ClusterBackend {
 
 /**
  * How what a node is configured with contradicts the cluster's configuration, one line for each field;
- * empty where it does not. `auto` and `direct` are ways of sending: they live with peers that use VXLAN.
+ * empty where it does not. What one of the two leaves open is no contradiction.
  */
 export function contradictions(
   local: { readonly networks: readonly LeaseNetwork[]; readonly backend: ClusterBackend },
@@ -161,7 +162,7 @@ export function contradictions(
     );
     if (ours !== theirs) found.push(`${family} network: ${ours} here, ${theirs} in the cluster`);
   }
-  for (const name of ['vni', 'port'] as const) {
+  for (const name of ['type', 'vni', 'port'] as const) {
     const [ours, theirs] = [local.backend[name], cluster.backend[name]];
     if (ours !== undefined && theirs !== undefined && ours !== theirs) {
       found.push(`backend ${name}: ${ours} here, ${theirs} in the cluster`);

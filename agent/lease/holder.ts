@@ -26,6 +26,8 @@ export interface LeaseHolder {
   readonly cluster: ClusterConfig;
   readonly peers: Peers;
   readonly status: LeaseStatus;
+  /** Resolves when the signal has fired and nothing runs any more; rejects on a fault of ours. */
+  readonly done: Promise<void>;
   /** Calls back at once with the peers known so far, then on every change, until the signal fires. */
   watchPeers(onPeers: (peers: Peers) => void, signal: AbortSignal): void;
   /** Calls back whenever `status.phase`, its reason or the lease's attributes change. */

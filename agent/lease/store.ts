@@ -56,6 +56,8 @@ export interface LeaseStore {
   readonly placement: 'lowest' | 'hashed';
   /** Everything under the prefix, at one moment. */
   list(signal: AbortSignal): Promise<Snapshot>;
+  /** Those of the keys that exist, at one moment, not older than the call. */
+  read(keys: readonly string[], signal: AbortSignal): Promise<readonly StoreRecord[]>;
   /** What happened after `cursor`; ends with `StoreError`, or when the signal fires. */
   watch(cursor: string, signal: AbortSignal): AsyncIterable<WatchItem>;
   /** Whether the comparison held and the writes were made. */

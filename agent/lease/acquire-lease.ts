@@ -1,0 +1,81 @@
+/** The lease protocol with this machine's clock, disk and store: what `main` calls. */
+import { bootId, systemClock } from './clock.ts';
+import { type ClusterBackend, contradictions } from './cluster-config.ts';
+import type { LeaseHolder } from './holder.ts';
+import { LeaseKeeper } from './keeper.ts';
+import type { LeaseAttributes, LeaseLog, LeaseNetwork } from './lease.ts';
+import { LeaseFiles } from './lease-files.ts';
+import { ensureRun, readLeaseFile, readSaved } from './saved.ts';
+import type { LeaseStore } from './store.ts';
+import { flannelSubnetFile, readFlannelSubnets } from './subnet-file.ts';
+import { defaultTiming, type LeaseTiming } from './timing.ts';
+
+export interface AcquireOptions {
+  readonly store: LeaseStore;
+  /** `id` is stable over reboots and unlike any other node's; `name` is for people. */
+  readonly node: { readonly id: string; readonly name: string };
+  readonly networks: readonly LeaseNetwork[];
+  readonly backend: ClusterBackend;
+  readonly attributes: LeaseAttributes;
+  readonly runDir: string;
+  readonly stateDir: string;
+  readonly log: LeaseLog;
+  readonly timing?: Partial<LeaseTiming>;
+  /** Where flannel on this host left what it had. */
+  readonly flannelSubnetFile?: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Resolves with the lease once this node has one: from the store, or from before if the store is away. Throws
+ * `LeaseError` where it cannot have one, `StoreError` `refused` where the store will not have us. While the
+ * store is away and nothing is saved, it waits (and logs `store.away`). When the signal fires, the lease stays.
+ */
+export async function acquireLease(options: AcquireOptions): Promise<LeaseHolder> {
+  const { store, node, runDir, stateDir } = options;
+  // A search that has failed must not go on in the background.
+  const life = new AbortController();
+  const end = (): void => life.abort(options.signal.reason);
+  if (options.signal.aborted) end();
+  options.signal.addEventListener('abort', end, { once: true });
+  const { signal } = life;
+  const clock = systemClock;
+  const boot = bootId();
+  const published = readLeaseFile(runDir, boot);
+  const before = readSaved({ stateDir, boot, clock });
+  const saved =
+    before && published?.key === before.lease.key ? { ...before, deadlineMs: published.deadlineMs } : before;
+  const run = ensureRun(runDir, boot);
+  const { log } = options;
+  const files = new LeaseFiles({ runDir, stateDir, boot, clock, log, signal });
+  const local = { networks: options.networks, backend: options.backend };
+  const keeper: LeaseKeeper = new LeaseKeeper({
+    store,
+    clock,
+    random: Math.random,
+    log,
+    timing: { ...defaultTiming, ...options.timing },
+    us: {
+      ...node,
+      boot,
+      run,
+      attributes: options.attributes,
+      had: saved ? [saved.lease.key] : [],
+      flannelHad: readFlannelSubnets(options.flannelSubnetFile ?? flannelSubnetFile),
+    },
+    local,
+    // Whoever changed the network in weft.yaml does not want the lease of before.
+    saved: saved && contradictions(local, saved.cluster).length === 0 ? saved : undefined,
+    onSave: () => files.touch(() => keeper),
+    signal,
+  });
+  try {
+    await keeper.acquired;
+  } catch (error) {
+    end();
+    await keeper.done.catch(() => undefined);
+    throw error;
+  }
+  files.write(keeper);
+  return keeper;
+}

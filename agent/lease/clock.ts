@@ -1,0 +1,55 @@
+/** Time as a value that is passed in, so that a simulation can own it. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleepTimer } from 'node:timers/promises';
+
+export interface Clock {
+  /** CLOCK_BOOTTIME in milliseconds: it never steps, and counts while the machine sleeps. */
+  now(): number;
+  /** Milliseconds since 1970. It may step: for what must outlive a reboot, and for people, only. */
+  wallNow(): number;
+  /** Rejects with the signal's reason when it fires. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  // The first figure of /proc/uptime is CLOCK_BOOTTIME (proc(5), fs/proc/uptime.c) in hundredths of a second.
+  now: () => Math.round(Number.parseFloat(readFileSync('/proc/uptime', 'utf8')) * 1000),
+  wallNow: () => Date.now(),
+  sleep: async (ms, signal) => {
+    await sleepTimer(ms, undefined, { signal, ref: true });
+  },
+};
+
+/** Identifies this boot of this kernel (random(4)). */
+export const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+
+/** From 0 to 1, like Math.random. */
+export type Random = () => number;
+
+/** `ms` give or take a tenth, so that a thousand agents do not act in step. */
+export const jittered = (ms: number, random: Random): number => ms * (0.9 + 0.2 * random());
+
+/** Pauses between attempts: doubling from `firstMs` to `longestMs`, each cut to between half and whole. */
+export class Backoff {
+  readonly #firstMs: number;
+  readonly #longestMs: number;
+  readonly #random: Random;
+  #nextMs: number;
+
+  constructor(options: { firstMs: number; longestMs: number; random: Random }) {
+    this.#firstMs = options.firstMs;
+    this.#longestMs = options.longestMs;
+    this.#random = options.random;
+    this.#nextMs = options.firstMs;
+  }
+
+  reset(): void {
+    this.#nextMs = this.#firstMs;
+  }
+
+  next(): number {
+    const ms = this.#nextMs;
+    this.#nextMs = Math.min(ms * 2, this.#longestMs);
+    return ms * (0.5 + 0.5 * this.#random());
+  }
+}

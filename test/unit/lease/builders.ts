@@ -1,0 +1,71 @@
+/** What the lease tests need again and again. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type AcquireOptions, acquireLease } from '../../../agent/lease/acquire-lease.ts';
+import type { LeaseHolder } from '../../../agent/lease/holder.ts';
+import { type LeaseAttributes, type Peers, silentLog } from '../../../agent/lease/lease.ts';
+import type { LeaseStore } from '../../../agent/lease/store.ts';
+import { cidr } from '../../../inet/cidr.ts';
+import { ip } from '../../../inet/ip.ts';
+
+export const attributes = (publicIp: string, vtepMac = 'c6:d2:32:6f:8f:44'): LeaseAttributes => ({
+  publicIps: [ip(publicIp)],
+  backend: { type: 'vxlan', vni: 1, vtepMac },
+});
+
+export const network = { cidr: cidr('10.244.0.0/16'), subnetLength: 24 };
+
+/** A folder that goes with the test. */
+export function scratch(t: { after(done: () => void): void }): string {
+  const path = mkdtempSync(join(tmpdir(), 'weft-lease-'));
+  t.after(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** One agent's half of the lease protocol; `stop` is its SIGTERM. */
+export interface TestAgent {
+  readonly holder: LeaseHolder;
+  stop(): Promise<void>;
+}
+
+export async function startAgent(
+  t: { after(done: () => void): void },
+  options: Partial<AcquireOptions> & { store: LeaseStore; home: string; name: string; publicIp: string },
+): Promise<TestAgent> {
+  const stop = new AbortController();
+  t.after(() => stop.abort());
+  const { store, home, name, publicIp, ...rest } = options;
+  const holder = await acquireLease({
+    store,
+    node: { id: `id-of-${name}`, name },
+    networks: [network],
+    backend: { type: 'vxlan', vni: 1, port: 8472 },
+    attributes: attributes(publicIp),
+    runDir: join(home, name, 'run'),
+    stateDir: join(home, name, 'state'),
+    flannelSubnetFile: join(home, name, 'no-flannel'),
+    log: silentLog,
+    signal: stop.signal,
+    ...rest,
+  });
+  return {
+    holder,
+    stop: async () => {
+      stop.abort();
+      await holder.done;
+    },
+  };
+}
+
+/** Resolves when the peers satisfy the condition; the test's own timeout is the limit. */
+export function peersWhen(holder: LeaseHolder, condition: (peers: Peers) => boolean): Promise<Peers> {
+  const done = new AbortController();
+  return new Promise((resolve) => {
+    holder.watchPeers((peers) => {
+      if (done.signal.aborted || !condition(peers)) return;
+      done.abort();
+      resolve(peers);
+    }, done.signal);
+  });
+}
