@@ -120,10 +120,11 @@ export const eventfd = (): number => check(call.eventfd(0, EFD_CLOEXEC | EFD_NON
 
 /**
  * Waits on the thread pool until one of the descriptors can be read, has failed or was hung up.
- * Resolves to those descriptors. It occupies one pool thread for as long as it waits, and that thread
- * keeps the process from exiting: include an eventfd that the shutdown writes to.
+ * Resolves to those descriptors, or to none when `timeoutMs` is over (-1: never). It occupies one pool thread
+ * for as long as it waits, and that thread keeps the process from exiting: without a timeout, include an
+ * eventfd that the shutdown writes to.
  */
-export function pollReadableAsync(fds: readonly number[]): Promise<number[]> {
+export function pollReadableAsync(fds: readonly number[], timeoutMs = -1): Promise<number[]> {
   const size = 8;
   const set = Buffer.alloc(fds.length * size);
   fds.forEach((fd, i) => {
@@ -132,7 +133,7 @@ export function pollReadableAsync(fds: readonly number[]): Promise<number[]> {
   });
   return new Promise((resolve, reject) => {
     const wait = () => {
-      call.poll.async(set, fds.length, -1, (error: Error | null, result: number) => {
+      call.poll.async(set, fds.length, timeoutMs, (error: Error | null, result: number) => {
         if (error) return reject(error);
         if (result < 0) {
           const errno = koffi.errno();

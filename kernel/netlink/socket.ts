@@ -100,17 +100,22 @@ export class NetlinkSocket {
     return exchange;
   }
 
+  /** `execute` with the sends on libuv's thread pool; see `attemptAsync`. */
+  async executeAsync(requests: readonly NetlinkRequest[]): Promise<void> {
+    for (const outcome of await this.attemptAsync(requests)) if (outcome) throw outcome;
+  }
+
   /**
-   * `execute` with the sends on libuv's thread pool: for requests that block for long. The socket must
+   * `attempt` with the sends on libuv's thread pool: for requests that block for long. The socket must
    * not be used for anything else until the promise settles.
    */
-  async executeAsync(requests: readonly NetlinkRequest[]): Promise<void> {
+  async attemptAsync(requests: readonly NetlinkRequest[]): Promise<(KernelError | undefined)[]> {
     const exchange: Exchange = { outcomes: [], replies: [] };
     for (const chunk of this.#chunks(requests)) {
       await ffi.sendAsync(this.#fd, chunk.bytes, 0, chunk.requests[0]?.attempted() ?? 'send');
       this.#collect(chunk, exchange);
     }
-    for (const outcome of exchange.outcomes) if (outcome) throw outcome;
+    return exchange.outcomes;
   }
 
   /**
