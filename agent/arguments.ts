@@ -1,0 +1,37 @@
+/** weftd's command line. */
+import { Command, CommanderError } from 'commander';
+import { defaultConfigPath } from './config/load.ts';
+
+export type Order =
+  | { readonly kind: 'run'; readonly config: string | undefined }
+  | { readonly kind: 'check'; readonly config: string | undefined }
+  /** Nothing to do but to say something: help, the version, or what is wrong with the command line. */
+  | { readonly kind: 'say'; readonly text: string; readonly status: number };
+
+/** What the arguments (without program and script) ask for. Never throws, prints or exits. */
+export function parseArguments(args: readonly string[], version: string): Order {
+  let text = '';
+  const write = (part: string): void => {
+    text += part;
+  };
+  const command = new Command('weftd')
+    .description("weft's agent: gives this host a subnet of the cluster's network, and reaches the others'")
+    .version(version, '-V, --version', 'print the version and exit')
+    .helpOption('-h, --help', 'print this and exit')
+    .option('-c, --config <file>', `the configuration, before WEFT_CONFIG and ${defaultConfigPath}`)
+    .option(
+      '--check-config',
+      'print the configuration with every default filled in, or what is wrong with it',
+    )
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ writeOut: write, writeErr: write });
+  try {
+    command.parse([...args], { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return { kind: 'say', text, status: error.exitCode };
+    throw error;
+  }
+  const { config, checkConfig } = command.opts<{ config?: string; checkConfig?: true }>();
+  return { kind: checkConfig ? 'check' : 'run', config };
+}

@@ -1,0 +1,21 @@
+/** `weftd --check-config`: what the configuration means, or all that is wrong with it. */
+import { formatConfig } from './effective.ts';
+import { type ConfigSource, loadConfig } from './load.ts';
+import { ConfigError } from './problem.ts';
+
+export interface Checked {
+  readonly status: 0 | 1;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export function checkConfig(source: ConfigSource): Checked {
+  try {
+    const { config, path } = loadConfig(source);
+    const from = path ?? `defaults: there is no ${source.path}`;
+    return { status: 0, stdout: `# ${from}\n${formatConfig(config)}`, stderr: '' };
+  } catch (error) {
+    if (error instanceof ConfigError) return { status: 1, stdout: '', stderr: `${error.message}\n` };
+    throw error;
+  }
+}

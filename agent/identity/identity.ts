@@ -1,0 +1,87 @@
+/**
+ * Who this node is, whatever its addresses are: an id drawn once and kept in stateDir. Peers and the store know
+ * it by this id, so a changed address, or one that another node had before, is never mistaken for another node.
+ *
+ * The VXLAN devices' MACs follow from the id and are kept beside it: systemd (MACAddressPolicy=persistent) and
+ * NetworkManager change MACs that nobody set, and peers send to the one they were told.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Family } from '../../inet/ip.ts';
+import { localUnicastMac, parseMac } from '../../inet/mac.ts';
+import { createFile } from '../disk/replace-file.ts';
+import { AgentError, reasonOf } from '../errors.ts';
+
+export interface Identity {
+  /** A UUID. */
+  readonly nodeId: string;
+  /** Of the VXLAN device of each family. */
+  readonly vtepMacs: Readonly<Record<Family, string>>;
+}
+
+export const identityPath = (stateDir: string): string => join(stateDir, 'node.json');
+
+/** The node's name, for people: nothing depends on its being unique. */
+export const nodeName = (): string => hostname();
+
+/**
+ * Reads the identity, or draws it where there is none; on disk before it is returned.
+ *
+ * @throws AgentError `state` where the file cannot be read or written, or is not ours
+ */
+export function ensureIdentity(stateDir: string): Identity {
+  const path = identityPath(stateDir);
+  const known = readIdentity(path);
+  if (known) return known;
+  const drawn = identityOf(randomUUID());
+  if (createFile({ path, content: formatIdentity(drawn) })) return drawn;
+  const other = readIdentity(path);
+  if (other) return other;
+  throw new AgentError('state', `${path} comes and goes: see who else writes there, then start weftd again`);
+}
+
+/** The identity that follows from a node's id. */
+export const identityOf = (nodeId: string): Identity => ({
+  nodeId,
+  vtepMacs: { ipv4: vtepMac(nodeId, 'ipv4'), ipv6: vtepMac(nodeId, 'ipv6') },
+});
+
+const vtepMac = (nodeId: string, family: Family): string =>
+  localUnicastMac(createHash('sha256').update(`weft vtep ${family} ${nodeId}`).digest());
+
+const formatIdentity = (identity: Identity): string => `${JSON.stringify(identity)}\n`;
+
+function readIdentity(path: string): Identity | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw new AgentError('state', `${path} cannot be read: ${reasonOf(error)}`, { cause: error });
+  }
+  const identity = parseIdentity(text);
+  if (identity) return identity;
+  throw new AgentError(
+    'state',
+    `${path} is not what weft wrote there: restore it, or remove it to join the cluster as a new node, with another subnet`,
+  );
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+function parseIdentity(text: string): Identity | undefined {
+  let found: Partial<Identity>;
+  try {
+    found = JSON.parse(text) ?? {};
+  } catch {
+    return undefined;
+  }
+  const { nodeId, vtepMacs } = found;
+  const [ipv4, ipv6] = [vtepMacs?.ipv4, vtepMacs?.ipv6].map((mac) =>
+    typeof mac === 'string' ? parseMac(mac) : undefined,
+  );
+  if (typeof nodeId !== 'string' || !uuid.test(nodeId) || !ipv4 || !ipv6) return undefined;
+  return { nodeId, vtepMacs: { ipv4, ipv6 } };
+}

@@ -1,0 +1,64 @@
+/** Telling the service manager how the agent does: sd_notify(3). Without one, nothing is told. */
+import { sendDatagram } from '../../kernel/unix-datagram.ts';
+import { AgentError, reasonOf } from '../errors.ts';
+
+export interface Notifier {
+  /** READY=1: pods can be made; `status` is one line for people. */
+  ready(status: string): void;
+  status(text: string): void;
+  stopping(): void;
+  /**
+   * Says WATCHDOG=1 at half the interval the service manager asks for, until the signal fires; a hung event
+   * loop says nothing, and is restarted. Nothing where it asks for none.
+   */
+  watch(signal: AbortSignal): void;
+}
+
+/**
+ * Reads `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`, and takes them out of `env`: a child that said
+ * READY would say it in our name. What cannot be told goes to `onFailure`; it stops nothing.
+ *
+ * @throws AgentError `notify` where NOTIFY_SOCKET is of a kind that is not known
+ */
+export function takeNotifier(options: {
+  readonly env: Record<string, string | undefined>;
+  readonly onFailure: (error: AgentError) => void;
+  readonly send?: typeof sendDatagram;
+}): Notifier {
+  const { env, onFailure, send = sendDatagram } = options;
+  const { NOTIFY_SOCKET: name, WATCHDOG_USEC: interval, WATCHDOG_PID: pid } = env;
+  delete env.NOTIFY_SOCKET;
+  delete env.WATCHDOG_USEC;
+  delete env.WATCHDOG_PID;
+  if (name && !/^[/@]./.test(name)) {
+    throw new AgentError('notify', `NOTIFY_SOCKET=${name} is neither a path nor @NAME: unset it`);
+  }
+  const tell = (...assignments: string[]): void => {
+    if (!name) return;
+    try {
+      send(name, Buffer.from(assignments.map(oneLine).join('\n')));
+    } catch (error) {
+      const told = assignments.map((text) => text.split('=', 1)[0]).join(', ');
+      onFailure(
+        new AgentError('notify', `${told} not told to the service manager: ${reasonOf(error)}`, {
+          cause: error,
+        }),
+      );
+    }
+  };
+  const isForUs = pid === undefined || Number(pid) === process.pid;
+  return {
+    ready: (status) => tell('READY=1', `STATUS=${status}`),
+    status: (text) => tell(`STATUS=${text}`),
+    stopping: () => tell('STOPPING=1'),
+    watch: (signal) => {
+      const intervalMs = Number(interval) / 1000;
+      if (!name || !isForUs || !(intervalMs > 0) || signal.aborted) return;
+      tell('WATCHDOG=1');
+      const timer = setInterval(() => tell('WATCHDOG=1'), Math.max(1, intervalMs / 2));
+      signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+    },
+  };
+}
+
+const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ');

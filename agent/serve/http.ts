@@ -1,0 +1,91 @@
+/** The agent's HTTP server: a few pages to read, none to write. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { formatIp } from '../../inet/ip.ts';
+import type { Listen } from '../config/config.ts';
+import { formatListen } from '../config/effective.ts';
+import { AgentError, reasonOf } from '../errors.ts';
+
+export interface Page {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+/** A page by its path. */
+export type Routes = Readonly<Record<string, () => Page>>;
+
+export const json = (status: number, value: unknown): Page => ({
+  status,
+  type: 'application/json; charset=utf-8',
+  body: `${JSON.stringify(value)}\n`,
+});
+
+/** Whoever does not get on is cut off: nothing here takes long. */
+const patienceMs = 5_000;
+const mostConnections = 64;
+
+/**
+ * Serves the pages until the signal fires; resolves, once it listens, with where (a port that was 0 is known
+ * then).
+ *
+ * @throws AgentError `listen` where the address or port cannot be had
+ */
+export function serveHttp(options: {
+  readonly listen: Listen;
+  readonly routes: Routes;
+  readonly signal: AbortSignal;
+}): Promise<Listen> {
+  const { listen, routes, signal } = options;
+  const server = createServer(
+    { requestTimeout: patienceMs, headersTimeout: patienceMs, keepAliveTimeout: patienceMs },
+    (request, response) => respond(routes, request, response),
+  );
+  server.maxConnections = mostConnections;
+  signal.addEventListener(
+    'abort',
+    () => {
+      server.close();
+      server.closeAllConnections();
+    },
+    { once: true },
+  );
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(refusal(listen, error)));
+    server.listen({ host: formatIp(listen.address), port: listen.port, signal }, () => {
+      const { port } = server.address() as AddressInfo;
+      resolve({ address: listen.address, port });
+    });
+  });
+}
+
+function respond(routes: Routes, request: IncomingMessage, response: ServerResponse): void {
+  const path = request.url?.split('?', 1)[0] ?? '/';
+  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  const reads = request.method === 'GET' || request.method === 'HEAD';
+  const page = !route
+    ? json(404, { error: `no such page; there is ${Object.keys(routes).join(', ')}` })
+    : !reads
+      ? json(405, { error: 'GET and HEAD only' })
+      : route();
+  response.writeHead(page.status, {
+    'content-type': page.type,
+    'content-length': Buffer.byteLength(page.body),
+    'cache-control': 'no-store',
+    ...(route && !reads ? { allow: 'GET, HEAD' } : {}),
+  });
+  response.end(request.method === 'HEAD' ? undefined : page.body);
+}
+
+function refusal(listen: Listen, error: Error): AgentError {
+  const place = formatListen(listen);
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: `${place} is taken (ss -ltnp shows by whom); choose another, or off`,
+    EADDRNOTAVAIL: `this host has no address ${formatIp(listen.address)}; choose one that it has, or off`,
+    EACCES: `${place} needs more privilege; choose a port above 1023, or off`,
+  };
+  const code = 'code' in error ? String(error.code) : '';
+  return new AgentError('listen', `listen: ${reasons[code] ?? `${place}: ${reasonOf(error)}`}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,40 @@
+/**
+ * What the agent tells whoever makes pods on this host, in flannel's words (flannel pkg/subnet/subnet.go,
+ * WriteSubnetFile): its being there means that the node is ready for pods, so it is written last of all.
+ */
+import { join } from 'node:path';
+import { type Cidr, formatCidr, formatInterfaceAddress, nthIp } from '../../inet/cidr.ts';
+import { replaceFile } from '../disk/replace-file.ts';
+
+export interface SubnetFile {
+  /** The cluster's networks, at most one per family. */
+  readonly networks: readonly Cidr[];
+  /** This node's subnets, at most one per family. */
+  readonly subnets: readonly Cidr[];
+  /** What pods may send in one packet. */
+  readonly mtuBytes: number;
+  /** Whether the agent masquerades what pods send to the world outside. */
+  readonly masquerade: boolean;
+}
+
+export const subnetFilePath = (runDir: string): string => join(runDir, 'subnet.env');
+
+/** flannel's keys in flannel's order; the subnet as the bridge's address in it, `.1`. */
+export function formatSubnetFile({ networks, subnets, mtuBytes, masquerade }: SubnetFile): string {
+  const families = [
+    ['ipv4', 'FLANNEL_NETWORK', 'FLANNEL_SUBNET'],
+    ['ipv6', 'FLANNEL_IPV6_NETWORK', 'FLANNEL_IPV6_SUBNET'],
+  ] as const;
+  const lines = families.flatMap(([family, networkKey, subnetKey]) => {
+    const network = networks.find((candidate) => candidate.family === family);
+    const subnet = subnets.find((candidate) => candidate.family === family);
+    if (!network || !subnet) return [];
+    const bridge = formatInterfaceAddress({ address: nthIp(subnet, 1), length: subnet.length });
+    return [`${networkKey}=${formatCidr(network)}`, `${subnetKey}=${bridge}`];
+  });
+  return [...lines, `FLANNEL_MTU=${mtuBytes}`, `FLANNEL_IPMASQ=${masquerade}`, ''].join('\n');
+}
+
+/** @throws AgentError `state` */
+export const writeSubnetFile = (runDir: string, file: SubnetFile): void =>
+  replaceFile({ path: subnetFilePath(runDir), content: formatSubnetFile(file) });

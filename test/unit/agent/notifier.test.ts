@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentError } from '../../../agent/errors.ts';
+import { takeNotifier } from '../../../agent/notify/notifier.ts';
+import { unixAddress } from '../../../kernel/unix-datagram.ts';
+
+function notifier(env: Record<string, string>, send?: (name: string, text: string) => void) {
+  const sent: string[] = [];
+  const failures: AgentError[] = [];
+  const given: Record<string, string | undefined> = { ...env };
+  const made = takeNotifier({
+    env: given,
+    onFailure: (error) => failures.push(error),
+    send: (name, data) => {
+      const text = Buffer.from(data).toString();
+      send?.(name, text);
+      sent.push(`${name} ${text}`);
+    },
+  });
+  return { ...made, sent, failures, env: given };
+}
+
+describe('the service manager', () => {
+  it('is told what the agent does, one line each', () => {
+    const { ready, status, stopping, sent } = notifier({ NOTIFY_SOCKET: '@manager' });
+    status('seeks a subnet');
+    ready('10.244.1.0/24\nREADY=0');
+    stopping();
+    assert.deepEqual(sent, [
+      '@manager STATUS=seeks a subnet',
+      '@manager READY=1\nSTATUS=10.244.1.0/24 READY=0',
+      '@manager STOPPING=1',
+    ]);
+  });
+
+  it('is told nothing where there is none', () => {
+    const { ready, watch, sent } = notifier({ WATCHDOG_USEC: '1000' });
+    ready('');
+    watch(AbortSignal.timeout(1000));
+    assert.deepEqual(sent, []);
+  });
+
+  it('is not known to children', () => {
+    const { env } = notifier({ NOTIFY_SOCKET: '/n', WATCHDOG_USEC: '1', WATCHDOG_PID: '2', HOME: '/' });
+    assert.deepEqual(env, { HOME: '/' });
+  });
+
+  it('that cannot be reached stops nothing', () => {
+    const { ready, failures } = notifier({ NOTIFY_SOCKET: '/run/gone' }, () => {
+      throw new Error('ENOENT');
+    });
+    ready('up');
+    assert.deepEqual(
+      failures.map(({ message }) => message),
+      ['READY, STATUS not told to the service manager: ENOENT'],
+    );
+  });
+
+  it('of an unknown kind is refused', () => {
+    assert.throws(() => notifier({ NOTIFY_SOCKET: 'vsock:2:1234' }), { code: 'notify' });
+  });
+
+  it('hears the watchdog again and again, until the signal', async () => {
+    const stop = new AbortController();
+    const heard = new EventTarget();
+    let count = 0;
+    const { watch, sent } = notifier(
+      { NOTIFY_SOCKET: '@m', WATCHDOG_USEC: '4000', WATCHDOG_PID: String(process.pid) },
+      () => {
+        if (++count === 3) heard.dispatchEvent(new Event('third'));
+      },
+    );
+    const third = once(heard, 'third');
+    watch(stop.signal);
+    await third;
+    stop.abort();
+    const until = sent.length;
+    await sleep(10);
+    assert.equal(sent.length, until);
+    assert.deepEqual(new Set(sent), new Set(['@m WATCHDOG=1']));
+  });
+
+  it('hears no watchdog that is meant for another process', () => {
+    const { watch, sent } = notifier({ NOTIFY_SOCKET: '@m', WATCHDOG_USEC: '4000', WATCHDOG_PID: '1' });
+    watch(AbortSignal.timeout(1000));
+    assert.deepEqual(sent, []);
+  });
+});
+
+describe("a Unix socket's address (unix(7))", () => {
+  const rows: [name: string, bytes: string | undefined][] = [
+    ['/run/n', '01002f72756e2f6e00'],
+    ['@n', '0100006e'],
+    [`/${'x'.repeat(106)}`, `01002f${'78'.repeat(106)}00`],
+    [`/${'x'.repeat(107)}`, undefined],
+    [`@${'x'.repeat(107)}`, `010000${'78'.repeat(107)}`],
+    [`@${'x'.repeat(108)}`, undefined],
+  ];
+  for (const [name, bytes] of rows) {
+    it(`of ${name.length} characters, ${name.slice(0, 6)}`, () => {
+      assert.equal(unixAddress(name)?.toString('hex'), bytes);
+    });
+  }
+});
