@@ -206,7 +206,8 @@ function grouped(all: readonly SetElement[]): SetElement[][] {
   return groups;
 }
 
-function elementsOf(set: NftSet, message: NetlinkMessage): NftElement[] {
+/** The elements in an answer, or in a notification of elements added or removed. */
+export function elementsOf(set: NftSet, message: NetlinkMessage): NftElement[] {
   const found: NftElement[] = [];
   parseAttributes(message.body.subarray(NFGENMSG_BYTES), ({ type, data }) => {
     if ((type & TYPE_MASK) !== NFTA_SET_ELEM_LIST_ELEMENTS) return;

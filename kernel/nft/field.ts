@@ -4,7 +4,7 @@
  * The kernel knows a key only as bytes. Several fields are concatenated, each padded to whole 32-bit
  * registers; a field that stands alone is not padded.
  */
-import { bytesOfIp, formatIp, type Ip, ipOfBytes } from '../../inet/ip.ts';
+import { bytesOfIp, type Family, formatIp, type Ip, ipOfBytes } from '../../inet/ip.ts';
 import { bytesOfMac, formatMac } from '../../inet/mac.ts';
 
 export type Protocol = 'tcp' | 'udp' | 'sctp';
@@ -130,8 +130,20 @@ function formatField(type: FieldType, value: FieldValue | undefined): string {
   return value === undefined ? '?' : codecOf(type).format(value);
 }
 
+/** The same in nft's language, for commands. */
+export const quoteFields = (types: readonly FieldType[], values: readonly FieldValue[]): string =>
+  types
+    .map((type, i) =>
+      type === 'ifname' ? `"${formatField(type, values[i])}"` : formatField(type, values[i]),
+    )
+    .join(' . ');
+
 /** The length of a key of these types in bytes, as the kernel counts it (NFTA_SET_KEY_LEN). */
 export function lengthOfFields(types: readonly FieldType[]): number {
   const lengths = types.map((type) => codecOf(type).bytes);
   return lengths.length === 1 ? (lengths[0] ?? 0) : lengths.reduce((sum, length) => sum + padded(length), 0);
 }
+
+/** nft's names for what differs between the families of IP. */
+export const protocolOf = (family: Family): 'ip' | 'ip6' => (family === 'ipv4' ? 'ip' : 'ip6');
+export const addressTypeOf = <F extends Family>(family: F): `${F}_addr` => `${family}_addr`;

@@ -9,8 +9,8 @@
  * replaced, and whoever owns its elements puts them back.
  */
 import { createHash } from 'node:crypto';
-import type { NftSet } from './element.ts';
-import { lengthOfFields } from './field.ts';
+import { type NftSet, nameOfElement, type SetElement } from './element.ts';
+import { lengthOfFields, quoteFields } from './field.ts';
 import type { Nfnl } from './nfnetlink.ts';
 import { applyRules } from './run.ts';
 import { type Chain, fingerprint, readTable, type SetShape, type Table, type TableName } from './state.ts';
@@ -65,6 +65,8 @@ export function difference(part: Part, table: Table | undefined): string | undef
  *
  * `all`: the parts are all there should be in the table; chains and sets of nobody's are removed.
  * `touched`: parts that are to be replaced although they look right (their rules' bytes have changed).
+ * `elements`: what belongs into sets that do not exist yet: a rule never stands beside a set that still waits
+ * to be filled.
  */
 export function planParts(options: {
   name: TableName;
@@ -72,6 +74,7 @@ export function planParts(options: {
   actual: Table | undefined;
   all: boolean;
   touched?: ReadonlySet<string>;
+  elements?: readonly SetElement[];
 }): PartsPlan | undefined {
   const { name, desired, actual } = options;
   const reasons = new Map<Part, string>();
@@ -92,6 +95,7 @@ export function planParts(options: {
     ...old.map((chain) => `delete chain ${id} ${chain}`),
     ...[...reshaped, ...strays.sets].map((set) => `delete ${kindOf(set)} ${id} ${set.name}`),
     ...replaced.map((part) => formatPart(part)),
+    ...newElements(options.elements ?? [], replaced, (set) => !setStands(set, actual)),
   ];
   return {
     commands: `${commands.join('\n')}\n`,
@@ -109,6 +113,7 @@ export function ensureParts(options: {
   name: TableName;
   desired: readonly Part[];
   all: boolean;
+  elements?: readonly SetElement[];
 }): readonly string[] {
   const plan = planParts({ ...options, actual: readTable(options.nfnl, options.name) });
   if (plan) applyRules(plan.commands);
@@ -167,6 +172,28 @@ function oldChains(part: Part, table: Table | undefined): string[] {
   const names = chainNames(part);
   return (table?.chains ?? []).map((chain: Chain) => chain.name).filter((name) => names.has(name));
 }
+
+function newElements(
+  elements: readonly SetElement[],
+  parts: readonly Part[],
+  isNew: (set: NftSet) => boolean,
+): string[] {
+  const sets = new Set(parts.flatMap((part) => part.sets.filter(isNew).map((set) => set.name)));
+  const wanted = elements.filter(({ set }) => sets.has(set.name));
+  return [...new Map(wanted.map((element) => [nameOfElement(element), element])).values()].map(formatNew);
+}
+
+function formatNew({ set, key, data, comment }: SetElement): string {
+  const value = set.data && data ? ` : ${quoteFields(set.data, data)}` : '';
+  const note = comment === undefined ? '' : ` comment "${comment}"`;
+  return `add element ${set.family} ${set.table} ${set.name} { ${quoteFields(set.key, key)}${note}${value} }`;
+}
+
+const sameShape = (set: NftSet, shape: SetShape): boolean =>
+  shape.keyBytes === lengthOfFields(set.key) && shape.dataBytes === (set.data && lengthOfFields(set.data));
+
+const setStands = (set: NftSet, table: Table | undefined): boolean =>
+  table?.sets.some((shape) => shape.name === set.name && sameShape(set, shape)) === true;
 
 /** This part's sets that exist with keys or data of another length. */
 function reshapedSets(part: Part, table: Table | undefined): SetShape[] {

@@ -23,6 +23,9 @@ export function runNft(args: readonly string[], input = ''): string {
     throw new NftError('nft is not installed: install the package nftables', input);
   }
   if (child.error) throw new NftError(`nft: ${child.error.message}`, input);
-  if (child.status !== 0) throw new NftError(`nft: ${child.stderr.trim()}`, input);
+  if (child.status !== 0) throw new NftError(`nft: ${firstLine(child.stderr)}`, input);
   return child.stdout;
 }
+
+/** The rest repeats the commands or follows from the first complaint. */
+const firstLine = (output: string): string => output.trim().split('\n', 1)[0] ?? '';

@@ -4,6 +4,7 @@ import { parseAttributes, type StreamData } from 'netlink/dist/structs.js';
 import { failedWith } from '../errors.ts';
 import type { NetlinkMessage, NetlinkRequest } from '../netlink/message.ts';
 import { commentOf } from './element.ts';
+import { expressionsOf } from './expression.ts';
 import {
   familyOfNumber,
   NFGENMSG_BYTES,
@@ -157,15 +158,20 @@ function chainOf(message: NetlinkMessage): Chain {
 
 function ruleOf(message: NetlinkMessage): Rule {
   const { family, parts } = decode(message);
+  const expressions = parts.get(NFTA_RULE_EXPRESSIONS) ?? Buffer.alloc(0);
   return {
     family,
     table: textAt(parts, NFTA_NAME),
     chain: textAt(parts, NFTA_RULE_CHAIN),
     handle: parts.get(NFTA_RULE_HANDLE)?.readBigUInt64BE() ?? 0n,
-    comment: commentOf(parts.get(NFTA_RULE_USERDATA)),
-    expressions: parts.get(NFTA_RULE_EXPRESSIONS) ?? Buffer.alloc(0),
+    comment: commentOf(parts.get(NFTA_RULE_USERDATA)) ?? iptablesComment(expressions),
+    expressions,
   };
 }
+
+/** iptables shows a comment of nft's, but writes its own as a match. */
+const iptablesComment = (expressions: Buffer): string | undefined =>
+  expressionsOf(expressions).find(({ comment }) => comment !== undefined)?.comment;
 
 function setOf(message: NetlinkMessage): SetShape {
   const { family, parts } = decode(message);

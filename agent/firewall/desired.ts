@@ -1,0 +1,30 @@
+/** What the host's firewall is to do for the overlay: a function of the configuration and the leases. */
+import type { Cidr } from '../../inet/cidr.ts';
+import type { Ip } from '../../inet/ip.ts';
+
+export interface DesiredFirewall {
+  /** One per family of the cluster's network. */
+  readonly networks: readonly NodeNetwork[];
+  /** Undefined: pods leave with their own addresses. */
+  readonly masquerade: { readonly except: readonly Cidr[] } | undefined;
+  /** Undefined where no tunnel is in use. */
+  readonly tunnel: Tunnel | undefined;
+}
+
+export interface NodeNetwork {
+  /** The whole cluster's network. */
+  readonly cluster: Cidr;
+  /** This node's part of it. */
+  readonly subnet: Cidr;
+}
+
+export interface Tunnel {
+  /** UDP port of VXLAN. */
+  readonly port: number;
+  readonly vni: number;
+  /**
+   * Whom packets of the tunnel are accepted from: the peers' addresses on the underlay, of any family.
+   * Undefined as long as they are not known: then nothing is guarded.
+   */
+  readonly peers: readonly Ip[] | undefined;
+}
