@@ -14,6 +14,8 @@ const packages: Readonly<Record<string, string>> = {
   mount: 'mount',
   nsenter: 'util-linux',
   unshare: 'util-linux',
+  sysctl: 'procps',
+  tc: 'iproute2',
   etcd: 'etcd-server',
 };
 

@@ -12,7 +12,19 @@ import { listTests, selectTests } from './tests.ts';
 
 /** What a kind of test stands on. A kind that is not named here needs nothing. */
 const needs: Readonly<Record<string, readonly Need[]>> = {
-  kernel: ['root', 'ip', 'bridge', 'nft', 'ping'],
+  kernel: [
+    'root',
+    'ip',
+    'bridge',
+    'nft',
+    'ping',
+    'nsenter',
+    'sysctl',
+    'iptables',
+    'conntrack',
+    'iperf3',
+    'tc',
+  ],
   lab: ['root', 'ip', 'bridge', 'nft', 'ping', 'mount', 'nsenter'],
 };
 
