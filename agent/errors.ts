@@ -7,6 +7,8 @@ export type AgentErrorCode =
   | 'underlay'
   /** A node's own network and the cluster's overlap. */
   | 'overlap'
+  /** The agent lacks the rights to do its work. */
+  | 'root'
   /** The VXLAN device cannot be made, or is changed by somebody else all the time. */
   | 'device'
   /** What is kept in stateDir or runDir cannot be read, or not written. */

@@ -2,6 +2,7 @@
  * Makes `dist/`, what is installed and run: `npm run build` = tsc, then this. Every file is put in place by
  * rename, because a runtime may be executing the one it replaces ("text file busy").
  */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundle } from './build/bundle.ts';
@@ -23,8 +24,9 @@ async function main(): Promise<void> {
   // dist/bin/weftd is CommonJS without a suffix: node takes its type from here.
   install({ path: join(dist, 'package.json'), content: '{"type":"commonjs"}\n', mode: 0o644 });
   install({ path: join(dist, 'native/koffi.node'), content: nativeKoffi(), mode: 0o644 });
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   for (const { entry, output } of executables) {
-    const content = await bundle({ root, entry });
+    const content = await bundle({ root, entry, version });
     install({ path: join(dist, output), content, mode: 0o755 });
   }
   const made = await buildLauncher({ root, directory: join(dist, 'cni') });

@@ -10,8 +10,8 @@ import { Reconciler } from './reconciler.ts';
 
 export interface OverlayServiceOptions {
   readonly rtnl: Rtnl;
-  /** What should be, as of now; called at the start of each pass. */
-  readonly states: () => readonly OverlayState[];
+  /** What should be, as of now; called at the start of each pass, with what led to it. */
+  readonly states: (reasons: readonly string[]) => Promise<readonly OverlayState[]>;
   /** The rest of the host's state that goes with the overlay (the firewall): says what it changed. */
   readonly also: (states: readonly OverlayState[]) => Promise<readonly string[]>;
   readonly log: {
@@ -19,8 +19,8 @@ export interface OverlayServiceOptions {
     warn(fields: object, event: string): void;
     error(fields: object, event: string): void;
   };
-  /** After each pass: what it could not have, in words. */
-  readonly onPass: (problems: readonly string[]) => void;
+  /** After each pass: what it was for, and what it could not have, in words. */
+  readonly onPass: (states: readonly OverlayState[], problems: readonly string[]) => void;
   /** A pass that threw: nothing of the overlay can be promised. */
   readonly onFailure: (error: unknown) => void;
   readonly signal: AbortSignal;
@@ -79,7 +79,7 @@ export class OverlayService {
   async #pass(reasons: readonly string[]): Promise<number | undefined> {
     const { states, also, log, onPass } = this.#options;
     const begun = performance.now();
-    const now = states();
+    const now = await states(reasons);
     const done: string[] = [];
     const problems: string[] = [];
     const retries: number[] = [];
@@ -95,7 +95,7 @@ export class OverlayService {
       log.info({ reasons, changes: done.length, done: done.slice(0, TOLD_LINES), tookMs }, 'overlay.changed');
     }
     this.#tell(problems);
-    onPass(problems);
+    onPass(now, problems);
     return retries.length ? Math.min(...retries) : undefined;
   }
 

@@ -13,8 +13,8 @@ export interface Knowledge {
   readonly peers: Peers;
   readonly underlayOf: (family: Family) => OverlayState['underlay'];
   readonly backend: OverlayState['backend'];
-  readonly answeringDirect: ReadonlySet<string>;
-  readonly pathMtuBytes: ReadonlyMap<string, number>;
+  readonly answeringDirect: (family: Family) => ReadonlySet<string>;
+  readonly pathMtuBytes: (family: Family) => ReadonlyMap<string, number>;
 }
 
 export function overlayStates(known: Knowledge): OverlayState[] {
@@ -27,8 +27,8 @@ export function overlayStates(known: Knowledge): OverlayState[] {
       vtepMac: macOf(known.lease, family) ?? '',
       backend: known.backend,
       peers: peersOf(known.peers, family),
-      answeringDirect: known.answeringDirect,
-      pathMtuBytes: known.pathMtuBytes,
+      answeringDirect: known.answeringDirect(family),
+      pathMtuBytes: known.pathMtuBytes(family),
       complete: known.peers.complete,
     };
   });

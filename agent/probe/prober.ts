@@ -5,8 +5,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { once } from 'node:events';
 import { formatIp, type Ip } from '../../inet/ip.ts';
+import { bindUdp } from '../../kernel/udp.ts';
 import { decodeProbe, encodeProbe } from './message.ts';
 import { afterProbe, type ProbeTiming, type Reachability, unknownReachability } from './threshold.ts';
 
@@ -25,6 +25,8 @@ export interface ProberOptions {
   readonly local: Ip;
   /** UDP port, the same on every node. */
   readonly port: number;
+  /** Marks every packet (SO_MARK), so that policy routing can lead it; undefined: none. */
+  readonly mark: number | undefined;
   readonly timing: ProbeTiming;
   /** In a large cluster the period grows so that no more than this many probes leave in a second. */
   readonly mostPerSecond: number;
@@ -57,11 +59,10 @@ export class Prober {
     options.signal.addEventListener('abort', () => this.#stop(), { once: true });
   }
 
-  /** Binds the socket; rejects where the address is not this host's or the port is taken. */
-  static async open(options: ProberOptions): Promise<Prober> {
+  /** Binds the socket. Throws KernelError as `bindUdp` does. */
+  static open(options: ProberOptions): Prober {
     const socket = createSocket({ type: options.local.family === 'ipv4' ? 'udp4' : 'udp6' });
-    socket.bind({ address: formatIp(options.local), port: options.port, exclusive: true });
-    await once(socket, 'listening');
+    socket.bind({ fd: bindUdp(options), exclusive: true });
     return new Prober(options, socket);
   }
 

@@ -10,7 +10,7 @@ const koffiBeside: Plugin = {
 };
 
 /** One CommonJS file of all that `entry` imports. A warning is an error: it would be one on the node that runs it. */
-export async function bundle(options: { root: string; entry: string }): Promise<string> {
+export async function bundle(options: { root: string; entry: string; version: string }): Promise<string> {
   const { outputFiles, warnings } = await build({
     absWorkingDir: options.root,
     entryPoints: [join(options.root, options.entry)],
@@ -22,6 +22,7 @@ export async function bundle(options: { root: string; entry: string }): Promise<
     minifyWhitespace: true,
     legalComments: 'inline',
     banner: { js: '#!/usr/bin/env node' },
+    define: { WEFT_VERSION: JSON.stringify(options.version) },
     plugins: [koffiBeside],
     logLevel: 'warning',
   });

@@ -1,0 +1,193 @@
+/**
+ * One agent's life: a lease, the overlay that follows from it, and pods.
+ *
+ * Nothing here is undone on the way out: the data path outlives the agent.
+ */
+import { mkdirSync } from 'node:fs';
+import { formatCidr } from '../inet/cidr.ts';
+import { formatIp } from '../inet/ip.ts';
+import { openRtnl, type Rtnl } from '../kernel/netlink/rtnl.ts';
+import { attributesOf } from './attributes.ts';
+import type { Config } from './config/config.ts';
+import { AgentError } from './errors.ts';
+import { ensureIdentity, type Identity, nodeName } from './identity/identity.ts';
+import { acquireLease } from './lease/acquire-lease.ts';
+import { systemClock } from './lease/clock.ts';
+import type { LeaseHolder } from './lease/holder.ts';
+import { openStore } from './lease/open-store.ts';
+import type { Log } from './log/log.ts';
+import type { Notifier } from './notify/notifier.ts';
+import { type OverlayState, podMtuBytes } from './overlay/overlay.ts';
+import { OverlayService } from './overlay/service.ts';
+import { overlayStates } from './overlay/state.ts';
+import { FamilyProbes } from './probe/family-probes.ts';
+import { Health } from './serve/health/health.ts';
+import { healthRoutes } from './serve/health/routes.ts';
+import { serveHttp } from './serve/http.ts';
+import { writeSubnetFile } from './subnet-file/subnet-file.ts';
+import { findUnderlay } from './underlay/find-underlay.ts';
+import { FollowedUnderlay } from './underlay/follow.ts';
+
+export interface AgentOptions {
+  readonly config: Config;
+  /** The configuration's name, for messages. */
+  readonly file: string;
+  readonly log: Log;
+  readonly notifier: Notifier;
+  readonly signal: AbortSignal;
+}
+
+/** Resolves when the signal has fired and all is let go of; rejects where the agent cannot do its work. */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const { config, notifier, signal } = options;
+  requireRoot();
+  for (const directory of [config.runDir, config.stateDir]) mkdirSync(directory, { recursive: true });
+  const health = new Health({ now: () => performance.now(), wallNow: () => Date.now() });
+  if (config.listen) await serveHttp({ listen: config.listen, routes: healthRoutes(health), signal });
+  notifier.watch(signal);
+  const rtnl = openRtnl();
+  try {
+    await new Agent(options, rtnl, health).run();
+  } finally {
+    rtnl.close();
+  }
+}
+
+function requireRoot(): void {
+  if (process.geteuid?.() === 0) return;
+  throw new AgentError('root', 'weftd configures the network of its host: start it as root');
+}
+
+class Agent {
+  readonly #options: AgentOptions;
+  readonly #rtnl: Rtnl;
+  readonly #health: Health;
+  #ready = false;
+
+  constructor(options: AgentOptions, rtnl: Rtnl, health: Health) {
+    this.#options = options;
+    this.#rtnl = rtnl;
+    this.#health = health;
+  }
+
+  async run(): Promise<void> {
+    const { config, file, log, notifier, signal } = this.#options;
+    const identity = ensureIdentity(config.stateDir);
+    const underlay = await FollowedUnderlay.find({
+      find: () => findUnderlay({ config, file, rtnl: this.#rtnl }),
+      onWarnings: (warnings) => log.warn({ warnings }, 'underlay.warnings'),
+    });
+    log.info({ nodeId: identity.nodeId, underlay: underlay.current.name }, 'agent.started');
+    notifier.status('waiting for a lease');
+    const holder = await this.#acquire(identity, underlay);
+    const probes = new FamilyProbes({ log, signal, onChange: (reason) => service.trigger(reason) });
+    const service: OverlayService = new OverlayService({
+      rtnl: this.#rtnl,
+      states: async () => {
+        await this.#followUnderlay(underlay, identity, holder);
+        return this.#states(underlay, holder, probes);
+      },
+      also: async () => [],
+      log,
+      onPass: (states, problems) => this.#converged(holder, probes, states, problems),
+      onFailure: (error) =>
+        this.#health.bad('overlay', error instanceof Error ? error.message : String(error)),
+      signal,
+    });
+    const listening = service.listen();
+    holder.watchStatus(() => this.#reportLease(holder), signal);
+    holder.watchPeers(() => service.trigger('lease'), signal);
+    service.trigger('start');
+    await Promise.all([listening, holder.done]);
+  }
+
+  async #acquire(identity: Identity, underlay: FollowedUnderlay): Promise<LeaseHolder> {
+    const { config, log, signal } = this.#options;
+    const { type, vni, port } = config.backend;
+    const holder = await acquireLease({
+      store: await openStore(config.store),
+      node: { id: identity.nodeId, name: nodeName() },
+      networks: config.networks,
+      backend: { type, vni, port },
+      attributes: attributesOf(config, identity, underlay.current),
+      runDir: config.runDir,
+      stateDir: config.stateDir,
+      log,
+      signal,
+    });
+    const subnets = holder.lease.subnets.map(formatCidr);
+    log.info({ subnets, publicIps: holder.lease.publicIps.map(formatIp) }, 'agent.subnets');
+    return holder;
+  }
+
+  /** The host's address, interface or MTU may have changed: peers are told. */
+  async #followUnderlay(underlay: FollowedUnderlay, identity: Identity, holder: LeaseHolder): Promise<void> {
+    const { config, log, signal } = this.#options;
+    const change = await underlay.refresh();
+    if (!change) return;
+    log.info({ change }, 'underlay.changed');
+    // Not awaited: a store that is away must not keep this node's own kernel state waiting.
+    holder
+      .updateAttributes(attributesOf(config, identity, underlay.current), signal)
+      .catch((error: unknown) => signal.aborted || log.error({ err: error }, 'lease.notUpdated'));
+  }
+
+  #states(underlay: FollowedUnderlay, holder: LeaseHolder, probes: FamilyProbes): OverlayState[] {
+    const { config } = this.#options;
+    const { type, vni, port, mtu } = config.backend;
+    return overlayStates({
+      networks: config.networks.map(({ cidr }) => cidr),
+      lease: holder.lease,
+      peers: holder.peers,
+      underlayOf: (family) => underlay.of(family),
+      backend: { type, vni, port, mtuBytes: mtu === 'auto' ? undefined : mtu },
+      answeringDirect: (family) => probes.answeringDirect(family),
+      pathMtuBytes: () => new Map(),
+    });
+  }
+
+  /** A pass is over: pods may be made, and whoever waits for us is told. */
+  #converged(
+    holder: LeaseHolder,
+    probes: FamilyProbes,
+    states: readonly OverlayState[],
+    problems: readonly string[],
+  ): void {
+    const { config, log, notifier } = this.#options;
+    this.#reportLease(holder);
+    probes.follow(states);
+    writeSubnetFile(config.runDir, {
+      networks: config.networks.map(({ cidr }) => cidr),
+      subnets: holder.lease.subnets,
+      mtuBytes: Math.min(...states.map(podMtuBytes)),
+      masquerade: config.masquerade.enabled,
+    });
+    const peers = holder.peers.leases.size;
+    const subnets = holder.lease.subnets.map(formatCidr).join(' ');
+    const status = `${subnets}, ${peers} peers${problems.length ? `, ${problems.length} problems` : ''}`;
+    if (!holder.peers.complete) {
+      notifier.status(`${status}, list of peers not complete`);
+      return;
+    }
+    this.#health.good('overlay');
+    if (this.#ready) {
+      notifier.status(status);
+      return;
+    }
+    this.#ready = true;
+    notifier.ready(status);
+    log.info({ peers }, 'agent.ready');
+  }
+
+  #reportLease(holder: LeaseHolder): void {
+    const { phase, deadlineMs, reason } = holder.status;
+    const text = reason ?? `the lease is ${phase}`;
+    if (phase === 'away') this.#health.bad('store', text);
+    else this.#health.good('store');
+    if (phase === 'lost' || phase === 'left') this.#health.bad('lease', text);
+    else {
+      const forMs = Math.max(0, deadlineMs - systemClock.now());
+      this.#health.good('lease', { forMs, otherwise: `the lease was last confirmed too long ago: ${text}` });
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/** weftd: wiring only. */
+import './thread-pool.ts';
+import { runAgent } from './agent.ts';
+import { parseArguments } from './arguments.ts';
+import { checkConfig } from './config/check.ts';
+import { type ConfigSource, configSource, loadConfig } from './config/load.ts';
+import { reasonOf } from './errors.ts';
+import { createLog } from './log/log.ts';
+import { takeNotifier } from './notify/notifier.ts';
+import { version } from './version.ts';
+
+async function main(): Promise<void> {
+  const order = parseArguments(process.argv.slice(2), version);
+  if (order.kind === 'say') return leave(order.status, order.text);
+  const source = configSource({ flag: order.config, env: process.env });
+  if (order.kind === 'check') {
+    const { status, stdout, stderr } = checkConfig(source);
+    return leave(status, status === 0 ? stdout : stderr);
+  }
+  await run(source);
+}
+
+async function run(source: ConfigSource): Promise<void> {
+  const { config, path } = loadConfig(source);
+  const log = createLog(config.log);
+  if (!path) log.info({ path: source.path }, 'config.defaults');
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
+  const notifier = takeNotifier({
+    env: process.env,
+    onFailure: (error) => log.warn({ err: error }, 'notify.failed'),
+  });
+  stop.signal.addEventListener('abort', () => notifier.stopping(), { once: true });
+  await runAgent({ config, file: path ?? source.path, log, notifier, signal: stop.signal });
+  log.info({}, 'agent.stopped');
+}
+
+function leave(status: number, text: string): void {
+  (status === 0 ? process.stdout : process.stderr).write(text);
+  process.exitCode = status;
+}
+
+main().catch((error: unknown) => {
+  leave(1, `${reasonOf(error).replace(/^(?!weftd: )/gm, 'weftd: ')}\n`);
+});
