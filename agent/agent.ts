@@ -10,6 +10,7 @@ import { openRtnl, type Rtnl } from '../kernel/netlink/rtnl.ts';
 import { attributesOf } from './attributes.ts';
 import type { Config } from './config/config.ts';
 import { AgentError } from './errors.ts';
+import { KeptFirewall } from './firewall/keep.ts';
 import { ensureIdentity, type Identity, nodeName } from './identity/identity.ts';
 import { acquireLease } from './lease/acquire-lease.ts';
 import { systemClock } from './lease/clock.ts';
@@ -81,24 +82,29 @@ class Agent {
     notifier.status('waiting for a lease');
     const holder = await this.#acquire(identity, underlay);
     const probes = new FamilyProbes({ log, signal, onChange: (reason) => service.trigger(reason) });
+    const firewall = new KeptFirewall({
+      masquerade: config.masquerade.enabled ? config.masquerade : undefined,
+      onDamage: (reason) => service.trigger(reason),
+      signal,
+    });
     const service: OverlayService = new OverlayService({
       rtnl: this.#rtnl,
       states: async () => {
         await this.#followUnderlay(underlay, identity, holder);
         return this.#states(underlay, holder, probes);
       },
-      also: async () => [],
+      also: (states) => firewall.ensure(states),
       log,
       onPass: (states, problems) => this.#converged(holder, probes, states, problems),
       onFailure: (error) =>
         this.#health.bad('overlay', error instanceof Error ? error.message : String(error)),
       signal,
     });
-    const listening = service.listen();
+    const listening = [service.listen(), firewall.listen()];
     holder.watchStatus(() => this.#reportLease(holder), signal);
     holder.watchPeers(() => service.trigger('lease'), signal);
     service.trigger('start');
-    await Promise.all([listening, holder.done]);
+    await Promise.all([...listening, holder.done]);
   }
 
   async #acquire(identity: Identity, underlay: FollowedUnderlay): Promise<LeaseHolder> {

@@ -12,8 +12,11 @@ export interface OverlayServiceOptions {
   readonly rtnl: Rtnl;
   /** What should be, as of now; called at the start of each pass, with what led to it. */
   readonly states: (reasons: readonly string[]) => Promise<readonly OverlayState[]>;
-  /** The rest of the host's state that goes with the overlay (the firewall): says what it changed. */
-  readonly also: (states: readonly OverlayState[]) => Promise<readonly string[]>;
+  /** The rest of the host's state that goes with the overlay (the firewall). */
+  readonly also: (states: readonly OverlayState[]) => {
+    readonly done: readonly string[];
+    readonly problems: readonly string[];
+  };
   readonly log: {
     info(fields: object, event: string): void;
     warn(fields: object, event: string): void;
@@ -89,7 +92,9 @@ export class OverlayService {
       problems.push(...converged.problems);
       if (converged.retryInMs !== undefined) retries.push(converged.retryInMs);
     }
-    done.push(...(await also(now)));
+    const rest = also(now);
+    done.push(...rest.done);
+    problems.push(...rest.problems);
     if (done.length) {
       const tookMs = Math.round(performance.now() - begun);
       log.info({ reasons, changes: done.length, done: done.slice(0, TOLD_LINES), tookMs }, 'overlay.changed');
