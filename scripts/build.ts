@@ -29,7 +29,7 @@ async function main(): Promise<void> {
     const content = await bundle({ root, entry, version });
     install({ path: join(dist, output), content, mode: 0o755 });
   }
-  const made = await buildLauncher({ root, directory: join(dist, 'cni') });
+  const made = buildLauncher({ root, directory: join(dist, 'cni') });
   process.stdout.write(`build: dist/cni/weft is ${made}\n`);
 }
 

@@ -17,6 +17,7 @@ const packages: Readonly<Record<string, string>> = {
   sysctl: 'procps',
   tc: 'iproute2',
   etcd: 'etcd-server',
+  cc: 'gcc libc6-dev',
 };
 
 /** The first need that is not met, with its remedy; undefined if all are. */

@@ -25,6 +25,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     'iperf3',
     'tc',
   ],
+  relay: ['root', 'cc'],
   lab: ['root', 'ip', 'bridge', 'nft', 'ping', 'mount', 'nsenter'],
 };
 

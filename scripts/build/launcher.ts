@@ -1,46 +1,39 @@
-import { spawnSync } from 'node:child_process';
-import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cniVersions, newestCniVersion } from '../../plugin/protocol/version.ts';
-import { findProgram } from '../needs.ts';
-import { installLink, temporaryPath } from './place.ts';
+import { compile, findCompiler } from './compile.ts';
+import { installLink } from './place.ts';
 
-const warnings = '-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wformat=2 -Werror'.split(' ');
-const hardening = '-O2 -std=gnu11 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -Wl,-z,relro,-z,now'.split(
-  ' ',
-);
-
-/** The relay answers VERSION by itself, so it is told what weft knows; JSON's string literals are C's. */
-export const definitions = [
-  `-DCNI_VERSIONS=${JSON.stringify(JSON.stringify(cniVersions))}`,
-  `-DNEWEST_CNI_VERSION=${JSON.stringify(newestCniVersion)}`,
-];
-export const relaySource = (root: string): string => join(root, 'plugin/launcher/relay.c');
+/** How the relay is compiled: `flags` first, then what each kind adds. */
+export const relay = {
+  source: 'plugin/launcher/relay.c',
+  /** It answers VERSION by itself, so it is told what weft knows; JSON's string literals are C's. */
+  flags: [
+    `-DCNI_VERSIONS=${JSON.stringify(JSON.stringify(cniVersions))}`,
+    `-DNEWEST_CNI_VERSION=${JSON.stringify(newestCniVersion)}`,
+  ],
+  static: ['-static', '-Wl,-z,relro,-z,now'],
+  dynamic: ['-Wl,-z,relro,-z,now'],
+  sanitized: ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-U_FORTIFY_SOURCE'],
+} as const;
 
 /**
  * Makes `<directory>/weft`, what a runtime executes: the relay, or where no C compiler is there the standalone
  * plugin under that name. Returns what it has become, for people.
  */
-export async function buildLauncher(options: { root: string; directory: string }): Promise<string> {
-  const path = join(options.directory, 'weft');
-  const compiler = ['cc', 'gcc', 'clang'].map(findProgram).find((found) => found !== undefined);
+export function buildLauncher(options: { root: string; directory: string }): string {
+  const output = join(options.directory, 'weft');
+  const compiler = findCompiler();
   if (compiler === undefined) {
-    installLink({ path, target: 'weft-standalone' });
-    return 'the standalone plugin: there is no C compiler (cc, gcc, clang), so every call will start node';
+    installLink({ path: output, target: 'weft-standalone' });
+    return 'the standalone plugin: without a C compiler (apt-get install gcc libc6-dev) every call starts node';
   }
-  const temporary = temporaryPath(path);
-  const common = [...hardening, ...warnings, ...definitions, '-o', temporary, relaySource(options.root)];
-  // A system may have a compiler without the static C library: the relay then takes a little longer to start.
   const failures: string[] = [];
+  // A system may have a compiler without the static C library: the relay then takes a little longer to start.
   for (const kind of ['static', 'dynamic'] as const) {
-    const args = kind === 'static' ? ['-static', ...common] : common;
-    const run = spawnSync(compiler, args, { encoding: 'utf8' });
-    if (run.status === 0) {
-      renameSync(temporary, path);
-      return `the relay, ${kind}, by ${compiler}`;
-    }
-    failures.push(run.error?.message ?? run.stderr);
+    const flags = [...relay.flags, ...relay[kind]];
+    const failure = compile({ compiler, source: join(options.root, relay.source), output, flags });
+    if (failure === undefined) return `the relay, ${kind}, by ${compiler}`;
+    failures.push(failure);
   }
-  rmSync(temporary, { force: true });
   throw new Error(`${compiler} does not compile the relay:\n${failures.join('\n')}`);
 }
