@@ -168,6 +168,7 @@ describe('with an agent', () => {
       Buffer.from(torn).fill(9, 4, 5),
       lengths(0xffff_ffff, 0xffff_ffff),
       lengths(limits.bodyBytes, 1),
+      Buffer.concat([lengths(2 * limits.bodyBytes, 0), Buffer.alloc(2 * limits.bodyBytes)]),
     ];
     for (const bytes of answers) {
       await ground.listening(
