@@ -12,6 +12,8 @@ export interface LinkAddress extends InterfaceAddress {
   readonly scope: number;
   /** Duplicate detection goes on: not usable yet (IPv6). */
   readonly tentative: boolean;
+  /** Duplicate detection found another holder: never usable (IPv6). */
+  readonly duplicate: boolean;
   readonly deprecated: boolean;
   /** Made by hand or by us, not by router advertisements or DHCP. */
   readonly permanent: boolean;
@@ -89,6 +91,7 @@ export function addresses(rtnl: Rtnl, which: { index?: number } = {}): LinkAddre
       length: data.prefixlen ?? 0,
       scope: data.scope ?? 0,
       tentative: flags.tentative === true,
+      duplicate: flags.dadfailed === true,
       deprecated: flags.deprecated === true,
       permanent: flags.permanent === true,
       temporary: flags.secondary === true && bytes.length === 16,

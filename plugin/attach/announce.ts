@@ -1,0 +1,82 @@
+/**
+ * Who had a pod's address before may have left neighbour entries behind, on the host and in its siblings,
+ * that lead nowhere for 9-20 s. The cure is an announcement that really goes out: the kernel makes one when an
+ * interface's MAC is set, be it to what it is (arp_notify, ndisc_notify; net/ipv4/devinet.c and
+ * net/ipv6/ndisc.c, NETDEV_CHANGEADDR), but it is lost unless both ends transmit and the port forwards.
+ *
+ * They do so when the kernel's link watch has seen the carrier, which is a work queue's business. Asking for a
+ * link makes it look at once (`rtnl_getlink` calls `linkwatch_sync_dev`, since Linux 6.8); on older kernels the
+ * question is repeated.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { formatInterfaceAddress } from '../../inet/cidr.ts';
+import * as address from '../../kernel/address.ts';
+import * as link from '../../kernel/link.ts';
+import { CniError } from '../errors.ts';
+import type { Attachment } from './attachment.ts';
+import type { Host } from './host.ts';
+import type { Sandbox } from './sandbox.ts';
+
+/** As long as the reference bridge plugin waits for its port. */
+const PORT_WAIT_MS = 2500;
+/** Duplicate address detection takes 1-2 s (RFC 4862, section 5.4). */
+const DAD_WAIT_MS = 10_000;
+
+/** Waits until the pod's packets pass the bridge, then announces its addresses. */
+export async function announce(
+  host: Host,
+  options: { attachment: Attachment; sandbox: Sandbox },
+): Promise<void> {
+  const { attachment, sandbox } = options;
+  await settled(() => {
+    link.linkByIndex(sandbox.rtnl, attachment.container.index);
+    return passes(link.linkByIndex(host.rtnl, attachment.host.index), attachment);
+  }, PORT_WAIT_MS);
+  if (attachment.addresses.length === 0) return;
+  const { index, mac } = attachment.container;
+  sandbox.rtnl.execute([link.set({ index, mac })]);
+}
+
+/**
+ * True once the port forwards, or would if spanning tree did not hold it back, which takes half a minute:
+ * a bridge with spanning tree is not ours to wait for.
+ */
+function passes(port: link.Link | undefined, attachment: Attachment): boolean {
+  if (!port)
+    throw new CniError('try-again-later', `${attachment.host.name} vanished while it was being set up`);
+  const state = port.port?.state;
+  return state === link.BR_STATE_FORWARDING || state === BR_STATE_LISTENING || state === BR_STATE_LEARNING;
+}
+
+const BR_STATE_LISTENING = 1;
+const BR_STATE_LEARNING = 2;
+
+/** Waits until the kernel has found the pod's IPv6 addresses to be nobody else's. */
+export async function settleDad(options: { attachment: Attachment; sandbox: Sandbox }): Promise<void> {
+  const { index } = options.attachment.container;
+  await settled(() => {
+    const ours = address.addresses(options.sandbox.rtnl, { index });
+    const duplicate = ours.find(({ duplicate }) => duplicate);
+    if (duplicate) {
+      throw new CniError(
+        'address-not-available',
+        `${formatInterfaceAddress(duplicate)} is in use by another host on the link (duplicate address detection)`,
+      );
+    }
+    return ours.every(({ tentative }) => !tentative);
+  }, DAD_WAIT_MS);
+}
+
+/** Asks, first at once and then less and less often. */
+async function settled(isSo: () => boolean, withinMs: number): Promise<void> {
+  const deadlineMs = performance.now() + withinMs;
+  for (let pauseMs = 0.2; !isSo(); pauseMs = Math.min(pauseMs * 2, 100)) {
+    if (performance.now() > deadlineMs) {
+      throw new CniError(
+        'try-again-later',
+        `bridge port in error state: it did not come up in ${withinMs} ms`,
+      );
+    }
+    await sleep(pauseMs);
+  }
+}

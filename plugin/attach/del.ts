@@ -1,0 +1,34 @@
+/**
+ * DEL: works from our own record by (network, container, interface); neither the namespace nor the
+ * configuration is needed. Where the record is lost or cannot be read, names that follow from the key and the
+ * addresses' own files lead to the same end.
+ */
+
+import { releaseHostLocal } from '../ipam/hostlocal.ts';
+import type { AttachmentKey } from '../protocol/request.ts';
+import type { Host } from './host.ts';
+import { namesOf } from './names.ts';
+import { lockRecord } from './record.ts';
+import { releaseHeld, teardownInterface, teardownRecorded } from './teardown.ts';
+
+/** Where host-local keeps its allocations unless its configuration says otherwise. */
+const HOST_LOCAL_DIR = '/var/lib/cni/networks';
+
+/** Succeeds in any state, any number of times; afterwards nothing is left. */
+export async function del(host: Host, key: AttachmentKey): Promise<void> {
+  const record = await lockRecord({ runDir: host.runDir, key, create: false });
+  if (!record) return teardownUnrecorded(host, key);
+  try {
+    if (record.attachment) await teardownRecorded(host, record.attachment);
+    else await teardownUnrecorded(host, key);
+    record.remove();
+  } finally {
+    record.close();
+  }
+}
+
+async function teardownUnrecorded(host: Host, key: AttachmentKey): Promise<void> {
+  await teardownInterface(host, namesOf(key).hostInterface);
+  releaseHeld(host, key, HOST_LOCAL_DIR);
+  releaseHostLocal(HOST_LOCAL_DIR, key);
+}

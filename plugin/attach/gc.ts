@@ -1,0 +1,85 @@
+/**
+ * GC: what of a network is not listed as living goes: interfaces, addresses, what steps made, records (CNI
+ * specification 1.1.0, GC). It goes on past what fails, and reports all of it.
+ */
+
+import { formatIp } from '../../inet/ip.ts';
+import * as link from '../../kernel/link.ts';
+import { CniError } from '../errors.ts';
+import type { AttachmentKey, GcRequest } from '../protocol/request.ts';
+import { del } from './del.ts';
+import type { Host } from './host.ts';
+import { aliasPrefix, namesOf } from './names.ts';
+import { dropRecord, hasRecord, listRecords, readAttachments } from './record.ts';
+
+/** Where host-local keeps its allocations unless its configuration says otherwise. */
+const HOST_LOCAL_DIR = '/var/lib/cni/networks';
+
+export async function gc(host: Host, { network, validAttachments }: GcRequest): Promise<void> {
+  const valid = new Set(validAttachments.map((key) => namesOf({ ...key, network }).file));
+  // Links before records: an ADD that begins now writes its record before it makes its link.
+  const links = link.links(host.rtnl).filter(({ alias }) => alias?.startsWith(aliasPrefix(network)));
+  const records = listRecords(host.runDir);
+  const failures: unknown[] = [];
+  const attempt = async (block: () => void | Promise<void>) => {
+    try {
+      await block();
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  for (const { file, attachment } of records) {
+    if (attachment?.network === network && !valid.has(file)) await attempt(() => del(host, attachment));
+  }
+  await attempt(() => sweepLinks(host, { links, files: [...valid, ...records.map(({ file }) => file)] }));
+  for (const { file, attachment } of records) {
+    if (!attachment && !valid.has(file)) await attempt(() => dropUnreadable(host, { file, links }));
+  }
+  await attempt(() => sweepAddresses(host, network, valid));
+  const live = readAttachments(host.runDir).filter((attachment) => attachment.network === network);
+  for (const step of host.steps) await attempt(() => step.sweep?.(network, live));
+  if (failures.length > 0) {
+    throw new CniError('internal', `GC: ${failures.map((error) => CniError.of(error).message).join('; ')}`);
+  }
+}
+
+/** Host ends by their alias, without a record. */
+async function sweepLinks(
+  host: Host,
+  { links, files }: { links: readonly link.Link[]; files: readonly string[] },
+): Promise<void> {
+  const orphans = links.filter(({ name }) => !files.some((file) => belongs(name, file)));
+  if (orphans.length > 0) await host.removeLinks(orphans.map(({ index }) => index));
+}
+
+/**
+ * A record that cannot be read does not say whose it is, but its name leads to its link, whose alias does: it
+ * goes if the link is this network's, or is not there at all.
+ */
+async function dropUnreadable(
+  host: Host,
+  { file, links }: { file: string; links: readonly link.Link[] },
+): Promise<void> {
+  const ofThisNetwork = links.find(({ name }) => belongs(name, file));
+  if (ofThisNetwork) await host.removeLinks([ofThisNetwork.index]);
+  else if (link.links(host.rtnl).some(({ name }) => belongs(name, file))) return;
+  dropRecord(host.runDir, file);
+}
+
+/** A host's end and a record of one attachment begin with the same digits. */
+const belongs = (name: string, file: string): boolean =>
+  name.startsWith('veth') && name.length > 4 && file.startsWith(name.slice(4));
+
+/** Addresses without an attachment. Whether there is one is asked after the address's own record was read. */
+function sweepAddresses(host: Host, network: string, valid: ReadonlySet<string>): void {
+  const claimed = new Set(
+    readAttachments(host.runDir)
+      .filter((attachment) => attachment.network === network)
+      .flatMap(({ addresses }) => addresses.map(({ address }) => formatIp(address))),
+  );
+  host.addresses(network, HOST_LOCAL_DIR).sweep((owner, address) => {
+    if (owner === 'unreadable') return claimed.has(formatIp(address));
+    const key: AttachmentKey = { ...owner, network };
+    return valid.has(namesOf(key).file) || hasRecord(host.runDir, key);
+  });
+}

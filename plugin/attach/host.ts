@@ -1,0 +1,66 @@
+/**
+ * What a process that attaches pods keeps open and remembers between calls. Nothing in it is trusted: each
+ * memory is one that the kernel or the directory contradicts when it is out of date.
+ */
+import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
+import { readBootId } from '../ipam/boot.ts';
+import { AddressStore } from '../ipam/store.ts';
+import type { EnsuredBridge } from './bridge.ts';
+import { LeaseReader } from './lease.ts';
+import { type RemoveLinks, removeLinksNow } from './remove-links.ts';
+import type { Step } from './step.ts';
+
+export interface HostOptions {
+  /** The directory that agent and plugin share, `/run/weft`. */
+  readonly runDir: string;
+  /** In the order in which they are put up; taken down in reverse. */
+  readonly steps?: readonly Step[];
+  /** Default: by the host's socket, which blocks for an RCU grace period. */
+  readonly removeLinks?: RemoveLinks;
+  /** What else keeps this node from attaching pods well; throws `CniError` not-available or limited-connectivity. */
+  readonly checkHealth?: () => void | Promise<void>;
+}
+
+export class Host {
+  readonly runDir: string;
+  readonly bootId = readBootId();
+  readonly steps: readonly Step[];
+  readonly removeLinks: RemoveLinks;
+  readonly checkHealth: (() => void | Promise<void>) | undefined;
+  readonly lease: LeaseReader;
+  /** Bridges that were seen to be as they should, by name and what was asked of them. */
+  readonly bridges = new Map<string, EnsuredBridge>();
+  /** Records of attachments that had no interface at the last sweep. */
+  seenDead: ReadonlySet<string> = new Set();
+  readonly #stores = new Map<string, AddressStore>();
+  #rtnl: Rtnl | undefined;
+
+  constructor(options: HostOptions) {
+    this.runDir = options.runDir;
+    this.steps = options.steps ?? [];
+    this.removeLinks = options.removeLinks ?? (async (indexes) => removeLinksNow(this.rtnl, indexes));
+    this.checkHealth = options.checkHealth;
+    this.lease = new LeaseReader({ runDir: options.runDir, bootId: this.bootId });
+  }
+
+  /** The host's socket: of the namespace in which this process lives. */
+  get rtnl(): Rtnl {
+    this.#rtnl ??= openRtnl();
+    return this.#rtnl;
+  }
+
+  /** The addresses of a network; `hostLocalDir` is where another plugin may have kept some. */
+  addresses(network: string, hostLocalDir: string): AddressStore {
+    const key = `${network} ${hostLocalDir}`;
+    const known = this.#stores.get(key);
+    if (known) return known;
+    const store = new AddressStore({ runDir: this.runDir, network, hostLocalDir });
+    this.#stores.set(key, store);
+    return store;
+  }
+
+  close(): void {
+    this.#rtnl?.close();
+    this.#rtnl = undefined;
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * The veth pair of an attachment: one send for the host's end, one for the pod's. Both indexes are of our own
+ * choosing, so that nothing needs to be looked up; the peer comes into being in the pod's namespace under its
+ * final name; both MACs are explicit, or udev may change them (systemd.link(5), MACAddressPolicy).
+ */
+
+import * as address from '../../kernel/address.ts';
+import { failedWith, type KernelError } from '../../kernel/errors.ts';
+import * as link from '../../kernel/link.ts';
+import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
+import * as route from '../../kernel/route.ts';
+import { ensureSysctl } from '../../kernel/sysctl.ts';
+import { CniError } from '../errors.ts';
+import type { CniRoute } from '../protocol/result.ts';
+import type { Attachment } from './attachment.ts';
+import { type BridgeWish, bridgeKey, type EnsuredBridge, ensureBridge, refreshBridge } from './bridge.ts';
+import type { Host } from './host.ts';
+import { namesOf } from './names.ts';
+import { kernelRoute } from './plan.ts';
+import { removeLinksNow } from './remove-links.ts';
+import type { Sandbox } from './sandbox.ts';
+
+/** `lo` has this index in every namespace (LOOPBACK_IFINDEX, linux/net_namespace.h). */
+const LOOPBACK_INDEX = 1;
+
+/** Indexes and the bridge may have to be chosen anew; each such attempt has a reason that the next one lacks. */
+const ATTEMPTS = 4;
+
+/**
+ * Makes the pair; the bridge too if it is not there any more. Resolves to the bridge, and to the attachment
+ * with the indexes that its ends got in the end.
+ *
+ * @throws CniError interface-exists where the pod has an interface of that name.
+ */
+export function ensurePair(
+  host: Host,
+  options: { attachment: Attachment; sandbox: Sandbox; bridge: BridgeWish },
+): { bridge: EnsuredBridge; attachment: Attachment } {
+  let { attachment } = options;
+  for (let attempt = 1; ; attempt++) {
+    const bridge = knownBridge(host, options.bridge);
+    const refresh = refreshBridge(bridge, options.bridge);
+    const requests = [...refresh, ...pairRequests({ ...options, attachment, bridge })];
+    const refusals = host.rtnl.attempt(requests);
+    const [bridgeGone] = refusals;
+    const refused = refusals.find(
+      (refusal, i) => refusal && !(i < refresh.length && failedWith(refusal, 'EEXIST')),
+    );
+    if (!refused) return { bridge, attachment };
+    if (attempt === ATTEMPTS) throw refused;
+    attachment = recover(host, { ...options, attachment, refused, bridgeGone });
+  }
+}
+
+/** Makes another attempt promising, or throws what refused the last one. */
+function recover(
+  host: Host,
+  failure: {
+    attachment: Attachment;
+    sandbox: Sandbox;
+    bridge: BridgeWish;
+    refused: KernelError;
+    bridgeGone: KernelError | undefined;
+  },
+): Attachment {
+  const { attachment, sandbox, refused } = failure;
+  if (failedWith(failure.bridgeGone, 'ENODEV')) {
+    host.bridges.delete(bridgeKey(failure.bridge));
+    // The pair may have come into being without its bridge.
+    teardownPair(host, attachment);
+    return attachment;
+  }
+  if (failedWith(refused, 'EEXIST')) {
+    if (link.linkByName(sandbox.rtnl, attachment.ifname)) throw interfaceExists(attachment.ifname);
+    // A host's end of this name is ours by its name alone: what a call left behind whose record is lost.
+    if (teardownPair(host, attachment)) return attachment;
+  }
+  if (failedWith(refused, 'EBUSY', 'EEXIST')) return withNewIndexes(attachment);
+  throw refused;
+}
+
+export const interfaceExists = (ifname: string, details?: string): CniError =>
+  new CniError('interface-exists', `container veth name provided (${ifname}) already exists`, details);
+
+const withNewIndexes = (attachment: Attachment): Attachment => ({
+  ...attachment,
+  host: { ...attachment.host, index: link.chooseIndex() },
+  container: { ...attachment.container, index: link.chooseIndex() },
+});
+
+function teardownPair(host: Host, attachment: Attachment): boolean {
+  const left = link.linkByName(host.rtnl, attachment.host.name);
+  if (left) removeLinksNow(host.rtnl, [left.index]);
+  return left !== undefined;
+}
+
+function knownBridge(host: Host, wish: BridgeWish): EnsuredBridge {
+  const key = bridgeKey(wish);
+  const known = host.bridges.get(key);
+  if (known) return known;
+  const bridge = ensureBridge(host.rtnl, wish);
+  host.bridges.set(key, bridge);
+  return bridge;
+}
+
+function pairRequests(options: {
+  attachment: Attachment;
+  sandbox: Sandbox;
+  bridge: EnsuredBridge;
+}): NetlinkRequest[] {
+  const { attachment, sandbox, bridge } = options;
+  const { host, container, mtuBytes, hairpin, isolated } = attachment;
+  const port = { ...(hairpin ? { hairpin } : {}), ...(isolated ? { isolated } : {}) };
+  return [
+    link.veth({
+      ...host,
+      mtuBytes,
+      master: bridge.index,
+      up: true,
+      peer: { ...container, name: attachment.ifname, mtuBytes, netnsFd: sandbox.netns.fd },
+    }),
+    link.set({ index: host.index, alias: namesOf(attachment).alias }),
+    ...(hairpin || isolated ? [link.setPort({ index: host.index, ...port })] : []),
+  ];
+}
+
+export interface PodWish {
+  readonly attachment: Attachment;
+  readonly routes: readonly CniRoute[];
+  /** The interface stays down. */
+  readonly disabled: boolean;
+  /** IPv6 addresses are tried for duplicates before they are used. */
+  readonly enableDad: boolean;
+}
+
+/** Puts up what is inside the pod: loopback, interface, addresses, routes. */
+export function ensurePod(sandbox: Sandbox, wish: PodWish): void {
+  const { attachment, enableDad } = wish;
+  const { index } = attachment.container;
+  if (attachment.addresses.some(({ address: { family } }) => family === 'ipv6')) {
+    sandbox.run(() => ensureIpv6Settings(attachment.ifname, enableDad));
+  }
+  const requests = [
+    link.set({ index: LOOPBACK_INDEX, up: true }),
+    ...(wish.disabled ? [] : [link.set({ index, up: true, ipv4Conf: announcing })]),
+    ...attachment.addresses.map((each) => address.add({ ...each, index, noDad: !enableDad })),
+    ...wish.routes.map((each) => route.add(kernelRoute(each, { index, addresses: attachment.addresses }))),
+  ];
+  sandbox.rtnl.execute(requests);
+}
+
+/** The kernel announces the interface's addresses whenever its MAC is set. */
+const announcing = new Map([[link.IPV4_DEVCONF_ARP_NOTIFY, 1]]);
+
+/**
+ * IPv6 may be switched off by default in a pod, and its settings have no netlink. A kernel without IPv6 has none
+ * of these and then refuses the address itself.
+ */
+function ensureIpv6Settings(ifname: string, enableDad: boolean): void {
+  const settings = {
+    'conf/lo/disable_ipv6': '0',
+    [`conf/${ifname}/disable_ipv6`]: '0',
+    [`conf/${ifname}/keep_addr_on_down`]: '1',
+    [`conf/${ifname}/ndisc_notify`]: '1',
+    ...(enableDad ? {} : { [`conf/${ifname}/accept_dad`]: '0' }),
+  };
+  for (const [key, value] of Object.entries(settings)) ensureSysctl(`net/ipv6/${key}`, value);
+}

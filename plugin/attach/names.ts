@@ -1,0 +1,49 @@
+/**
+ * What an attachment's key (network, container, interface) is called in the kernel and on disk. All of it
+ * follows from the key, so that what a lost record described is found again, and from a digest where the
+ * place is narrow: a container's id has any length.
+ */
+import { createHash } from 'node:crypto';
+import { localUnicastMac } from '../../inet/mac.ts';
+import type { AttachmentKey } from '../protocol/request.ts';
+
+export interface AttachmentNames {
+  /** Name of the record's file, without its directory. */
+  readonly file: string;
+  /** Name of the host's end: at most 15 bytes (IFNAMSIZ). */
+  readonly hostInterface: string;
+  /** For the host's end: whose it is, in words. */
+  readonly alias: string;
+  readonly hostMac: string;
+  /** The container's end has this MAC unless the configuration wants another. */
+  readonly containerMac: string;
+}
+
+export function namesOf(key: AttachmentKey): AttachmentNames {
+  const digest = digestOf(key.network, key.containerId, key.ifname);
+  const hex = digest.toString('hex');
+  return {
+    file: `${hex.slice(0, 32)}.json`,
+    hostInterface: `veth${hex.slice(0, 11)}`,
+    alias: `${aliasPrefix(key.network)}${shortened(key.containerId, 128)}/${key.ifname}`,
+    hostMac: localUnicastMac(digest.subarray(16, 22)),
+    containerMac: localUnicastMac(digest.subarray(22, 28)),
+  };
+}
+
+/**
+ * What the aliases of a network's host ends begin with. An alias has at most 255 bytes (IFALIASZ,
+ * linux/if.h); names hold neither `/` nor `~`.
+ */
+export const aliasPrefix = (network: string): string => `weft:${shortened(network, 96)}/`;
+
+/** A bridge that is made anew keeps its MAC, so that pods need not learn it again. */
+export const bridgeMac = (bridge: string, gateways: readonly string[]): string =>
+  localUnicastMac(digestOf('bridge', bridge, ...gateways));
+
+const shortened = (name: string, length: number): string =>
+  name.length <= length
+    ? name
+    : `${name.slice(0, length - 17)}~${digestOf(name).toString('hex').slice(0, 16)}`;
+
+const digestOf = (...parts: string[]): Buffer => createHash('sha256').update(parts.join('\0')).digest();

@@ -1,0 +1,113 @@
+/** What an ADD is to make, as far as configuration and lease decide it. Pure. */
+import { everything } from '../../inet/cidr.ts';
+import { type Family, formatIp, type Ip } from '../../inet/ip.ts';
+import type { Route } from '../../kernel/route.ts';
+import { CniError } from '../errors.ts';
+import type { AddressRange, NetworkConfig, RangeSet } from '../protocol/network.ts';
+import { wholeSubnet } from '../protocol/ranges.ts';
+import type { CniRoute } from '../protocol/result.ts';
+import type { AttachmentAddress } from './attachment.ts';
+import type { NodeSubnets } from './lease.ts';
+
+/** What Linux gives a link that nobody gave an MTU. */
+const DEFAULT_MTU_BYTES = 1500;
+
+export interface AddPlan {
+  /** One address is taken from each. */
+  readonly sets: readonly RangeSet[];
+  readonly mtuBytes: number;
+  /** Undefined: the bridge keeps what it has. */
+  readonly bridgeMtuBytes: number | undefined;
+}
+
+/** `lease` is undefined unless the configuration takes its addresses from the leased subnet. */
+export function planOf(config: NetworkConfig, lease: NodeSubnets | undefined): AddPlan {
+  const mtuBytes = config.bridge.mtuBytes ?? lease?.mtuBytes;
+  return {
+    sets: rangeSetsOf(config, lease),
+    mtuBytes: mtuBytes ?? DEFAULT_MTU_BYTES,
+    bridgeMtuBytes: mtuBytes,
+  };
+}
+
+/** The sets that an address is taken from each. */
+export function rangeSetsOf(
+  { addressing, cniVersion }: NetworkConfig,
+  lease: NodeSubnets | undefined,
+): readonly RangeSet[] {
+  if (addressing.kind === 'none') return [];
+  if (addressing.kind === 'ranges') return addressing.sets;
+  if (!lease) throw new RangeError(`a leased subnet is asked for (CNI ${cniVersion}), and none was given`);
+  return lease.subnets.map(({ subnet, gateway }) => [{ ...wholeSubnet(subnet), gateway }]);
+}
+
+/** The bridge's addresses: the gateway of the range that each of the pod's addresses came from. */
+export function gatewaysOf(sets: readonly RangeSet[], config: NetworkConfig): AttachmentAddress[] {
+  if (!config.bridge.isGateway) return [];
+  return sets
+    .flatMap((set): AddressRange[] => set.slice(0, 1))
+    .map(({ gateway, subnet }) => ({ address: gateway, length: subnet.length, gateway }));
+}
+
+/**
+ * The pod's routes beyond those to its own subnets, as the result shows them: what the configuration lists, and
+ * the default route of each family unless one with a next hop is listed (reference bridge plugin, `cmdAdd`).
+ */
+export function resultRoutes(
+  config: NetworkConfig,
+  options: { addresses: readonly AttachmentAddress[]; lease: NodeSubnets | undefined },
+): CniRoute[] {
+  const listed = config.addressing.kind === 'none' ? [] : [...config.addressing.routes];
+  const routes = listed.map((route) => ({ ...route }));
+  for (const family of familiesOf(options.addresses)) {
+    const gw = gatewayOf(options.addresses, family);
+    if (config.bridge.isDefaultGateway) {
+      const dst = everything(family);
+      const i = routes.findIndex((route) => isDefault(route, family));
+      if (i < 0) routes.push({ dst, gw });
+      else if (!routes[i]?.gw) routes.splice(i, 1, { ...routes[i], dst, gw });
+    } else {
+      // Without a default route the pod would not find the other nodes' pods.
+      const network = options.lease?.subnets.find(({ subnet }) => subnet.family === family)?.network;
+      if (network) routes.push({ dst: network, gw });
+    }
+  }
+  return routes;
+}
+
+/** A result's route as the kernel is asked for it. */
+export function kernelRoute(
+  route: CniRoute,
+  pod: { index: number; addresses: readonly AttachmentAddress[] },
+): Route {
+  return {
+    destination: route.dst,
+    gateway: route.gw ?? gatewayOf(pod.addresses, route.dst.family),
+    index: pod.index,
+    scope: scopeOf(route),
+    priority: route.priority,
+    table: route.table,
+    mtuBytes: route.mtu,
+    advmssBytes: route.advmss,
+  };
+}
+
+/** A route with a scope of its own has no next hop unless the scope is universe (rtnetlink(7)). */
+function scopeOf({ scope, dst }: CniRoute): Route['scope'] {
+  if (scope === undefined) return undefined;
+  const known = { 0: 'universe', 253: 'link', 254: 'host' } as const;
+  const found = known[scope as keyof typeof known];
+  if (found) return found;
+  throw new CniError(
+    'invalid-config',
+    `route ${formatIp({ family: dst.family, value: dst.base })}/${dst.length}: scope must be 0 (universe), 253 (link) or 254 (host), not ${scope}`,
+  );
+}
+
+export const familiesOf = (addresses: readonly AttachmentAddress[]): Family[] =>
+  (['ipv4', 'ipv6'] as const).filter((family) => addresses.some(({ address }) => address.family === family));
+
+const gatewayOf = (addresses: readonly AttachmentAddress[], family: Family): Ip | undefined =>
+  addresses.find(({ address }) => address.family === family)?.gateway;
+
+const isDefault = ({ dst }: CniRoute, family: Family): boolean => dst.family === family && dst.length === 0;

@@ -1,0 +1,190 @@
+/**
+ * The files of attachment.ts, each under a lock that its holder's death releases (flock(2)): one call at a
+ * time works on an attachment, whether it runs in the agent or in a standalone plugin.
+ */
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { tryLock } from '../../kernel/ffi.ts';
+import { isErrno } from '../errno.ts';
+import { CniError } from '../errors.ts';
+import type { AttachmentKey } from '../protocol/request.ts';
+import { type Attachment, decodeAttachment, encodeAttachment } from './attachment.ts';
+import { namesOf } from './names.ts';
+
+/** How long a call waits for another one that works on the same attachment. */
+const LOCK_WAIT_MS = 20_000;
+const LOCK_PAUSE_MS = { first: 1, longest: 50 };
+
+/** A record that is ours alone until `close`. */
+export class LockedRecord {
+  readonly #fd: number;
+  readonly #path: string;
+  /** What the record says; undefined where it says nothing that can be read. */
+  attachment: Attachment | undefined;
+
+  constructor(fd: number, path: string, text: string) {
+    this.#fd = fd;
+    this.#path = path;
+    this.attachment = decodeAttachment(text);
+  }
+
+  /** Forgets what was there before, and starts anew with this. */
+  start(attachment: Attachment): void {
+    if (fstatSync(this.#fd).size > 0) ftruncateSync(this.#fd, 0);
+    this.append(attachment);
+  }
+
+  append(attachment: Attachment): void {
+    writeSync(this.#fd, encodeAttachment(attachment));
+    this.attachment = attachment;
+  }
+
+  remove(): void {
+    unlinkSync(this.#path);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+const attachmentsDirectory = (runDir: string): string => join(runDir, 'attachments');
+
+/** True if there is a record of the attachment, whatever is in it. */
+export const hasRecord = (runDir: string, key: AttachmentKey): boolean =>
+  existsSync(join(attachmentsDirectory(runDir), namesOf(key).file));
+
+/**
+ * The attachment's record, locked; made where there is none if `create` says so, else undefined.
+ *
+ * @throws CniError try-again-later where another call holds it for too long, input-output.
+ */
+export async function lockRecord(options: {
+  runDir: string;
+  key: AttachmentKey;
+  create: boolean;
+}): Promise<LockedRecord | undefined> {
+  const directory = attachmentsDirectory(options.runDir);
+  const path = join(directory, namesOf(options.key).file);
+  const deadlineMs = performance.now() + LOCK_WAIT_MS;
+  for (let pauseMs = LOCK_PAUSE_MS.first; ; pauseMs = Math.min(pauseMs * 2, LOCK_PAUSE_MS.longest)) {
+    const record = explained(path, () => tryRecord({ ...options, directory, path }));
+    if (record !== 'busy') return record;
+    if (performance.now() > deadlineMs) {
+      throw new CniError('try-again-later', 'another call is still working on this attachment');
+    }
+    await sleep(pauseMs);
+  }
+}
+
+function tryRecord(options: {
+  directory: string;
+  path: string;
+  create: boolean;
+}): LockedRecord | 'busy' | undefined {
+  const fd = open(options);
+  if (fd === undefined) return undefined;
+  let record: LockedRecord | undefined;
+  try {
+    if (!tryLock(fd, `lock ${options.path}`)) return 'busy';
+    const { nlink, size } = fstatSync(fd);
+    // Removed between our opening and our locking it: what is there now is another file.
+    if (nlink === 0) return 'busy';
+    record = new LockedRecord(fd, options.path, size > 0 ? readAll(fd, size) : '');
+    return record;
+  } finally {
+    if (!record) closeSync(fd);
+  }
+}
+
+function open({ directory, path, create }: { directory: string; path: string; create: boolean }) {
+  const flags = create ? 'a+' : 'r+';
+  try {
+    return openSync(path, flags, 0o600);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    if (!create) return undefined;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return openSync(path, flags, 0o600);
+  }
+}
+
+function readAll(fd: number, size: number): string {
+  const bytes = Buffer.allocUnsafe(size);
+  return bytes.toString('utf8', 0, readSync(fd, bytes, 0, size, 0));
+}
+
+function explained<T>(path: string, block: () => T): T {
+  try {
+    return block();
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    throw new CniError(
+      'input-output',
+      `cannot keep the attachment's record: ${error.message}`,
+      `${path} must be writable by root and have space left`,
+    );
+  }
+}
+
+/** What is on record of one attachment, as it is at this moment and without its lock. */
+export function readRecord(runDir: string, key: AttachmentKey): Attachment | undefined {
+  try {
+    return decodeAttachment(readFileSync(join(attachmentsDirectory(runDir), namesOf(key).file), 'utf8'));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** A record as it is at this moment, without its lock. */
+export interface SeenRecord {
+  /** The file's name without its directory. */
+  readonly file: string;
+  /** Undefined where it cannot be read. */
+  readonly attachment: Attachment | undefined;
+}
+
+/** Every record, readable or not. */
+export function listRecords(runDir: string): SeenRecord[] {
+  const directory = attachmentsDirectory(runDir);
+  return fileNames(directory).flatMap((file) => {
+    try {
+      return { file, attachment: decodeAttachment(readFileSync(join(directory, file), 'utf8')) };
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return [];
+      throw error;
+    }
+  });
+}
+
+/** Every attachment that is on record: for status, and for whoever needs to know the bridges that are in use. */
+export const readAttachments = (runDir: string): Attachment[] =>
+  listRecords(runDir).flatMap(({ attachment }) => attachment ?? []);
+
+/** Drops a record whose attachment is known to be gone. */
+export const dropRecord = (runDir: string, file: string): void =>
+  rmSync(join(attachmentsDirectory(runDir), file), { force: true });
+
+function fileNames(directory: string): string[] {
+  try {
+    return readdirSync(directory).filter((name) => name.endsWith('.json'));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
+}

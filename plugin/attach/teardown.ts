@@ -1,0 +1,62 @@
+/** Taking away what an attachment's record speaks of, in whatever state it is. */
+import { failedWith } from '../../kernel/errors.ts';
+import * as link from '../../kernel/link.ts';
+import * as neighbour from '../../kernel/neighbour.ts';
+import type { AttachmentKey } from '../protocol/request.ts';
+import type { Attachment } from './attachment.ts';
+import type { Host } from './host.ts';
+import { wishesIn } from './step.ts';
+
+/**
+ * Undoes an attachment, complete or not, any number of times. Its addresses are freed last, once the interface
+ * that has them is gone.
+ */
+export async function teardown(host: Host, attachment: Attachment): Promise<void> {
+  const ofThisBoot = attachment.bootId === host.bootId;
+  if (ofThisBoot) {
+    const wishes = wishesIn(attachment);
+    for (const step of host.steps.toReversed()) {
+      if (wishes.includes(step.wish)) await step.teardown(attachment);
+    }
+    await teardownInterface(host, attachment.host.name);
+    forgetNeighbours(host, attachment);
+  }
+  releaseAddresses(host, attachment);
+}
+
+/** Removes the host's end by its name, which is ours alone; the pod's end goes with it. */
+export async function teardownInterface(host: Host, name: string): Promise<void> {
+  const found = link.linkByName(host.rtnl, name);
+  if (found) await host.removeLinks([found.index]);
+}
+
+/** Else the next pod with the address would be looked for at this one's MAC. */
+function forgetNeighbours(host: Host, { bridge, addresses }: Attachment): void {
+  if (addresses.length === 0) return;
+  const found = link.linkByName(host.rtnl, bridge);
+  if (!found) return;
+  const refusals = host.rtnl.attempt(
+    addresses.map(({ address }) => neighbour.remove({ index: found.index, address })),
+  );
+  for (const refusal of refusals) if (refusal && !failedWith(refusal, 'ENOENT', 'ENODEV')) throw refusal;
+}
+
+export function releaseAddresses(host: Host, attachment: Attachment): void {
+  const store = host.addresses(attachment.network, attachment.hostLocalDir);
+  for (const { address } of attachment.addresses) store.release(address, attachment);
+}
+
+/**
+ * The same for what a record on disk speaks of: a call that was killed may have had addresses that it did not
+ * come to write down.
+ */
+export async function teardownRecorded(host: Host, attachment: Attachment): Promise<void> {
+  await teardown(host, attachment);
+  if (attachment.phase === 'intent') releaseHeld(host, attachment, attachment.hostLocalDir);
+}
+
+/** Frees whatever addresses say that they are this attachment's. */
+export function releaseHeld(host: Host, key: AttachmentKey, hostLocalDir: string): void {
+  const store = host.addresses(key.network, hostLocalDir);
+  for (const address of store.heldBy(key)) store.release(address, key);
+}
