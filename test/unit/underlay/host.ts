@@ -47,6 +47,7 @@ function linkFrom(line: string, index: number): UnderlayFacts {
         index,
         scope: word.startsWith('fe80') ? 253 : 0,
         tentative: false,
+        duplicate: false,
         deprecated: false,
         permanent: true,
         temporary: false,
