@@ -89,7 +89,8 @@ export function describeLab(lab: Command): void {
     .description('runs a command on a node or in a pod; its exit status is ours')
     .passThroughOptions()
     .action(async (place: string, command: string[]) => {
-      process.exitCode = await find(await open(), place).attach(command);
+      const argv = command[0] === '--' ? command.slice(1) : command;
+      process.exitCode = await find(await open(), place).attach(argv);
     });
 
   lab

@@ -5,6 +5,8 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { bind, close, recv, socket } from '../kernel/ffi.ts';
+import { unixAddress } from '../kernel/unix-datagram.ts';
+import { LabError } from './errors.ts';
 
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
@@ -20,9 +22,8 @@ export class NotifySocket {
     rmSync(path, { force: true });
     this.#path = path;
     this.#fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-    const address = Buffer.alloc(2 + Buffer.byteLength(path) + 1);
-    address.writeUInt16LE(AF_UNIX);
-    address.write(path, 2);
+    const address = unixAddress(path);
+    if (!address) throw new LabError(`${path} is too long for the path of a socket`);
     bind(this.#fd, address, `listen at ${path}`);
   }
 

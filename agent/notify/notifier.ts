@@ -1,4 +1,5 @@
 /** Telling the service manager how the agent does: sd_notify(3). Without one, nothing is told. */
+import { KernelError } from '../../kernel/errors.ts';
 import { sendDatagram } from '../../kernel/unix-datagram.ts';
 import { AgentError, reasonOf } from '../errors.ts';
 
@@ -16,7 +17,8 @@ export interface Notifier {
 
 /**
  * Reads `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`, and takes them out of `env`: a child that said
- * READY would say it in our name. What cannot be told goes to `onFailure`; it stops nothing.
+ * READY would say it in our name. What cannot be told goes to `onFailure`; it stops nothing. Where nobody listens
+ * any more, that is said once, and nothing is told again.
  *
  * @throws AgentError `notify` where NOTIFY_SOCKET is of a kind that is not known
  */
@@ -33,11 +35,13 @@ export function takeNotifier(options: {
   if (name && !/^[/@]./.test(name)) {
     throw new AgentError('notify', `NOTIFY_SOCKET=${name} is neither a path nor @NAME: unset it`);
   }
+  let listening = name !== undefined && name !== '';
   const tell = (...assignments: string[]): void => {
-    if (!name) return;
+    if (!name || !listening) return;
     try {
       send(name, Buffer.from(assignments.map(oneLine).join('\n')));
     } catch (error) {
+      listening = !(error instanceof KernelError && gone.has(error.code));
       const told = assignments.map((text) => text.split('=', 1)[0]).join(', ');
       onFailure(
         new AgentError('notify', `${told} not told to the service manager: ${reasonOf(error)}`, {
@@ -60,5 +64,8 @@ export function takeNotifier(options: {
     },
   };
 }
+
+/** What a send gets where the socket is no more, or nobody holds it. */
+const gone: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED']);
 
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ');

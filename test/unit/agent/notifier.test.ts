@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { constants } from 'node:os';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentError } from '../../../agent/errors.ts';
 import { takeNotifier } from '../../../agent/notify/notifier.ts';
+import { KernelError } from '../../../kernel/errors.ts';
 import { unixAddress } from '../../../kernel/unix-datagram.ts';
 
 function notifier(env: Record<string, string>, send?: (name: string, text: string) => void) {
@@ -56,6 +58,21 @@ describe('the service manager', () => {
       failures.map(({ message }) => message),
       ['READY, STATUS not told to the service manager: ENOENT'],
     );
+  });
+
+  it('that is gone is missed once, one whose queue is full every time', () => {
+    for (const [errno, missed] of [
+      [constants.errno.ENOENT, 1],
+      [constants.errno.ECONNREFUSED, 1],
+      [constants.errno.EAGAIN, 2],
+    ] as const) {
+      const { status, failures } = notifier({ NOTIFY_SOCKET: '/run/notify' }, () => {
+        throw new KernelError({ errno, attempted: 'send to /run/notify' });
+      });
+      status('one');
+      status('two');
+      assert.equal(failures.length, missed);
+    }
   });
 
   it('of an unknown kind is refused', () => {
