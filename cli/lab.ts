@@ -11,7 +11,7 @@ Examples:
   weftctl lab pod node-2 b
   weftctl lab ping                        every pod to every pod
   weftctl lab exec node-1 -- ip route     what weft put into the kernel
-  weftctl lab exec a -- ping -c 3 10.244.2.2
+  weftctl lab exec a -- ip address show dev eth0
   weftctl lab down                        nothing is left
 `;
 

@@ -51,4 +51,5 @@ function lazyVerbs(): Verbs {
   };
 }
 
-await main();
+// No top-level await: it is bundled as CommonJS.
+void main();
