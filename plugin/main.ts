@@ -2,9 +2,9 @@
  * The standalone plugin: one call in a process of its own, for when no agent answers. The same code as in the
  * agent; what a verb does not need is not loaded.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { CniError } from './errors.ts';
-import { answer, type PluginAnswer, refusal } from './protocol/answer.ts';
+import { answer, type PluginAnswer, type PluginCall, refusal } from './protocol/answer.ts';
 import type { Verbs } from './protocol/request.ts';
 
 /** Where the agent is, unless it is told otherwise, and then it attaches pods itself. */
@@ -22,7 +22,22 @@ async function answerCall(): Promise<PluginAnswer> {
   const command = env.CNI_COMMAND;
   // These two must not wait for a stdin that stays open and says nothing.
   const stdin = !command || command === 'VERSION' ? Buffer.alloc(0) : readStdin();
-  return stdin instanceof CniError ? refusal(stdin) : await answer({ env, stdin }, lazyVerbs());
+  if (stdin instanceof CniError) return refusal(stdin);
+  const verbs = lazyVerbs();
+  return await afterWhatIsOwed({ env, stdin }, (call) => answer(call, verbs));
+}
+
+/** DELs that were promised come first, or one of them would later take down what an ADD makes now. */
+async function afterWhatIsOwed(
+  call: PluginCall,
+  perform: (call: PluginCall) => Promise<PluginAnswer>,
+): Promise<PluginAnswer> {
+  const directory = `${runDir}/tombstones`;
+  if (call.env.CNI_COMMAND !== 'ADD' || !existsSync(directory)) return perform(call);
+  const { Tombstones } = await import('./launcher/tombstones.ts');
+  const note = (fields: object, event: string) => process.stderr.write(`${event} ${JSON.stringify(fields)}\n`);
+  const tombstones = new Tombstones({ directory, answer: perform, log: { info: note, warn: note } });
+  return await tombstones.guard()(call, new AbortController().signal);
 }
 
 function readStdin(): Buffer | CniError {
