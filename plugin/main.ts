@@ -35,7 +35,8 @@ async function afterWhatIsOwed(
   const directory = `${runDir}/tombstones`;
   if (call.env.CNI_COMMAND !== 'ADD' || !existsSync(directory)) return perform(call);
   const { Tombstones } = await import('./launcher/tombstones.ts');
-  const note = (fields: object, event: string) => process.stderr.write(`${event} ${JSON.stringify(fields)}\n`);
+  const note = (fields: object, event: string) =>
+    process.stderr.write(`${event} ${JSON.stringify(fields)}\n`);
   const tombstones = new Tombstones({ directory, answer: perform, log: { info: note, warn: note } });
   return await tombstones.guard()(call, new AbortController().signal);
 }
