@@ -18,6 +18,8 @@ const packages: Readonly<Record<string, string>> = {
   tc: 'iproute2',
   etcd: 'etcd-server',
   cc: 'gcc libc6-dev',
+  etcdctl: 'etcd-client',
+  setpriv: 'util-linux',
 };
 
 /** The first need that is not met, with its remedy; undefined if all are. */

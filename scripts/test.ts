@@ -26,6 +26,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     'tc',
   ],
   relay: ['root', 'cc'],
+  etcd: ['etcd', 'etcdctl', 'openssl', 'setpriv'],
   lab: ['root', 'ip', 'bridge', 'nft', 'ping', 'mount', 'nsenter'],
 };
 

@@ -176,8 +176,9 @@ export class LeaseKeeper implements LeaseHolder {
   // ---- what the follower tells
 
   #take(item: WatchItem): void {
+    const first = !this.#view.complete;
     const changed = this.#view.apply(item);
-    if (changed.size === 0 && this.#table.peers.complete) return;
+    if (changed.size === 0 && !first) return;
     this.#updatePeers();
     this.#bell.ring();
   }

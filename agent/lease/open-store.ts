@@ -1,7 +1,6 @@
 /** From the configuration to a store. Only the configured one is loaded. */
 import type { StoreConfig } from '../config/config.ts';
 import { bootId, systemClock } from './clock.ts';
-import { StoreError } from './errors.ts';
 import { FileStore } from './file/file-store.ts';
 import type { LeaseStore } from './store.ts';
 
@@ -11,7 +10,8 @@ export async function openStore(config: StoreConfig): Promise<LeaseStore> {
     case 'file':
       return new FileStore({ path: config.path, clock: systemClock, boot: bootId() });
     case 'etcd': {
-      throw new StoreError('refused', 'store: type etcd is not in this build; use type: file');
+      const { EtcdStore } = await import('./etcd/etcd-store.ts');
+      return EtcdStore.open(config);
     }
   }
 }

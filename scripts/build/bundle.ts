@@ -9,6 +9,17 @@ const koffiBeside: Plugin = {
   },
 };
 
+/** etcd's protocol definitions are read from a package: a bundle has to have them inside. */
+const etcdProtocolInside: Plugin = {
+  name: 'etcd-protocol-inside',
+  setup({ onLoad }) {
+    onLoad({ filter: /agent[/]lease[/]etcd[/]proto-files\.ts$/ }, async () => ({
+      contents: `export const protoFiles = ${JSON.stringify((await import('../../agent/lease/etcd/proto-files.ts')).protoFiles)};`,
+      loader: 'js',
+    }));
+  },
+};
+
 /** One CommonJS file of all that `entry` imports. A warning is an error: it would be one on the node that runs it. */
 export async function bundle(options: { root: string; entry: string; version: string }): Promise<string> {
   const { outputFiles, warnings } = await build({
@@ -23,7 +34,7 @@ export async function bundle(options: { root: string; entry: string; version: st
     legalComments: 'inline',
     banner: { js: '#!/usr/bin/env node' },
     define: { WEFT_VERSION: JSON.stringify(options.version) },
-    plugins: [koffiBeside],
+    plugins: [koffiBeside, etcdProtocolInside],
     logLevel: 'warning',
   });
   const [file] = outputFiles;

@@ -69,3 +69,20 @@ export function peersWhen(holder: LeaseHolder, condition: (peers: Peers) => bool
     }, done.signal);
   });
 }
+
+/** Writes a record as somebody would by hand; undefined deletes it. */
+export async function tamper(store: LeaseStore, key: string, value: string | undefined): Promise<void> {
+  const write =
+    value === undefined
+      ? ({ type: 'delete', key } as const)
+      : ({ type: 'put', key, value, session: undefined } as const);
+  await store.commit({ compare: [], write: [write] }, new AbortController().signal);
+}
+
+/** The values under `subnets/`, by key. */
+export async function subnetValues(store: LeaseStore): Promise<Record<string, unknown>> {
+  const { records } = await store.list(new AbortController().signal);
+  const folder = 'subnets/';
+  const subnets = records.filter(({ key }) => key.startsWith(folder));
+  return Object.fromEntries(subnets.map(({ key, value }) => [key.slice(folder.length), JSON.parse(value)]));
+}
