@@ -103,12 +103,9 @@ describe('links, addresses and routes', () => {
       address.add({ index: bridge, ...interfaceAddress('10.9.0.1/24') }),
     ]);
     podRtnl.execute([
-      link.set({
-        index: podEnd,
-        up: true,
-        ipv4Conf: new Map([[link.IPV4_DEVCONF_ARP_NOTIFY, 1]]),
-        ipv6AddrGenMode: 1,
-      }),
+      // A message of its own: within one, the kernel puts the link up before it reads how addresses are made.
+      link.set({ index: podEnd, ipv6AddrGenMode: 1 }),
+      link.set({ index: podEnd, up: true, ipv4Conf: new Map([[link.IPV4_DEVCONF_ARP_NOTIFY, 1]]) }),
       address.add({ index: podEnd, ...interfaceAddress('10.9.0.2/24') }),
       address.add({ index: podEnd, ...interfaceAddress('fd00:9::2/64'), noDad: true }),
       route.add({ destination: cidr('0.0.0.0/0'), gateway: ip('10.9.0.1'), index: podEnd }),
