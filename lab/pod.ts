@@ -70,12 +70,12 @@ export class LabPod implements Endpoint {
 
   /** Runs a program in the pod's network; its failure is a status. */
   exec(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-    return run(this.#inside(argv), { ...options, env: this.node.environment(options.env) });
+    return run(this.command(argv), { ...options, env: this.node.environment(options.env) });
   }
 
   /** Runs a program on our own terminal; resolves to its exit status. */
   attach(argv: readonly string[]): Promise<number> {
-    return runAttached(this.#inside(argv), this.node.environment());
+    return runAttached(this.command(argv), this.node.environment());
   }
 
   /** For a trace. */
@@ -88,7 +88,8 @@ export class LabPod implements Endpoint {
     };
   }
 
-  #inside(argv: readonly string[]): string[] {
+  /** The command line that runs a program in the pod. */
+  command(argv: readonly string[]): string[] {
     return onGround({ lab: this.node.lab, node: this.node.name, pod: this.name }, argv);
   }
 }

@@ -3,9 +3,19 @@
  * mark in their environment and by their network namespace, namespaces by their names. Nodes' mounts and pods'
  * namespaces live in the nodes' mount namespaces and go with the last process in them.
  */
-import { readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { tryLock } from '../kernel/ffi.ts';
 import { mustRun, run } from './command.ts';
 import { LabError } from './errors.ts';
 import { isMemberOf, labFolder, labsFolder } from './names.ts';
@@ -24,6 +34,25 @@ export async function teardownLab(lab: string): Promise<void> {
   }
   rmSync(labFolder(lab), { recursive: true, force: true });
   removeIfEmpty(labsFolder);
+  await unmountNamespacesFolder();
+}
+
+/**
+ * iproute2 mounts `/run/netns` on itself with the first namespace and never unmounts it. With the last one gone that
+ * is a mount of ours; under iproute2's own lock, which whoever adds a namespace right now holds.
+ */
+async function unmountNamespacesFolder(): Promise<void> {
+  if (!isMountPoint(namespacesFolder)) return;
+  const folder = openSync(namespacesFolder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    if (!tryLock(folder, `lock ${namespacesFolder}`)) return;
+    while (isMountPoint(namespacesFolder) && listNames(namespacesFolder).length === 0) {
+      // It may be in use, by another lab that is just coming up: then it is that one's.
+      if ((await run(['umount', namespacesFolder])).status !== 0) return;
+    }
+  } finally {
+    closeSync(folder);
+  }
 }
 
 /** Names of the lab's network namespaces that exist. */
@@ -46,15 +75,20 @@ async function endProcesses(lab: string, namespaces: readonly string[]): Promise
 
 /** On the host nothing is mounted there by us; by a visitor perhaps, and then `rm` must not go into it. */
 async function unmountBelow(folder: string): Promise<void> {
-  const points = readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) => line.split(' ')[4] ?? '')
-    .filter((point) => point.startsWith(`${folder}/`));
+  const points = mountPoints().filter((point) => point.startsWith(`${folder}/`));
   for (const point of points.reverse()) {
     const outcome = await run(['umount', '--lazy', point]);
     if (outcome.status !== 0) throw new LabError(`umount ${point}: ${outcome.stderr.trim()}`);
   }
 }
+
+const isMountPoint = (path: string): boolean => mountPoints().includes(path);
+
+/** In the order in which they were mounted (proc_pid_mountinfo(5), field 5). */
+const mountPoints = (): string[] =>
+  readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '');
 
 function listNames(folder: string): string[] {
   try {

@@ -1,0 +1,108 @@
+/** What the lab's tests stand on: a lab of one's own, what is left of it on this machine, and pings that go on. */
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { run } from '../../lab/command.ts';
+import { Lab, type LabOptions } from '../../lab/lab.ts';
+import type { LabPod } from '../../lab/pod.ts';
+
+/** A name that no other test file and no person uses at the same time. */
+export const labName = (word: string): string => `t${process.pid}-${word}`;
+
+/** Brings up a lab, hands it over, and takes it down whatever happens. */
+export async function withLab(
+  options: LabOptions & { name: string },
+  use: (lab: Lab) => Promise<void>,
+): Promise<void> {
+  try {
+    await use(await Lab.up(options));
+  } finally {
+    await Lab.down(options.name);
+  }
+}
+
+/** Two pods on each node of a lab: `node-1-a`, `node-1-b`, ... */
+export const twoPodsEach = (lab: Lab): Promise<LabPod[]> =>
+  Promise.all(
+    lab.nodes.flatMap(({ name }) => ['a', 'b'].map((letter) => lab.pod(name, `${letter}-${name}`))),
+  );
+
+/** What this machine still has of a lab, in people's words; found by other means than the lab's own. */
+export async function leftovers(lab: string): Promise<string[]> {
+  const namespaces = (await run(['ip', 'netns', 'list'])).stdout
+    .split('\n')
+    .map((line) => line.split(' ')[0] ?? '');
+  const links = (await run(['ip', '-o', 'link'])).stdout.split('\n');
+  return [
+    ...namespaces.filter((name) => name.startsWith(`weft-${lab}-`)).map((name) => `namespace ${name}`),
+    ...links.filter((link) => /: (weft|cni0|segment-|node-)/.test(link)).map((link) => `link ${link}`),
+    ...processes(lab),
+    ...read('/proc/self/mountinfo')
+      .split('\n')
+      .filter((line) => line.includes(`/run/weft-lab/${lab}`)),
+    ...list('/run/weft-lab')
+      .filter((name) => name === lab)
+      .map((name) => `folder ${name}`),
+  ];
+}
+
+const processes = (lab: string): string[] =>
+  list('/proc')
+    .filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
+    .filter(
+      (pid) =>
+        read(`/proc/${pid}/environ`).includes(`WEFT_LAB=${lab}\0`) ||
+        read(`/proc/${pid}/mountinfo`).includes(`/run/weft-lab/${lab}/`),
+    )
+    .map((pid) => `process ${pid} ${read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ')}`);
+
+/** A ping every 10 ms that goes on until it is asked how it went. */
+export class SteadyPing {
+  readonly #child;
+  #output = '';
+
+  constructor(from: LabPod, to: LabPod) {
+    const [program = '', ...args] = from.command(['ping', '-n', '-i', '0.01', to.addresses[0] ?? '']);
+    this.#child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'], env: from.node.environment() });
+    this.#child.stdout.on('data', (chunk: Buffer) => {
+      this.#output += chunk;
+    });
+  }
+
+  /**
+   * Waits for some more answers, so that what happened last is behind us, and ends it. Returns how many were answered
+   * and the sequence numbers that were not, up to the last that was.
+   */
+  async end(): Promise<{ answered: number; lost: number[] }> {
+    const target = this.#answered().size + 20;
+    for (const since = Date.now(); this.#answered().size < target && Date.now() - since < 5000; )
+      await delay(10);
+    const closed = new Promise((resolve) => this.#child.once('close', resolve));
+    this.#child.kill('SIGINT');
+    await closed;
+    const answered = this.#answered();
+    const sent = Math.max(target, ...answered);
+    const lost = Array.from({ length: sent }, (_, i) => i + 1).filter((sequence) => !answered.has(sequence));
+    return { answered: answered.size, lost };
+  }
+
+  #answered(): Set<number> {
+    return new Set([...this.#output.matchAll(/icmp_seq=(\d+) ttl/g)].map((match) => Number(match[1])));
+  }
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return ''; // a process that has ended meanwhile
+  }
+}
