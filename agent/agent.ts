@@ -14,6 +14,7 @@ import { KeptFirewall } from './firewall/keep.ts';
 import { ensureIdentity, type Identity, nodeName } from './identity/identity.ts';
 import { acquireLease } from './lease/acquire-lease.ts';
 import { systemClock } from './lease/clock.ts';
+import { clusterConfigOf } from './lease/cluster-config.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import { openStore } from './lease/open-store.ts';
 import type { Log } from './log/log.ts';
@@ -109,16 +110,17 @@ class Agent {
 
   async #acquire(identity: Identity, underlay: FollowedUnderlay): Promise<LeaseHolder> {
     const { config, log, signal } = this.#options;
-    const { type, vni, port } = config.backend;
+    const { networks, backend } = clusterConfigOf(config);
     const holder = await acquireLease({
       store: await openStore(config.store),
       node: { id: identity.nodeId, name: nodeName() },
-      networks: config.networks,
-      backend: { type, vni, port },
+      networks,
+      backend,
       attributes: attributesOf(config, identity, underlay.current),
       runDir: config.runDir,
       stateDir: config.stateDir,
       log,
+      timing: config.store.type === 'etcd' ? { ttlSeconds: config.store.leaseTtlSeconds } : {},
       signal,
     });
     const subnets = holder.lease.subnets.map(formatCidr);

@@ -1,7 +1,9 @@
 /** `weftctl`. A command loads what it needs when it runs, so that `--help` and completion stay quick. */
 import { inspect } from 'node:util';
 import { Command } from 'commander';
+import { describeCluster } from './cluster.ts';
 import { describeLab } from './lab.ts';
+import { describeNode } from './node.ts';
 
 async function main(): Promise<void> {
   const program = new Command('weftctl')
@@ -9,11 +11,23 @@ async function main(): Promise<void> {
     .showHelpAfterError('(weftctl --help tells what there is)')
     .enablePositionalOptions();
   describeLab(program.command('lab'));
+  describeCluster(program.command('cluster'));
+  describeNode(program.command('node'));
   await program.parseAsync();
 }
 
 /** A failure that says what to do needs no stack; anything else is a fault of ours and shows where. */
-const expected: ReadonlySet<string> = new Set(['LabError', 'KernelError', 'NetworkError', 'PluginError']);
+const expected: ReadonlySet<string> = new Set([
+  'LabError',
+  'KernelError',
+  'NetworkError',
+  'PluginError',
+  'LeaseError',
+  'StoreError',
+  'ConfigError',
+  'AgentError',
+  'UsageError',
+]);
 
 main().catch((error: unknown) => {
   const shown = error instanceof Error && expected.has(error.name) ? error.message : inspect(error);

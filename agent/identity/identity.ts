@@ -53,7 +53,8 @@ const vtepMac = (nodeId: string, family: Family): string =>
 
 const formatIdentity = (identity: Identity): string => `${JSON.stringify(identity)}\n`;
 
-function readIdentity(path: string): Identity | undefined {
+/** Undefined where there is none; throws as `ensureIdentity`. */
+export function readIdentity(path: string): Identity | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');

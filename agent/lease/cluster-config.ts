@@ -14,6 +14,7 @@ import {
   parseCidr,
 } from '../../inet/cidr.ts';
 import { bitsOf, type Family, formatIp, type Ip, parseIp } from '../../inet/ip.ts';
+import type { Config } from '../config/config.ts';
 import { LeaseError } from './errors.ts';
 import { field, isObject, parseJsonObject } from './go-json.ts';
 import type { LeaseNetwork } from './lease.ts';
@@ -51,6 +52,13 @@ export function defaultRange(network: LeaseNetwork): ClusterRange {
     subnetMin: { family: cidr.family, value: cidr.base + step },
     subnetMax: firstIp(networkOf(lastIp(cidr), subnetLength)),
   };
+}
+
+/** What weft.yaml says of the cluster. `auto` is a way of sending: its records are VXLAN's. */
+export function clusterConfigOf(config: Pick<Config, 'networks' | 'backend'>): ClusterConfig {
+  const { type, vni, port } = config.backend;
+  const backend = { type: type === 'direct' ? 'host-gw' : 'vxlan', vni, port };
+  return { networks: config.networks.map(defaultRange), backend };
 }
 
 export function encodeClusterConfig(config: ClusterConfig): string {

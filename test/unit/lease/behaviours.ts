@@ -1,11 +1,27 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { forgetNode, initCluster, leaveCluster, listNodes } from '../../../agent/lease/administer.ts';
+import { systemClock } from '../../../agent/lease/clock.ts';
+import { defaultRange } from '../../../agent/lease/cluster-config.ts';
 import { LeaseError } from '../../../agent/lease/errors.ts';
 import type { LeaseStore } from '../../../agent/lease/store.ts';
+import { encodeValue } from '../../../agent/lease/value.ts';
+import { cidr, formatCidr } from '../../../inet/cidr.ts';
 import { formatIp, ip } from '../../../inet/ip.ts';
-import { attributes, peersWhen, scratch, startAgent, subnetValues, tamper } from './builders.ts';
+import {
+  attributes,
+  network,
+  peersWhen,
+  scratch,
+  startAgent,
+  statusWhen,
+  subnetValues,
+  tamper,
+} from './builders.ts';
 
+const never = new AbortController().signal;
 const limit = { timeout: 60_000 };
 
 /** What holds of leases whichever store they are in. `open` gives another client of one fresh store per test. */
@@ -194,6 +210,118 @@ export function leaseBehaviours(
         /backend vni: 2 here, 1 in the cluster/,
       );
       await a.stop();
+    },
+  );
+
+  test('a node that is told to leave claims nothing until its agent is started again', limit, async (t) => {
+    const home = scratch(t);
+    const store = (await fresh(t))();
+    const node = { store, home, name: 'node-1', publicIp: '192.168.188.101' };
+    const a = await startAgent(t, node);
+    const left = statusWhen(a.holder, ({ phase }) => phase === 'left');
+    assert.equal(await leaveCluster({ store, nodeId: 'id-of-node-1', signal: never }), a.holder.lease.key);
+    assert.equal((await left).deadlineMs, 0);
+    assert.deepEqual(await subnetValues(store), {});
+    await a.stop();
+    const again = await startAgent(t, node);
+    assert.equal(again.holder.lease.key, a.holder.lease.key);
+  });
+
+  test('a node that is gone is forgotten by name, one that is heard only by force', limit, async (t) => {
+    const home = scratch(t);
+    const store = (await fresh(t))();
+    const timing = { renewSeconds: 1 };
+    const a = await startAgent(t, { store, home, name: 'node-1', publicIp: '192.168.188.101', timing });
+    const forget = (force: boolean) => forgetNode({ store, named: 'node-1', force, signal: never });
+    await assert.rejects(
+      forget(false),
+      (error) => error instanceof LeaseError && error.code === 'node-alive',
+    );
+    await assert.rejects(
+      forgetNode({ store, named: 'node-9', force: true, signal: never }),
+      /there are node-1/,
+    );
+    const back = statusWhen(a.holder, ({ phase }) => phase === 'lost').then(() =>
+      statusWhen(a.holder, ({ phase }) => phase === 'held'),
+    );
+    assert.equal((await forget(true)).key, a.holder.lease.key);
+    await back;
+    assert.deepEqual(Object.keys(await subnetValues(store)), [a.holder.lease.key]);
+    await a.stop();
+    const silent = async () =>
+      (await listNodes(store, never)).every((entry) => (entry.silentSeconds ?? 0) >= 3);
+    while (!(await silent())) await systemClock.sleep(100, never);
+    await forget(false);
+    assert.deepEqual(await listNodes(store, never), []);
+  });
+
+  test(
+    "the cluster's configuration is written once, and replaced only when that is said",
+    limit,
+    async (t) => {
+      const store = (await fresh(t))();
+      const config = (vni: number) => ({
+        networks: [defaultRange(network)],
+        backend: { type: 'vxlan', vni },
+      });
+      const init = (vni: number, replace: boolean) =>
+        initCluster({ store, config: config(vni), replace, signal: never });
+      assert.equal(await init(1, false), 'written');
+      assert.equal(await init(1, false), 'unchanged');
+      await assert.rejects(init(2, false), /add --replace/);
+      assert.equal(await init(2, true), 'written');
+    },
+  );
+
+  test('nodes with both families share no subnet of either', limit, async (t) => {
+    const home = scratch(t);
+    const open = await fresh(t);
+    const networks = [network, { cidr: cidr('fd00:10:244::/56'), subnetLength: 64 }];
+    const agents = await Promise.all(
+      [1, 2, 3].map((n) =>
+        startAgent(t, { store: open(), home, name: `node-${n}`, publicIp: `192.168.188.10${n}`, networks }),
+      ),
+    );
+    const subnets = agents.flatMap(({ holder }) => holder.lease.subnets.map(formatCidr));
+    assert.equal(new Set(subnets).size, 6);
+    for (const { holder } of agents) {
+      assert.match(holder.lease.key, /^10\.244\.\d+\.0-24&fd00:10:244:[0-9a-f]+::-64$/);
+      const { problems } = await peersWhen(holder, ({ leases }) => leases.size === 2);
+      assert.deepEqual(problems, []);
+    }
+  });
+
+  test('a reservation is honoured by the node whose address it names, and stays one', limit, async (t) => {
+    const home = scratch(t);
+    const store = (await fresh(t))();
+    const reserved =
+      '{"PublicIP":"192.168.188.101","BackendType":"vxlan","BackendData":{"VtepMAC":"0e:00:00:00:00:09"}}';
+    await tamper(store, 'subnets/10.244.77.0-24', reserved);
+    const a = await startAgent(t, { store, home, name: 'node-1', publicIp: '192.168.188.101' });
+    assert.equal(a.holder.lease.key, '10.244.77.0-24');
+    const session = async () =>
+      (await store.read(['subnets/10.244.77.0-24'], never)).map((record) => record.session);
+    assert.deepEqual(await session(), [undefined]);
+    await a.holder.release(never);
+    assert.deepEqual(await session(), [undefined]);
+  });
+
+  test(
+    "flannel's record on this host is taken over, another flannel's with our address is not",
+    limit,
+    async (t) => {
+      const home = scratch(t);
+      const store = (await fresh(t))();
+      const { session } = await store.grant(86_400, never);
+      const value = encodeValue(attributes('192.168.188.101', '0e:00:00:00:00:09'));
+      const write = [{ type: 'put' as const, key: 'subnets/10.244.30.0-24', value, session }];
+      await store.commit({ compare: [], write }, never);
+      const node = { store, home, name: 'node-1', publicIp: '192.168.188.101' };
+      await assert.rejects(startAgent(t, node), /flannel's lease 10\.244\.30\.0-24.*weftctl node forget/);
+      const flannelSubnetFile = join(home, 'subnet.env');
+      writeFileSync(flannelSubnetFile, 'FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.30.1/24\n');
+      const a = await startAgent(t, { ...node, flannelSubnetFile });
+      assert.equal(a.holder.lease.key, '10.244.30.0-24');
     },
   );
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AcquireOptions, acquireLease } from '../../../agent/lease/acquire-lease.ts';
-import type { LeaseHolder } from '../../../agent/lease/holder.ts';
+import type { LeaseHolder, LeaseStatus } from '../../../agent/lease/holder.ts';
 import { type LeaseAttributes, type Peers, silentLog } from '../../../agent/lease/lease.ts';
 import type { LeaseStore } from '../../../agent/lease/store.ts';
 import { cidr } from '../../../inet/cidr.ts';
@@ -85,4 +85,19 @@ export async function subnetValues(store: LeaseStore): Promise<Record<string, un
   const folder = 'subnets/';
   const subnets = records.filter(({ key }) => key.startsWith(folder));
   return Object.fromEntries(subnets.map(({ key, value }) => [key.slice(folder.length), JSON.parse(value)]));
+}
+
+/** Resolves with the next status that satisfies the condition. */
+export function statusWhen(
+  holder: LeaseHolder,
+  condition: (status: LeaseStatus) => boolean,
+): Promise<LeaseStatus> {
+  const done = new AbortController();
+  return new Promise((resolve) => {
+    holder.watchStatus((status) => {
+      if (done.signal.aborted || !condition(status)) return;
+      done.abort();
+      resolve(status);
+    }, done.signal);
+  });
 }

@@ -1,0 +1,70 @@
+/** `weftctl node`: the nodes that hold subnets. */
+import type { Command } from 'commander';
+import { configOf, type StoreOptions, UsageError, withStore, withStoreOptions } from './store-options.ts';
+
+export function describeNode(node: Command): void {
+  node.description('The nodes of the cluster and the subnets that they hold.');
+
+  withStoreOptions(node.command('list'))
+    .description('who holds which subnet, and when it was last heard')
+    .action(async (options: StoreOptions) => {
+      const { listNodes } = await import('../agent/lease/administer.ts');
+      const nodes = await withStore(configOf(options), listNodes);
+      const rows = nodes.map(({ name, key, publicIps, silentSeconds }) => [
+        name || '(flannel or reserved)',
+        key,
+        publicIps.join(','),
+        silentSeconds === undefined
+          ? '-'
+          : Number.isFinite(silentSeconds)
+            ? `${Math.round(silentSeconds)} s ago`
+            : 'before the last reboot',
+      ]);
+      process.stdout.write(table([['NODE', 'SUBNET', 'PUBLIC IP', 'HEARD'], ...rows]));
+    });
+
+  withStoreOptions(node.command('leave'))
+    .description('gives the subnet of this node back; drain it first')
+    .action(async (options: StoreOptions) => {
+      const { leaveCluster } = await import('../agent/lease/administer.ts');
+      const { identityPath, readIdentity } = await import('../agent/identity/identity.ts');
+      const config = configOf(options);
+      const nodeId = readIdentity(identityPath(config.stateDir))?.nodeId;
+      if (nodeId === undefined) {
+        throw new UsageError(
+          `${config.stateDir} knows no node: run this where weftd runs, with its weft.yaml`,
+        );
+      }
+      const key = await withStore(config, (store, signal) => leaveCluster({ store, nodeId, signal }));
+      process.stdout.write(`${key} is given back; weftd makes no pods until it is started again\n`);
+    });
+
+  withStoreOptions(node.command('forget <name>'))
+    .description('gives the subnet of a node back that is gone for good')
+    .option('--force', 'though it was heard lately', false)
+    .addHelpText(
+      'after',
+      "\nNAME is a node's name, its id, its public IP, or its subnet such as 10.244.3.0-24.",
+    )
+    .action(async (named: string, options: StoreOptions & { force: boolean }) => {
+      const { forgetNode } = await import('../agent/lease/administer.ts');
+      const { force, ...rest } = options;
+      const gone = await withStore(configOf(rest), (store, signal) =>
+        forgetNode({ store, named, force, signal }),
+      );
+      process.stdout.write(`${gone.key} of ${gone.name || gone.publicIps.join(',')} is free again\n`);
+    });
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}
