@@ -26,6 +26,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     'tc',
   ],
   relay: ['root', 'cc'],
+  runtimes: ['root', 'ip', 'nft', 'ping', 'nsenter', 'tar', 'busybox', 'runc', 'containerd', 'ctr'],
   etcd: ['etcd', 'etcdctl', 'openssl', 'setpriv'],
   lab: ['root', 'ip', 'bridge', 'nft', 'ping', 'mount', 'nsenter'],
 };

@@ -67,7 +67,17 @@ export class Containerd {
   /** `ctr run --cni` to the container's end. */
   async run(request: { id: string; argv: readonly string[]; cgroup: string }): Promise<Outcome> {
     const { id, argv, cgroup } = request;
-    return await this.node.exec(['ctr', 'run', '--rm', '--cni', '--cgroup', `${cgroup}/${id}`, image, id, ...argv]);
+    return await this.node.exec([
+      'ctr',
+      'run',
+      '--rm',
+      '--cni',
+      '--cgroup',
+      `${cgroup}/${id}`,
+      image,
+      id,
+      ...argv,
+    ]);
   }
 
   async exec(id: string, ...argv: string[]): Promise<string> {

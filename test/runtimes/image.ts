@@ -3,7 +3,15 @@
  * `podman load` and `docker load` all take (image-spec of Docker v1.2: manifest.json, a configuration, a layer).
  */
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mustRun } from '../../lab/command.ts';
@@ -16,7 +24,21 @@ export const image = 'localhost/weft/busybox:1';
 /** Ends at once on SIGTERM, which a first process does not by itself. */
 export const idle = ['/bin/sh', '-c', 'trap "exit 0" TERM; while :; do sleep 3600 & wait; done'];
 
-const applets = ['sh', 'ip', 'ping', 'ping6', 'nc', 'wget', 'httpd', 'cat', 'sleep', 'echo', 'ls', 'dd', 'mkdir'];
+const applets = [
+  'sh',
+  'ip',
+  'ping',
+  'ping6',
+  'nc',
+  'wget',
+  'httpd',
+  'cat',
+  'sleep',
+  'echo',
+  'ls',
+  'dd',
+  'mkdir',
+];
 
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64', riscv64: 'riscv64' };
 

@@ -1,0 +1,71 @@
+/** What the tests of real runtimes stand on: a lab, a network that offers capabilities, an image, a cgroup. */
+import { readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { conflist } from '../../lab/configuration.ts';
+import { Lab } from '../../lab/lab.ts';
+import type { LabNode } from '../../lab/node.ts';
+import { writeImage } from './image.ts';
+
+const cgroups = '/sys/fs/cgroup';
+
+export class RuntimeGround {
+  readonly lab: Lab;
+  /** The parent of every container's cgroup: they are not the lab's own, like the rest, but the machine's. */
+  readonly cgroup: string;
+
+  private constructor(lab: Lab, cgroup: string) {
+    this.lab = lab;
+    this.cgroup = cgroup;
+  }
+
+  /** A lab of that name, of two nodes, each with `/run/image.tar`. */
+  static async raise(name: string): Promise<RuntimeGround> {
+    const lab = await Lab.up({ name, nodes: 2 });
+    try {
+      const network = { ...conflist, plugins: [{ type: 'weft', capabilities }] };
+      for (const node of lab.nodes) {
+        writeFileSync(node.path('/etc/cni/net.d/10-weft.conflist'), JSON.stringify(network));
+        await writeImage(node.path(archive), name);
+      }
+      return new RuntimeGround(lab, `/weft-${name}`);
+    } catch (error) {
+      await lab.down();
+      throw error;
+    }
+  }
+
+  async raze(): Promise<void> {
+    await this.lab.down();
+    for (const tree of ['.', ...readdirSync(cgroups)]) removeCgroup(join(cgroups, tree, this.cgroup));
+  }
+
+  /** What pods have left on a node, in words; empty if nothing. */
+  async leftovers(node: LabNode): Promise<string[]> {
+    const links = (await node.json(['ip', '-j', '-d', 'link', 'show', 'type', 'veth'])) as {
+      ifname: string;
+    }[];
+    // The node's own cable to the underlay is a veth as well.
+    const veths = links.map(({ ifname }) => ifname).filter((name) => name !== 'eth0');
+    const files = ['ipam/weft', 'attachments', 'tombstones'].flatMap((folder) =>
+      listNames(node.path(`/run/weft/${folder}`)).map((name) => `${folder}/${name}`),
+    );
+    return [...veths, ...files];
+  }
+}
+
+export const archive = '/run/image.tar';
+
+const capabilities = { portMappings: true, bandwidth: true, ips: true, mac: true };
+
+/** Depth first, as `rmdir` wants it; nothing happens where there is none. */
+function removeCgroup(folder: string): void {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (entry.isDirectory()) removeCgroup(join(folder, entry.name));
+  }
+  rmdirSync(folder);
+}
+
+function listNames(folder: string): string[] {
+  return statSync(folder, { throwIfNoEntry: false }) ? readdirSync(folder) : [];
+}
