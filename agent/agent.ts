@@ -3,6 +3,7 @@
  *
  * Nothing here is undone on the way out: the data path outlives the agent.
  */
+import { setMaxListeners } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { formatCidr } from '../inet/cidr.ts';
 import { formatIp } from '../inet/ip.ts';
@@ -26,6 +27,7 @@ import { FamilyProbes } from './probe/family-probes.ts';
 import { Health } from './serve/health/health.ts';
 import { healthRoutes } from './serve/health/routes.ts';
 import { serveHttp } from './serve/http.ts';
+import { servePods } from './serve/pods.ts';
 import { writeSubnetFile } from './subnet-file/subnet-file.ts';
 import { findUnderlay } from './underlay/find-underlay.ts';
 import { FollowedUnderlay } from './underlay/follow.ts';
@@ -40,17 +42,22 @@ export interface AgentOptions {
 }
 
 /** Resolves when the signal has fired and all is let go of; rejects where the agent cannot do its work. */
-export async function runAgent(options: AgentOptions): Promise<void> {
-  const { config, notifier, signal } = options;
+export async function runAgent(given: AgentOptions): Promise<void> {
   requireRoot();
+  const ended = new AbortController();
+  const options = { ...given, signal: AbortSignal.any([given.signal, ended.signal]) };
+  const { config, notifier, signal } = options;
+  // As many as there are timers, listeners and children: no sign of a leak.
+  setMaxListeners(0, signal);
   for (const directory of [config.runDir, config.stateDir]) mkdirSync(directory, { recursive: true });
   const health = new Health({ now: () => performance.now(), wallNow: () => Date.now() });
-  if (config.listen) await serveHttp({ listen: config.listen, routes: healthRoutes(health), signal });
-  notifier.watch(signal);
   const rtnl = openRtnl();
   try {
+    if (config.listen) await serveHttp({ listen: config.listen, routes: healthRoutes(health), signal });
+    notifier.watch(signal);
     await new Agent(options, rtnl, health).run();
   } finally {
+    ended.abort();
     rtnl.close();
   }
 }
@@ -80,6 +87,14 @@ class Agent {
       onWarnings: (warnings) => log.warn({ warnings }, 'underlay.warnings'),
     });
     log.info({ nodeId: identity.nodeId, underlay: underlay.current.name }, 'agent.started');
+    // Pods are taken away, and made if an earlier life's lease still holds, while a lease is waited for.
+    const pods = await servePods({
+      runDir: config.runDir,
+      health: this.#health,
+      inUse: () => this.#ready,
+      log,
+      signal,
+    });
     notifier.status('waiting for a lease');
     const holder = await this.#acquire(identity, underlay);
     const probes = new FamilyProbes({ log, signal, onChange: (reason) => service.trigger(reason) });
@@ -105,7 +120,7 @@ class Agent {
     holder.watchStatus(() => this.#reportLease(holder), signal);
     holder.watchPeers(() => service.trigger('lease'), signal);
     service.trigger('start');
-    await Promise.all([...listening, holder.done]);
+    await Promise.all([...listening, holder.done, pods.done]);
   }
 
   async #acquire(identity: Identity, underlay: FollowedUnderlay): Promise<LeaseHolder> {
