@@ -105,11 +105,12 @@ class Agent {
     });
     const service: OverlayService = new OverlayService({
       rtnl: this.#rtnl,
-      states: async () => {
-        await this.#followUnderlay(underlay, identity, holder);
+      states: async (pass) => {
+        if (pass.underlay) await this.#followUnderlay(underlay, identity, holder);
         return this.#states(underlay, holder, probes);
       },
       also: (states) => firewall.ensure(states),
+      observe: () => undefined,
       log,
       onPass: (states, problems) => this.#converged(holder, probes, states, problems),
       onFailure: (error) =>

@@ -8,8 +8,13 @@ export function parseMac(text: string): string | undefined {
   return pattern.test(lower) ? lower : undefined;
 }
 
-export const formatMac = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+const octets = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+export function formatMac(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += text === '' ? octets[byte] : `:${octets[byte]}`;
+  return text;
+}
 
 export const bytesOfMac = (mac: string): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex');
 

@@ -3,10 +3,11 @@
  * An entry is told by its MAC *and* its destination: two destinations for one MAC are two entries, so a
  * destination is changed by NLM_F_REPLACE, never by adding.
  */
-import { formatNeighborMessage, parseNeighborMessage } from 'netlink/dist/rt/structs.js';
 import { bytesOfIp, formatIp, type Ip, ipOfBytes } from '../inet/ip.ts';
 import { bytesOfMac, formatMac } from '../inet/mac.ts';
-import { bodyOf, type NetlinkRequest, NLM_F_CREATE, NLM_F_REPLACE } from './netlink/message.ts';
+import { ND_HEADER_BYTES, NDA_DST, NDA_LLADDR, NUD_PERMANENT } from './neighbour.ts';
+import { AttributeIndex, BodyWriter } from './netlink/attribute.ts';
+import { type NetlinkRequest, NLM_F_CREATE, NLM_F_REPLACE } from './netlink/message.ts';
 import { AF_BRIDGE, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH, type Rtnl } from './netlink/rtnl.ts';
 
 export interface FdbEntry {
@@ -26,26 +27,22 @@ export const replace = (entry: Entry): NetlinkRequest =>
 /** Removes an entry; ENOENT where there is none. */
 export const remove = (entry: Entry): NetlinkRequest => request('remove', RTM_DELNEIGH, 0, entry);
 
+const NTF_SELF = 2;
+
+const out = new BodyWriter();
+const found = new AttributeIndex();
+
 function request(verb: string, type: number, flags: number, entry: Entry): NetlinkRequest {
-  const body = bodyOf((out) =>
-    formatNeighborMessage(
-      {
-        kind: 'neighbor',
-        data: {
-          family: AF_BRIDGE,
-          ifindex: entry.index,
-          state: { permanent: true },
-          flags: { self: true },
-        },
-        attrs: { dst: bytesOfIp(entry.destination), lladdr: bytesOfMac(entry.mac) },
-      },
-      out,
-    ),
-  );
+  const header = out.begin(ND_HEADER_BYTES);
+  header[0] = AF_BRIDGE;
+  header.writeInt32LE(entry.index, 4);
+  header.writeUInt16LE(NUD_PERMANENT, 8);
+  header[10] = NTF_SELF;
+  out.attribute(NDA_DST, bytesOfIp(entry.destination)).attribute(NDA_LLADDR, bytesOfMac(entry.mac));
   return {
     type,
     flags,
-    body,
+    body: out.finish(),
     attempted: () =>
       `${verb} forwarding entry ${entry.mac} -> ${formatIp(entry.destination)} on link ${entry.index}`,
   };
@@ -53,9 +50,10 @@ function request(verb: string, type: number, flags: number, entry: Entry): Netli
 
 /** The entries of one VXLAN device that have a destination. */
 export function fdbEntries(rtnl: Rtnl, index: number): FdbEntry[] {
-  const body = bodyOf((out) =>
-    formatNeighborMessage({ kind: 'neighbor', data: { family: AF_BRIDGE, ifindex: index }, attrs: {} }, out),
-  );
+  const header = out.begin(ND_HEADER_BYTES);
+  header[0] = AF_BRIDGE;
+  header.writeInt32LE(index, 4);
+  const body = out.finish();
   const messages = rtnl.dump({
     type: RTM_GETNEIGH,
     flags: 0,
@@ -67,12 +65,15 @@ export function fdbEntries(rtnl: Rtnl, index: number): FdbEntry[] {
 
 /** Reads an RTM_NEWNEIGH or RTM_DELNEIGH body; undefined for what is no entry with a destination. */
 export function fdbEntryOf(body: Buffer): FdbEntry | undefined {
-  const { data, attrs } = parseNeighborMessage(body);
-  if (data.family !== AF_BRIDGE || !attrs.dst || attrs.lladdr?.length !== 6) return undefined;
+  if (body[0] !== AF_BRIDGE) return undefined;
+  found.read(body, ND_HEADER_BYTES);
+  const destination = found.bytes(NDA_DST);
+  const mac = found.bytes(NDA_LLADDR);
+  if (!destination || mac?.length !== 6) return undefined;
   return {
-    index: data.ifindex ?? 0,
-    mac: formatMac(attrs.lladdr),
-    destination: ipOfBytes(attrs.dst),
-    permanent: data.state?.permanent === true,
+    index: body.readInt32LE(4),
+    mac: formatMac(mac),
+    destination: ipOfBytes(destination),
+    permanent: (body.readUInt16LE(8) & NUD_PERMANENT) !== 0,
   };
 }

@@ -6,6 +6,7 @@ import { getU8, getU16be, getU32, parseAttributes, putU8, putU16be, putU32 } fro
 import { bytesOfIp, type Family, formatIp, type Ip, ipOfBytes } from '../inet/ip.ts';
 import { bytesOfMac, formatMac } from '../inet/mac.ts';
 import { failedWith } from './errors.ts';
+import { AttributeIndex } from './netlink/attribute.ts';
 import {
   type Attributes,
   bodyOf,
@@ -355,6 +356,13 @@ export function linkOf(message: NetlinkMessage): Link {
   };
 }
 
+const found = new AttributeIndex();
+
+/** Only the name out of an RTM_NEWLINK or RTM_DELLINK body: every pod made is notified of. */
+export function linkNameOf(body: Buffer): string | undefined {
+  return found.read(body, IFINFO_BYTES).bytes(IFLA_IFNAME)?.toString('latin1').replace(/\0$/, '');
+}
+
 function vxlanOf(data: Buffer): VxlanAttributes {
   const v = ifla.parseVxlan(data);
   const local = v.local ?? v.local6;
@@ -388,6 +396,9 @@ function attributeHeader(type: number, dataLength: number): Buffer {
 /** The length an IP header and the encapsulation around it cost: VXLAN over this family of underlay. */
 export const vxlanOverheadBytes = (underlay: Family): 50 | 70 => (underlay === 'ipv4' ? 50 : 70);
 
+/** struct ifinfomsg. */
+const IFINFO_BYTES = 16;
+const IFLA_IFNAME = 3;
 const NLA_F_NESTED = 0x8000;
 const VETH_INFO_PEER = 1;
 const IFLA_PROTINFO = 12;

@@ -1,8 +1,8 @@
 /** Neighbour entries (ARP and NDP): request builders and a reader (linux/neighbour.h). */
-import { formatNeighborMessage, parseNeighborMessage } from 'netlink/dist/rt/structs.js';
 import { bytesOfIp, type Family, formatIp, type Ip, ipOfBytes } from '../inet/ip.ts';
 import { bytesOfMac, formatMac } from '../inet/mac.ts';
-import { bodyOf, type NetlinkRequest, NLM_F_CREATE, NLM_F_REPLACE } from './netlink/message.ts';
+import { AttributeIndex, BodyWriter } from './netlink/attribute.ts';
+import { type NetlinkRequest, NLM_F_CREATE, NLM_F_REPLACE } from './netlink/message.ts';
 import { afOf, familyOfAf, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH, type Rtnl } from './netlink/rtnl.ts';
 
 export interface Neighbour {
@@ -21,49 +21,40 @@ export const replace = (entry: { index: number; address: Ip; mac: string }): Net
 export const remove = (entry: { index: number; address: Ip }): NetlinkRequest =>
   request('remove', RTM_DELNEIGH, 0, entry);
 
+/** struct ndmsg, here and in fdb.ts. */
+export const ND_HEADER_BYTES = 12;
+export const NDA_DST = 1;
+export const NDA_LLADDR = 2;
+const NDA_IFINDEX = 8;
+export const NUD_PERMANENT = 0x80;
+
+const out = new BodyWriter();
+const found = new AttributeIndex();
+
 function request(
   verb: string,
   type: number,
   flags: number,
   entry: { index: number; address: Ip; mac?: string },
 ): NetlinkRequest {
-  const body = bodyOf((out) =>
-    formatNeighborMessage(
-      {
-        kind: 'neighbor',
-        data: {
-          family: afOf(entry.address.family),
-          ifindex: entry.index,
-          ...(entry.mac === undefined ? {} : { state: { permanent: true as const } }),
-        },
-        attrs: {
-          dst: bytesOfIp(entry.address),
-          ...(entry.mac === undefined ? {} : { lladdr: bytesOfMac(entry.mac) }),
-        },
-      },
-      out,
-    ),
-  );
+  const header = out.begin(ND_HEADER_BYTES);
+  header[0] = afOf(entry.address.family);
+  header.writeInt32LE(entry.index, 4);
+  header.writeUInt16LE(entry.mac === undefined ? 0 : NUD_PERMANENT, 8);
+  out.attribute(NDA_DST, bytesOfIp(entry.address));
+  if (entry.mac !== undefined) out.attribute(NDA_LLADDR, bytesOfMac(entry.mac));
   return {
     type,
     flags,
-    body,
+    body: out.finish(),
     attempted: () => `${verb} neighbour ${formatIp(entry.address)} on link ${entry.index}`,
   };
 }
 
 /** The entries of one family, on one link if it is named. */
 export function neighbours(rtnl: Rtnl, which: { family: Family; index?: number }): Neighbour[] {
-  const body = bodyOf((out) =>
-    formatNeighborMessage(
-      {
-        kind: 'neighbor',
-        data: { family: afOf(which.family) },
-        attrs: which.index === undefined ? {} : { ifindex: u32(which.index) },
-      },
-      out,
-    ),
-  );
+  out.begin(ND_HEADER_BYTES)[0] = afOf(which.family);
+  const body = out.u32(NDA_IFINDEX, which.index).finish();
   const messages = rtnl.dump({
     type: RTM_GETNEIGH,
     flags: 0,
@@ -75,18 +66,15 @@ export function neighbours(rtnl: Rtnl, which: { family: Family; index?: number }
 
 /** Reads an RTM_NEWNEIGH or RTM_DELNEIGH body; undefined for what is no ARP or NDP entry. */
 export function neighbourOf(body: Buffer): Neighbour | undefined {
-  const { data, attrs } = parseNeighborMessage(body);
-  if (!familyOfAf(data.family) || !attrs.dst) return undefined;
+  if (!familyOfAf(body[0])) return undefined;
+  found.read(body, ND_HEADER_BYTES);
+  const address = found.bytes(NDA_DST);
+  if (!address) return undefined;
+  const mac = found.bytes(NDA_LLADDR);
   return {
-    index: data.ifindex ?? 0,
-    address: ipOfBytes(attrs.dst),
-    mac: attrs.lladdr?.length === 6 ? formatMac(attrs.lladdr) : undefined,
-    permanent: data.state?.permanent === true,
+    index: body.readInt32LE(4),
+    address: ipOfBytes(address),
+    mac: mac?.length === 6 ? formatMac(mac) : undefined,
+    permanent: (body.readUInt16LE(8) & NUD_PERMANENT) !== 0,
   };
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
 }

@@ -1,11 +1,9 @@
 /** Routes: request builders and a reader (linux/rtnetlink.h). */
-import { formatRouteMessage, parseRouteMessage } from 'netlink/dist/rt/structs.js';
-import { getU32, putU32 } from 'netlink/dist/structs.js';
-import { type Cidr, firstIp, formatCidr, networkOf } from '../inet/cidr.ts';
+import { type Cidr, firstIp, formatCidr } from '../inet/cidr.ts';
 import { bytesOfIp, type Family, formatIp, type Ip, ipOfBytes } from '../inet/ip.ts';
 import { failedWith } from './errors.ts';
+import { AttributeIndex, BodyWriter } from './netlink/attribute.ts';
 import {
-  bodyOf,
   type NetlinkMessage,
   type NetlinkRequest,
   NLM_F_CREATE,
@@ -50,43 +48,46 @@ export const replace = (route: Route): NetlinkRequest =>
 export const remove = (route: Route): NetlinkRequest => request('remove', RTM_DELROUTE, 0, route);
 
 const scopes = { universe: 0, link: 253, host: 254 } as const;
+const RT_SCOPE_NOWHERE = 255;
+const RTN_UNICAST = 1;
 const RTNH_F_ONLINK = 4;
+/** struct rtmsg. */
+const HEADER_BYTES = 12;
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RTA_PRIORITY = 6;
+const RTA_PREFSRC = 7;
+const RTA_METRICS = 8;
+const RTA_TABLE = 15;
+const RTAX_MTU = 2;
+const RTAX_ADVMSS = 8;
+
+const out = new BodyWriter();
 
 function request(verb: string, type: number, flags: number, route: Route): NetlinkRequest {
-  const { destination, gateway } = route;
+  const { destination, gateway, mtuBytes, advmssBytes } = route;
   const table = route.table ?? RT_TABLE_MAIN;
   const removing = type === RTM_DELROUTE;
-  const metrics = {
-    ...(route.mtuBytes === undefined ? {} : { mtu: putU32(route.mtuBytes) }),
-    ...(route.advmssBytes === undefined ? {} : { advmss: putU32(route.advmssBytes) }),
-  };
-  const body = bodyOf((out) =>
-    formatRouteMessage(
-      {
-        kind: 'route',
-        data: {
-          family: afOf(destination.family),
-          dstLen: destination.length,
-          table: table < 256 ? table : 0,
-          protocol: route.protocol ?? (removing ? 0 : RTPROT_WEFT),
-          scope: removing && !route.scope ? 255 : scopes[route.scope ?? (gateway ? 'universe' : 'link')],
-          type: removing ? 0 : 1,
-          flags: route.onlink ? { __unknown: RTNH_F_ONLINK } : {},
-        },
-        attrs: {
-          dst: bytesOfIp(firstIp(destination)),
-          table,
-          ...(gateway ? { gateway: bytesOfIp(gateway) } : {}),
-          ...(route.index === undefined ? {} : { oif: route.index }),
-          ...(route.source ? { prefsrc: bytesOfIp(route.source) } : {}),
-          ...(route.priority === undefined ? {} : { priority: route.priority }),
-          ...(Object.keys(metrics).length ? { metrics } : {}),
-        },
-      },
-      out,
-    ),
-  );
-  return { type, flags, body, attempted: () => `${verb} route ${describeRoute(route)}` };
+  const header = out.begin(HEADER_BYTES);
+  header[0] = afOf(destination.family);
+  header[1] = destination.length;
+  header[4] = table < 256 ? table : 0;
+  header[5] = route.protocol ?? (removing ? 0 : RTPROT_WEFT);
+  header[6] =
+    removing && !route.scope ? RT_SCOPE_NOWHERE : scopes[route.scope ?? (gateway ? 'universe' : 'link')];
+  header[7] = removing ? 0 : RTN_UNICAST;
+  header.writeUInt32LE(route.onlink ? RTNH_F_ONLINK : 0, 8);
+  out.attribute(RTA_DST, bytesOfIp(firstIp(destination)));
+  out.u32(RTA_TABLE, table);
+  if (gateway) out.attribute(RTA_GATEWAY, bytesOfIp(gateway));
+  out.u32(RTA_OIF, route.index);
+  if (route.source) out.attribute(RTA_PREFSRC, bytesOfIp(route.source));
+  out.u32(RTA_PRIORITY, route.priority);
+  if (mtuBytes !== undefined || advmssBytes !== undefined) {
+    out.nested(RTA_METRICS, () => out.u32(RTAX_MTU, mtuBytes).u32(RTAX_ADVMSS, advmssBytes));
+  }
+  return { type, flags, body: out.finish(), attempted: () => `${verb} route ${describeRoute(route)}` };
 }
 
 /** `10.244.2.0/24 via 10.244.2.0 dev 7`, for people. */
@@ -101,20 +102,10 @@ export function describeRoute(route: Route): string {
  * out the others.
  */
 export function routes(rtnl: Rtnl, which: { family: Family; protocol?: number; table?: number }): Route[] {
-  const table = which.table ?? RT_TABLE_MAIN;
-  const body = bodyOf((out) =>
-    formatRouteMessage(
-      {
-        kind: 'route',
-        data: {
-          family: afOf(which.family),
-          ...(which.protocol === undefined ? {} : { protocol: which.protocol }),
-        },
-        attrs: { table },
-      },
-      out,
-    ),
-  );
+  const header = out.begin(HEADER_BYTES);
+  header[0] = afOf(which.family);
+  header[5] = which.protocol ?? 0;
+  const body = out.u32(RTA_TABLE, which.table ?? RT_TABLE_MAIN).finish();
   const attempted = () => `list ${which.family} routes`;
   const messages = dumpTable(rtnl, { type: RTM_GETROUTE, flags: 0, body, attempted });
   return messages.flatMap((message) => routeOf(message.body) ?? []);
@@ -130,27 +121,34 @@ function dumpTable(rtnl: Rtnl, request: NetlinkRequest): NetlinkMessage[] {
   }
 }
 
+const found = new AttributeIndex();
+const metrics = new AttributeIndex();
+
 /** Reads an RTM_NEWROUTE or RTM_DELROUTE body; undefined for families weft does not speak. */
 export function routeOf(body: Buffer): Route | undefined {
-  const { data, attrs } = parseRouteMessage(body);
-  const family = familyOfAf(data.family);
+  const family = familyOfAf(body[0]);
   if (!family) return undefined;
-  const destination = attrs.dst ? ipOfBytes(attrs.dst) : { family, value: 0n };
-  const scope = numberOf(data.scope, { UNIVERSE: 0, SITE: 200, LINK: 253, HOST: 254, NOWHERE: 255 });
+  found.read(body, HEADER_BYTES);
+  const destination = ipIn(found, RTA_DST) ?? { family, value: 0n };
+  const nested = found.span(RTA_METRICS);
+  if (nested) metrics.read(body, ...nested);
+  const scope = body[6];
   return {
-    destination: networkOf(destination, data.dstLen ?? 0),
-    index: attrs.oif,
-    gateway: attrs.gateway && ipOfBytes(attrs.gateway),
-    onlink: ((data.flags as { __unknown?: number } | undefined)?.__unknown ?? 0) % 8 >= RTNH_F_ONLINK,
-    protocol: body.readUInt8(5),
-    scope: scope === 253 ? 'link' : scope === 254 ? 'host' : 'universe',
-    source: attrs.prefsrc && ipOfBytes(attrs.prefsrc),
-    priority: attrs.priority,
-    mtuBytes: attrs.metrics?.mtu && getU32(attrs.metrics.mtu),
-    advmssBytes: attrs.metrics?.advmss && getU32(attrs.metrics.advmss),
-    table: attrs.table ?? data.table,
+    destination: { family, base: destination.value, length: body[1] ?? 0 },
+    index: found.u32(RTA_OIF),
+    gateway: ipIn(found, RTA_GATEWAY),
+    onlink: (body.readUInt32LE(8) & RTNH_F_ONLINK) !== 0,
+    protocol: body[5],
+    scope: scope === scopes.link ? 'link' : scope === scopes.host ? 'host' : 'universe',
+    source: ipIn(found, RTA_PREFSRC),
+    priority: found.u32(RTA_PRIORITY),
+    mtuBytes: nested && metrics.u32(RTAX_MTU),
+    advmssBytes: nested && metrics.u32(RTAX_ADVMSS),
+    table: found.u32(RTA_TABLE) ?? body[4],
   };
 }
 
-const numberOf = (value: number | string | undefined, names: Record<string, number>): number | undefined =>
-  typeof value === 'string' ? names[value] : value;
+function ipIn(attributes: AttributeIndex, type: number): Ip | undefined {
+  const bytes = attributes.bytes(type);
+  return bytes && ipOfBytes(bytes);
+}

@@ -9,7 +9,7 @@ import {
   NLM_F_CREATE,
   NLM_F_EXCL,
 } from './netlink/message.ts';
-import { afOf, type Rtnl } from './netlink/rtnl.ts';
+import { afOf, RTM_DELRULE, RTM_GETRULE, RTM_NEWRULE, type Rtnl } from './netlink/rtnl.ts';
 import { RTPROT_WEFT } from './route.ts';
 
 /** "Packets with this mark look up that table." */
@@ -68,9 +68,6 @@ function protocolOf(body: Buffer): number | undefined {
   return undefined;
 }
 
-const RTM_NEWRULE = 32;
-const RTM_DELRULE = 33;
-const RTM_GETRULE = 34;
 const FR_ACT_TO_TBL = 1;
 const FRA_PROTOCOL = 21;
 const RULE_HEADER_BYTES = 12;

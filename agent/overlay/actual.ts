@@ -7,7 +7,7 @@ import { fdbEntries } from '../../kernel/fdb.ts';
 import { neighbours } from '../../kernel/neighbour.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { RT_TABLE_MAIN, RTPROT_WEFT, routes } from '../../kernel/route.ts';
-import { DIRECT_TABLE, defaultPriority, type Entry, idOf } from './entry.ts';
+import { DIRECT_TABLE, type Entry, entryOfRoute, idOf } from './entry.ts';
 
 /** The entries of one family; `deviceIndex` undefined where there is no VXLAN device. */
 export function actualEntries(
@@ -30,17 +30,9 @@ export function actualEntries(
 }
 
 function routeEntries(rtnl: Rtnl, network: Cidr, table: number): Entry[] {
-  return routes(rtnl, { family: network.family, protocol: RTPROT_WEFT, table }).flatMap((found) => {
-    if (!containsCidr(network, found.destination) || found.index === undefined) return [];
-    return {
-      kind: 'route' as const,
-      destination: found.destination,
-      gateway: found.gateway,
-      index: found.index,
-      onlink: found.onlink === true,
-      mtuBytes: found.mtuBytes,
-      priority: found.priority ?? defaultPriority(found.destination),
-      table,
-    };
-  });
+  return routes(rtnl, { family: network.family, protocol: RTPROT_WEFT, table }).flatMap((found) =>
+    containsCidr(network, found.destination) && found.index !== undefined
+      ? entryOfRoute({ ...found, index: found.index })
+      : [],
+  );
 }

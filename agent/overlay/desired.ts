@@ -28,17 +28,50 @@ export interface Desired {
   readonly problems: readonly { readonly peer: Peer; readonly text: string }[];
 }
 
-export function desiredEntries(peers: Iterable<PeerPlan>, ground: Ground): Desired {
+/** What was made for a peer before, and out of what. */
+interface Made {
+  readonly plan: PeerPlan;
+  readonly ground: Ground;
+  readonly entries: readonly (readonly [id: string, entry: Entry])[];
+}
+
+/** Entries of peers from earlier passes; with a peer's object its memory goes. */
+export type DesiredMemory = WeakMap<Peer, Made>;
+
+/**
+ * With `memory`, a peer that has not changed since the pass before gets the very same objects, so that a pass
+ * over thousands of peers makes none.
+ */
+export function desiredEntries(
+  peers: Iterable<PeerPlan>,
+  ground: Ground,
+  memory: DesiredMemory = new WeakMap(),
+): Desired {
   const entries = new Map<string, Entry>();
   const problems: { peer: Peer; text: string }[] = [];
   const holders = new Map<string, Peer>();
   for (const plan of peers) {
     const text = obstacle(plan, ground) ?? sharedMac(plan, holders);
     if (text) problems.push({ peer: plan.peer, text });
-    else for (const entry of entriesOf(plan, ground)) entries.set(idOf(entry), entry);
+    else for (const [id, entry] of remembered(plan, ground, memory)) entries.set(id, entry);
   }
   return { entries, problems };
 }
+
+function remembered(plan: PeerPlan, ground: Ground, memory: DesiredMemory): Made['entries'] {
+  const known = memory.get(plan.peer);
+  if (known && sameInputs(known, plan, ground)) return known.entries;
+  const entries = entriesOf(plan, ground).map((entry) => [idOf(entry), entry] as const);
+  memory.set(plan.peer, { plan, ground, entries });
+  return entries;
+}
+
+const sameInputs = (made: Made, plan: PeerPlan, ground: Ground): boolean =>
+  made.plan.way === plan.way &&
+  made.plan.probed === plan.probed &&
+  made.plan.mtuBytes === plan.mtuBytes &&
+  made.ground.deviceIndex === ground.deviceIndex &&
+  made.ground.underlayIndex === ground.underlayIndex;
 
 function obstacle({ peer, way }: PeerPlan, ground: Ground): string | undefined {
   if (way === 'direct') return undefined;

@@ -4,20 +4,28 @@
  * Every trigger (a lease, a notification, a timer, a restart) runs the same `converge`: state → plan → apply
  * → verify. It has no memory but of what failed, and when it may be tried again.
  */
-import { type Cidr, containsIp, type InterfaceAddress, networkOf } from '../../inet/cidr.ts';
-import { vxlanOverheadBytes } from '../../kernel/link.ts';
+import { type Cidr, containsIp, formatCidr, type InterfaceAddress, networkOf } from '../../inet/cidr.ts';
+import { addresses } from '../../kernel/address.ts';
+import type { KernelError } from '../../kernel/errors.ts';
+import { linkByName, vxlanOverheadBytes } from '../../kernel/link.ts';
+import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import type { BackendType } from '../config/config.ts';
 import { actualEntries } from './actual.ts';
 import { applyPlan } from './apply.ts';
 import { Backoff } from './backoff.ts';
-import type { Watched } from './damage.ts';
-import { desiredEntries, type Ground, type PeerPlan } from './desired.ts';
-import { type DesiredDevice, deviceName, ensureDevice } from './device.ts';
+import { Contention } from './contention.ts';
+import { describePort, describeProtocol } from './culprit.ts';
+import { type Damage, damageBy, type Watched } from './damage.ts';
+import { type DesiredMemory, desiredEntries, type Ground, type PeerPlan } from './desired.ts';
+import { type DesiredDevice, deviceName, ensureDevice, planDevice } from './device.ts';
 import { ensureDirectProbing } from './direct-probing.ts';
+import { describeEntry, type Entry, idOf, sameEntry } from './entry.ts';
 import { ensureForwarding } from './forwarding.ts';
+import { Mirror } from './mirror.ts';
 import type { Peer } from './peer.ts';
-import { isEmpty, type Plan, planEntries } from './plan.ts';
+import { describePlan, isEmpty, type Plan, planEntries } from './plan.ts';
+import { type Sighting, sightingOf } from './sighting.ts';
 
 /** What this node brings to the overlay of one family. */
 export interface OverlayState {
@@ -49,7 +57,9 @@ export interface OverlayState {
 }
 
 export interface Converged {
-  /** What was changed, in words; empty where all stood as it should. */
+  /** How much was changed. */
+  readonly changes: number;
+  /** What was changed, in words; the first so many. Empty where all stood as it should. */
   readonly done: readonly string[];
   /** What could not be had, in words that name the peer or the entry and a remedy. */
   readonly problems: readonly string[];
@@ -57,21 +67,41 @@ export interface Converged {
   readonly retryInMs: number | undefined;
 }
 
-/** A plan that still finds something after this many rounds meets somebody who works against us. */
-const ROUNDS = 3;
+/** What was changed is told entry by entry up to here, then as a number. */
+const TOLD = 20;
 
 export class Overlay {
   readonly #rtnl: Rtnl;
+  readonly #mirror = new Mirror();
+  readonly #memory: DesiredMemory = new WeakMap();
   readonly #backoff = new Backoff();
+  readonly #contention = new Contention();
+  /** Who was last seen to change an entry that is desired, by its id. */
+  readonly #seen = new Map<string, string>();
+  /** What somebody undid, and was not put back yet. */
+  readonly #undone = new Set<string>();
+  /** The kernel's words for what failed and is not due yet, by entry id. */
+  readonly #refusals = new Map<string, string>();
   #watched: Watched | undefined;
 
   constructor(rtnl: Rtnl) {
     this.#rtnl = rtnl;
   }
 
-  /** What the last pass asked for: what notifications are held against. Undefined before the first. */
-  get watched(): Watched | undefined {
-    return this.#watched;
+  /** A notification. Answers why it makes a pass necessary; undefined where it does not. */
+  observe(message: NetlinkMessage): Damage | undefined {
+    const watched = this.#watched;
+    if (!watched) return undefined;
+    const sighting = sightingOf(message, watched);
+    if (sighting) return this.#observeEntry(sighting, message, watched.entries);
+    const damage = damageBy(message, watched);
+    if (damage?.reread) this.#mirror.invalidate();
+    return damage;
+  }
+
+  /** What is known of the kernel's tables may be wrong: the next pass reads them. */
+  invalidate(): void {
+    this.#mirror.invalidate();
   }
 
   /** Makes the kernel what the state asks for. Throws only where nothing at all can be done (no device). */
@@ -79,34 +109,127 @@ export class Overlay {
     const done = ensureForwarding(state.underlay.name, state.network.family);
     const ground = this.#ensureGround(state, done);
     done.push(...ensureDirectProbing(this.#rtnl, state));
-    const { entries, problems } = desiredEntries(peerPlans(state), ground);
+    const { entries, problems } = desiredEntries(peerPlans(state), ground, this.#memory);
+    const before = this.#watched?.entries;
     this.#watched = watchedOf(state, ground, entries);
-    const failures = new Map<string, string>();
-    for (let round = 0; round < ROUNDS; round++) {
-      const actual = actualEntries(this.#rtnl, { network: state.network, deviceIndex: ground.deviceIndex });
-      const plan = this.#due(planEntries(entries, actual), state.complete);
+    let changes = done.length;
+    const scope = { network: state.network, deviceIndex: ground.deviceIndex };
+    for (;;) {
+      const read = this.#mirror.ensureRead(this.#rtnl, scope);
+      const whole = planEntries(entries, this.#mirror.entries);
+      if (!read) this.#noteUndone(whole, before);
+      const plan = this.#due(whole, state.complete);
       if (isEmpty(plan)) break;
-      const applied = await applyPlan(this.#rtnl, plan);
-      done.push(...applied.done);
-      for (const [id, failure] of applied.failures) {
-        this.#backoff.failed(id);
-        failures.set(id, failure.message);
-      }
-      for (const { id } of plan.ensure) if (!applied.failures.has(id)) this.#backoff.settled(id);
+      const { failures } = await applyPlan(this.#rtnl, plan, (step) => {
+        this.#mirror.applied(step);
+        this.#settled(step.id);
+        // Of what is fought over one line tells, among the problems.
+        if (this.#contention.isFoughtOver(step.id)) return;
+        changes++;
+        if (done.length < TOLD) done.push(`${step.verb} ${describeEntry(step.entry)}`);
+      });
+      const unexpected = [...failures.keys()].some((id) => !this.#refusals.has(id));
+      for (const [id, failure] of failures) this.#failed(id, failure, entries.get(id));
+      if (read || !unexpected) break;
+      // What was known of the kernel was wrong.
+      this.#mirror.invalidate();
+      for (const id of failures.keys()) this.#settled(id);
     }
-    this.#backoff.keepOnly(entries);
+    this.#forget(entries);
+    const waits = [this.#backoff.nextInMs(), this.#contention.nextInMs()].filter((ms) => ms !== undefined);
     return {
+      changes,
       done,
-      problems: [...problems.map(({ text }) => text), ...failures.values()],
-      retryInMs: this.#backoff.nextInMs(),
+      problems: [
+        ...problems.map(({ text }) => text),
+        ...this.#refusals.values(),
+        ...this.#contention.problems(),
+      ],
+      retryInMs: waits.length ? Math.min(...waits) : undefined,
     };
   }
 
-  /** What `converge` would do to the entries, doing nothing. */
-  preview(state: OverlayState, deviceIndex: number | undefined): Plan {
-    const ground = { deviceIndex, underlayIndex: state.underlay.index };
-    const { entries } = desiredEntries(peerPlans(state), ground);
-    return planEntries(entries, actualEntries(this.#rtnl, { network: state.network, deviceIndex }));
+  /** What `converge` would do, in words, doing nothing. */
+  preview(state: OverlayState): { readonly plan: readonly string[]; readonly problems: readonly string[] } {
+    const device = state.backend.type === 'direct' ? undefined : desiredDevice(state);
+    const actual = device && linkByName(this.#rtnl, device.name);
+    const steps = device
+      ? planDevice(device, actual, actual ? addresses(this.#rtnl, { index: actual.index }) : [])
+      : [];
+    const anew = steps.some(({ kind }) => kind === 'create' || kind === 'recreate');
+    const ground = { deviceIndex: device && (actual?.index ?? 0), underlayIndex: state.underlay.index };
+    const { entries, problems } = desiredEntries(peerPlans(state), ground);
+    const scope = { network: state.network, deviceIndex: anew ? undefined : actual?.index };
+    const plan = planEntries(entries, actualEntries(this.#rtnl, scope));
+    return {
+      plan: [
+        ...steps.map(({ kind, why }) => `${kind} ${device?.name}: ${why}`),
+        ...describePlan({ ...plan, remove: state.complete ? plan.remove : [] }),
+      ],
+      problems: problems.map(({ text }) => text),
+    };
+  }
+
+  #observeEntry(
+    sighting: Sighting,
+    message: NetlinkMessage,
+    desired: ReadonlyMap<string, Entry>,
+  ): Damage | undefined {
+    const { entry, what } = sighting;
+    const id = idOf(entry);
+    this.#mirror.observe(id, sighting);
+    const wanted = desired.get(id);
+    if (what === 'foreign gone') {
+      if (!wanted || this.#mirror.entries.has(id)) return undefined;
+      // What was in the way may have gone.
+      this.#settled(id);
+      return { reason: `foreign ${entry.kind} gone` };
+    }
+    if (!wanted) return what === 'there' ? { reason: `stray ${entry.kind}` } : undefined;
+    if (what === 'there' && sameEntry(entry, wanted)) return undefined;
+    const who =
+      what === 'foreign' && sighting.protocol !== undefined
+        ? describeProtocol(sighting.protocol)
+        : describePort(message.portId);
+    if (who) this.#seen.set(id, who);
+    return { reason: what === 'gone' ? `${entry.kind} gone` : `${entry.kind} changed` };
+  }
+
+  /** Entries that were desired before too, and stood. */
+  #noteUndone(plan: Plan, before: ReadonlyMap<string, Entry> | undefined): void {
+    for (const { id, entry } of plan.ensure) {
+      const was = before?.get(id);
+      const stood = was && sameEntry(was, entry) && !this.#refusals.has(id) && !this.#undone.has(id);
+      if (!stood) continue;
+      this.#contention.undone(id, entry, this.#seen.get(id));
+      this.#undone.add(id);
+    }
+  }
+
+  #settled(id: string): void {
+    this.#backoff.settled(id);
+    this.#refusals.delete(id);
+    this.#undone.delete(id);
+  }
+
+  #failed(id: string, failure: KernelError, entry: Entry | undefined): void {
+    this.#backoff.failed(id);
+    const who = this.#seen.get(id);
+    const inTheWay = entry?.kind === 'route' && failure.code === 'EEXIST';
+    this.#refusals.set(
+      id,
+      inTheWay
+        ? `${describeEntry(entry)} cannot be set: ${who ?? 'another program'} has a route to ${formatCidr(entry.destination)}; remove it (ip route del ${formatCidr(entry.destination)}), or give that node another subnet`
+        : failure.message,
+    );
+  }
+
+  #forget(entries: ReadonlyMap<string, Entry>): void {
+    this.#backoff.keepOnly(entries);
+    this.#contention.keepOnly(entries);
+    for (const id of this.#refusals.keys()) if (!entries.has(id)) this.#refusals.delete(id);
+    for (const id of this.#undone) if (!entries.has(id)) this.#undone.delete(id);
+    for (const id of this.#seen.keys()) if (!entries.has(id)) this.#seen.delete(id);
   }
 
   #ensureGround(state: OverlayState, done: string[]): Ground {
@@ -114,15 +237,14 @@ export class Overlay {
       return { deviceIndex: undefined, underlayIndex: state.underlay.index };
     }
     const device = ensureDevice(this.#rtnl, desiredDevice(state));
+    if (device.done.length) this.#mirror.invalidate();
     done.push(...device.done);
     return { deviceIndex: device.index, underlayIndex: state.underlay.index };
   }
 
   #due(plan: Plan, complete: boolean): Plan {
-    return {
-      ensure: plan.ensure.filter(({ id }) => this.#backoff.isDue(id)),
-      remove: complete ? plan.remove.filter(({ id }) => this.#backoff.isDue(id)) : [],
-    };
+    const isDue = ({ id }: { id: string }) => this.#backoff.isDue(id) && this.#contention.isDue(id);
+    return { ensure: plan.ensure.filter(isDue), remove: complete ? plan.remove.filter(isDue) : [] };
   }
 }
 
@@ -169,8 +291,9 @@ function peerPlans(state: OverlayState): PeerPlan[] {
 
 function wayTo(state: OverlayState, peer: Peer): Pick<PeerPlan, 'way' | 'probed'> {
   const { type } = state.backend;
-  if (type === 'vxlan' || !isOnLink(state, peer)) return { way: 'vxlan', probed: false };
-  // A peer without a tunnel (host-gw) leaves no choice.
+  const choice = type === 'vxlan' && peer.vtepMac !== undefined;
+  if (choice || !isOnLink(state, peer)) return { way: 'vxlan', probed: false };
+  // A peer without a tunnel (host-gw) can only be reached straight, whatever our own mode.
   if (type === 'direct' || peer.vtepMac === undefined) return { way: 'direct', probed: false };
   return { way: state.answeringDirect.has(peer.key) ? 'direct' : 'vxlan', probed: true };
 }

@@ -8,7 +8,7 @@
  *
  * with `ensure` also holding what is there under its id but differs.
  */
-import { type Entry, sameEntry } from './entry.ts';
+import { describeEntry, type Entry, sameEntry } from './entry.ts';
 
 export interface Plan {
   /** To be put in place, in order; `over` is the entry of the same id that stands there now. */
@@ -25,20 +25,21 @@ export function planEntries(desired: ReadonlyMap<string, Entry>, actual: Readonl
   const ensure: Plan['ensure'][number][] = [];
   for (const [id, entry] of desired) {
     const over = actual.get(id);
-    if (!over || !sameEntry(entry, over)) ensure.push({ id, entry, over });
+    if (over !== entry && (!over || !sameEntry(entry, over))) ensure.push({ id, entry, over });
+  }
+  const routes: Plan['remove'][number][] = [];
+  const others: Plan['remove'][number][] = [];
+  for (const [id, entry] of actual) {
+    if (!desired.has(id)) (entry.kind === 'route' ? routes : others).push({ id, entry });
   }
   // Routes go first, so that no packet is led to a neighbour that is gone.
-  const remove = [...actual]
-    .filter(([id]) => !desired.has(id))
-    .map(([id, entry]) => ({ id, entry }))
-    .sort((a, b) => Number(b.entry.kind === 'route') - Number(a.entry.kind === 'route'));
-  return { ensure, remove };
+  return { ensure, remove: [...routes, ...others] };
 }
 
 export const isEmpty = (plan: Plan): boolean => plan.ensure.length === 0 && plan.remove.length === 0;
 
 /** One line per step, for `weftd plan` and the log. */
 export const describePlan = (plan: Plan): string[] => [
-  ...plan.ensure.map(({ id, over }) => `${over ? 'change' : 'add'} ${id}`),
-  ...plan.remove.map(({ id }) => `remove ${id}`),
+  ...plan.ensure.map(({ entry, over }) => `${over ? 'change' : 'add'} ${describeEntry(entry)}`),
+  ...plan.remove.map(({ entry }) => `remove ${describeEntry(entry)}`),
 ];

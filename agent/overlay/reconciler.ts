@@ -7,7 +7,7 @@ export interface ReconcilerOptions {
   readonly pass: (reasons: readonly string[]) => Promise<number | undefined>;
   /** Runs at the latest this long after the one before. */
   readonly periodMs: number;
-  /** Runs at the earliest this long after the one before. */
+  /** Runs at the earliest this long after the one before; longer after one that took long. */
   readonly gapMs: number;
   /** A pass that threw; it is tried again after `gapMs`, then ever more slowly. */
   readonly onError: (error: unknown) => void;
@@ -15,6 +15,8 @@ export interface ReconcilerOptions {
 }
 
 const LONGEST_RETRY_MS = 10_000;
+/** A storm of events may cost a third of the time, but a lost entry never waits for longer. */
+const LONGEST_GAP_MS = 100;
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
@@ -55,9 +57,12 @@ export class Reconciler {
 
   #start(): void {
     this.#dueAtMs = Number.POSITIVE_INFINITY;
+    const begunMs = performance.now();
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
-      this.#notBeforeMs = performance.now() + this.#options.gapMs;
+      const now = performance.now();
+      const gapMs = Math.max(this.#options.gapMs, Math.min(2 * (now - begunMs), LONGEST_GAP_MS));
+      this.#notBeforeMs = now + gapMs;
       this.#arm(this.#reasons.size ? 0 : this.#nextInMs);
     });
   }

@@ -2,21 +2,21 @@
  * Keeps the overlays of all families converged: listens to the kernel, and runs the same pass for whatever
  * happened.
  */
+import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import { NetlinkMonitor, RTNLGRP } from '../../kernel/netlink/monitor.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
-import { damageBy } from './damage.ts';
+import type { Damage, Needs } from './damage.ts';
 import { Overlay, type OverlayState } from './overlay.ts';
 import { Reconciler } from './reconciler.ts';
 
 export interface OverlayServiceOptions {
   readonly rtnl: Rtnl;
-  /** What should be, as of now; called at the start of each pass, with what led to it. */
-  readonly states: (reasons: readonly string[]) => Promise<readonly OverlayState[]>;
-  /** The rest of the host's state that goes with the overlay (the firewall). */
-  readonly also: (states: readonly OverlayState[]) => {
-    readonly done: readonly string[];
-    readonly problems: readonly string[];
-  };
+  /** What should be, as of now; called at the start of each pass. `underlay`: which one it is may have changed. */
+  readonly states: (pass: Required<Pick<Needs, 'underlay'>>) => Promise<readonly OverlayState[]>;
+  /** The rest of the host's state that goes with the overlay (bridges, the firewall). */
+  readonly also: (states: readonly OverlayState[], pass: Pass) => PassPart;
+  /** Another eye on rtnetlink's notifications: why one makes a pass necessary. */
+  readonly observe: (message: NetlinkMessage) => Damage | undefined;
   readonly log: {
     info(fields: object, event: string): void;
     warn(fields: object, event: string): void;
@@ -29,8 +29,22 @@ export interface OverlayServiceOptions {
   readonly signal: AbortSignal;
 }
 
+export interface Pass {
+  readonly reasons: readonly string[];
+  /** Nothing that is remembered of the kernel's state may be relied on. */
+  readonly whole: boolean;
+}
+
+/** What was changed and what could not be had, in words. */
+export interface PassPart {
+  readonly done: readonly string[];
+  readonly problems: readonly string[];
+}
+
 /** For what no notification tells of (accept_ra, a sysctl of br_netfilter's). */
 const PERIOD_MS = 15_000;
+/** Notifications are relied on, and found out about once in so long if they should not have been. */
+const WHOLE_PERIOD_MS = 300_000;
 /** Passes of one burst gather; a single event waits for nothing. */
 const GAP_MS = 20;
 /** What was changed is told line by line up to here, then as a number. */
@@ -40,6 +54,8 @@ export class OverlayService {
   readonly #options: OverlayServiceOptions;
   readonly #overlays = new Map<string, Overlay>();
   readonly #reconciler: Reconciler;
+  #needs: Required<Needs> = { reread: true, underlay: true };
+  #nextWholeMs = 0;
   #problems = '';
 
   constructor(options: OverlayServiceOptions) {
@@ -57,47 +73,75 @@ export class OverlayService {
   }
 
   /** Something happened: a pass is due. */
-  trigger(reason: string): void {
+  trigger(reason: string, needs: Needs = {}): void {
+    this.#needs = {
+      reread: this.#needs.reread || needs.reread === true,
+      underlay: this.#needs.underlay || needs.underlay === true,
+    };
     this.#reconciler.trigger(reason);
   }
 
   /** Listens to the kernel until the signal aborts; resolves then, rejects where listening itself fails. */
   async listen(): Promise<void> {
+    const { observe, signal } = this.#options;
     const monitor = NetlinkMonitor.open(Object.values(RTNLGRP));
     await monitor.run(
       {
         onMessage: (message) => {
-          for (const overlay of this.#overlays.values()) {
-            const damage = overlay.watched && damageBy(message, overlay.watched);
-            if (damage) this.trigger(damage);
-          }
+          for (const overlay of this.#overlays.values()) this.#heed(overlay.observe(message));
+          this.#heed(observe(message));
         },
-        onOverrun: () => this.trigger('notifications lost'),
+        onOverrun: () => this.trigger('notifications lost', { reread: true, underlay: true }),
       },
-      this.#options.signal,
+      signal,
     );
     await this.#reconciler.idle();
   }
 
+  #heed(damage: Damage | undefined): void {
+    if (damage) this.trigger(damage.reason, damage);
+  }
+
   async #pass(reasons: readonly string[]): Promise<number | undefined> {
+    const begunMs = performance.now();
+    const due = begunMs >= this.#nextWholeMs;
+    const needs = due ? { reread: true, underlay: true } : this.#needs;
+    this.#needs = { reread: false, underlay: false };
+    try {
+      const retryInMs = await this.#converge(reasons, needs);
+      if (due) this.#nextWholeMs = begunMs + WHOLE_PERIOD_MS;
+      return retryInMs;
+    } catch (error) {
+      // What was not looked at again still has to be.
+      this.#needs = { reread: true, underlay: true };
+      throw error;
+    }
+  }
+
+  async #converge(reasons: readonly string[], needs: Required<Needs>): Promise<number | undefined> {
     const { states, also, log, onPass } = this.#options;
-    const begun = performance.now();
-    const now = await states(reasons);
+    const begunMs = performance.now();
+    const now = await states(needs);
     const done: string[] = [];
     const problems: string[] = [];
     const retries: number[] = [];
+    let changes = 0;
     for (const state of now) {
-      const converged = await this.#overlay(state).converge(state);
+      const overlay = this.#overlay(state);
+      if (needs.reread) overlay.invalidate();
+      const converged = await overlay.converge(state);
+      changes += converged.changes;
       done.push(...converged.done);
       problems.push(...converged.problems);
       if (converged.retryInMs !== undefined) retries.push(converged.retryInMs);
     }
-    const rest = also(now);
-    done.push(...rest.done);
-    problems.push(...rest.problems);
-    if (done.length) {
-      const tookMs = Math.round(performance.now() - begun);
-      log.info({ reasons, changes: done.length, done: done.slice(0, TOLD_LINES), tookMs }, 'overlay.changed');
+    const part = also(now, { reasons, whole: needs.reread });
+    changes += part.done.length;
+    done.push(...part.done);
+    problems.push(...part.problems);
+    if (changes) {
+      const tookMs = Math.round(performance.now() - begunMs);
+      log.info({ reasons, changes, done: done.slice(0, TOLD_LINES), tookMs }, 'overlay.changed');
     }
     this.#tell(problems);
     onPass(now, problems);

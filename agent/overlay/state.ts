@@ -43,14 +43,26 @@ function subnetOf(lease: Lease, family: Family): Cidr {
   );
 }
 
+/** Made of each lease once, so that whoever sees the same object again knows that nothing about it has changed. */
+const known = { ipv4: new WeakMap<Lease, Peer>(), ipv6: new WeakMap<Lease, Peer>() };
+
 /** The peers that have a subnet of this family and an underlay address to reach it by. */
 export function peersOf(peers: Peers, family: Family): Peer[] {
-  return [...peers.leases.values()].flatMap((lease) => {
-    const subnet = lease.subnets.find((candidate) => candidate.family === family);
-    const endpoint = lease.publicIps.find((candidate) => candidate.family === family);
-    if (!subnet || !endpoint) return [];
-    return { key: lease.key, name: lease.nodeName, subnet, endpoint, vtepMac: macOf(lease, family) };
-  });
+  const found: Peer[] = [];
+  for (const lease of peers.leases.values()) {
+    const peer = known[family].get(lease) ?? peerOf(lease, family);
+    if (!peer) continue;
+    known[family].set(lease, peer);
+    found.push(peer);
+  }
+  return found;
+}
+
+function peerOf(lease: Lease, family: Family): Peer | undefined {
+  const subnet = lease.subnets.find((candidate) => candidate.family === family);
+  const endpoint = lease.publicIps.find((candidate) => candidate.family === family);
+  if (!subnet || !endpoint) return undefined;
+  return { key: lease.key, name: lease.nodeName, subnet, endpoint, vtepMac: macOf(lease, family) };
 }
 
 const macOf = (lease: Lease, family: Family): string | undefined =>

@@ -20,6 +20,8 @@ export interface NetlinkMessage {
   readonly type: number;
   readonly flags: number;
   readonly seq: number;
+  /** Of the socket whose request it answers or tells of (nlmsg_pid); 0 is the kernel. */
+  readonly portId: number;
   /** Everything after the netlink header; a view of the receive buffer, copied before it is kept. */
   readonly body: Buffer;
 }
@@ -93,6 +95,7 @@ export function* readMessages(datagram: Buffer): Generator<NetlinkMessage> {
       type: datagram.readUInt16LE(offset + 4),
       flags: datagram.readUInt16LE(offset + 6),
       seq: datagram.readUInt32LE(offset + 8),
+      portId: datagram.readUInt32LE(offset + 12),
       body: datagram.subarray(offset + HEADER_BYTES, offset + length),
     };
     offset += aligned(length);

@@ -203,7 +203,7 @@ export class NetlinkSocket {
           outcomes[index] = outcomeOf(message, request.attempted);
           if (index === last) done = true;
         } else {
-          exchange.replies.push({ ...message, body: Buffer.from(message.body) });
+          exchange.replies.push(message);
         }
       }
     }
@@ -226,7 +226,7 @@ export class NetlinkSocket {
           if (refusal) throw refusal;
           return torn ? undefined : messages;
         }
-        messages.push({ ...message, body: Buffer.from(message.body) });
+        messages.push(message);
       }
     }
   }
@@ -241,13 +241,16 @@ export class NetlinkSocket {
     }
   }
 
-  /** One datagram. Every answer is queued by the time send returned, so nothing here waits. */
+  /**
+   * One datagram, copied as a whole, so that its messages can be kept. Every answer is queued by the time send
+   * returned, so nothing here waits.
+   */
   #receive(request: NetlinkRequest | undefined): Generator<NetlinkMessage> {
     const attempted = request?.attempted() ?? 'receive';
     const length = ffi.recv(this.#fd, receiveBuffer, MSG_DONTWAIT, attempted);
     if (length === undefined) {
       throw new KernelError({ errno: ENOBUFS, attempted, detail: 'the kernel sent no acknowledgement' });
     }
-    return readMessages(receiveBuffer.subarray(0, length));
+    return readMessages(Buffer.from(receiveBuffer.subarray(0, length)));
   }
 }

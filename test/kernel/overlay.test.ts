@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
-import { damageBy } from '../../agent/overlay/damage.ts';
 import { DIRECT_PROBE_MARK } from '../../agent/overlay/direct-probing.ts';
 import { Overlay, type OverlayState } from '../../agent/overlay/overlay.ts';
 import type { Peer } from '../../agent/overlay/peer.ts';
@@ -24,6 +23,8 @@ interface Ground {
   bridge(...args: string[]): string;
   /** The state's pass, in the namespace: /proc/sys is reached through the calling thread. */
   converge(state: OverlayState): ReturnType<Overlay['converge']>;
+  /** A pass that goes by the notifications that the overlay was given, and reads nothing. */
+  repair(state: OverlayState): ReturnType<Overlay['converge']>;
 }
 
 const families = {
@@ -83,6 +84,7 @@ for (const [family, values] of Object.entries(families)) {
         ...change,
       };
     };
+    const nodad = family === 'ipv6' ? ['nodad'] : [];
     const routes = (): { dst: string; gateway: string; dev: string; flags: string[] }[] =>
       JSON.parse(ground.ip(values.flag, '-j', 'route', 'show', 'proto', '87'));
 
@@ -157,80 +159,109 @@ for (const [family, values] of Object.entries(families)) {
       });
     }
 
-    it('is told of each damage, and not of its own repairs', async () => {
-      await ground.converge(state([peer(2), peer(3)]));
-      const stop = new AbortController();
-      const told: string[] = [];
-      let heard: (() => void) | undefined;
-      const monitor = within(ground.netns, () => NetlinkMonitor.open(Object.values(RTNLGRP)));
-      const running = monitor.run(
-        {
-          onMessage: (message) => {
-            const watched = ground.overlay.watched;
-            const damage = watched && damageBy(message, watched);
-            if (damage) told.push(damage);
-            if (message.type === RTM_NEWLINK && linkOf(message).name === 'bell') heard?.();
-          },
-          onOverrun: () => assert.fail('overrun'),
+    describe('that listens', () => {
+      let listening: Listening;
+      const peers = () => state([peer(2), peer(3)]);
+      const end = values.peerSubnet(2).replace(/\/.*/, '');
+      before(async () => {
+        await ground.converge(peers());
+        listening = listen(ground);
+      });
+      after(() => listening.stop());
+
+      const damages: Record<string, { damage: () => unknown; told: string }> = {
+        'a route': {
+          damage: () => ground.ip(values.flag, 'route', 'del', values.peerSubnet(2)),
+          told: 'route gone',
         },
-        stop.signal,
-      );
-      /** Everything up to here has been notified once the bell has been heard. */
-      const toldNow = async (): Promise<string[]> => {
-        const rung = new Promise<void>((resolve) => {
-          heard = resolve;
-        });
-        ground.ip('link', 'add', 'bell', 'type', 'ifb');
-        await rung;
-        ground.ip('link', 'del', 'bell');
-        return [...new Set(told.splice(0))];
-      };
-      for (const [command, expected] of [
-        [() => ground.ip(values.flag, 'route', 'del', values.peerSubnet(2)), 'route gone'],
-        [() => ground.ip('link', 'set', values.device, 'mtu', '1300'), 'device link'],
-        [
-          () => ground.bridge('fdb', 'del', macOf(2), 'dev', values.device, 'dst', values.endpoint(2)),
-          'fdb gone',
-        ],
-        [
-          () =>
+        'a route that leads elsewhere': {
+          damage: () =>
             ground.ip(
-              'neigh',
-              'replace',
-              values.peerSubnet(2).replace(/\/.*/, ''),
-              'lladdr',
-              macOf(77),
-              'dev',
-              values.device,
+              ...[values.flag, 'route', 'replace', values.peerSubnet(2), 'via', end, 'dev', values.device],
+              ...['onlink', 'proto', '87', 'mtu', '1300'],
             ),
-          'neighbour changed',
-        ],
-        [() => ground.ip('link', 'set', 'eth0', 'down'), 'underlay link'],
-        [
-          () => run('ip', 'netns', 'exec', ground.name, 'sysctl', '-qw', `${values.forwarding}=0`),
-          'forwarding off',
-        ],
-      ] as const) {
-        command();
-        assert.ok((await toldNow()).includes(expected), `told of: ${expected}`);
-        ground.ip('link', 'set', 'eth0', 'up');
-        ground.ip(
-          'address',
-          'replace',
-          values.underlay,
-          'dev',
-          'eth0',
-          ...(family === 'ipv6' ? ['nodad'] : []),
-        );
-        await ground.converge(state([peer(2), peer(3)]));
-        await toldNow();
+          told: 'route changed',
+        },
+        'a neighbour': {
+          damage: () => ground.ip(values.flag, 'neigh', 'del', end, 'dev', values.device),
+          told: 'neighbour changed',
+        },
+        'a neighbour with another MAC': {
+          damage: () => ground.ip('neigh', 'replace', end, 'lladdr', macOf(77), 'dev', values.device),
+          told: 'neighbour changed',
+        },
+        'a forwarding entry': {
+          damage: () =>
+            ground.bridge('fdb', 'del', macOf(2), 'dev', values.device, 'dst', values.endpoint(2)),
+          told: 'fdb gone',
+        },
+        'forwarding entries, flushed': {
+          damage: () => ground.bridge('fdb', 'flush', 'dev', values.device),
+          told: 'fdb gone',
+        },
+        'an entry too many': {
+          damage: () =>
+            ground.bridge('fdb', 'add', macOf(66), 'dev', values.device, 'dst', values.endpoint(66)),
+          told: 'stray fdb',
+        },
+        'the device’s MTU': {
+          damage: () => ground.ip('link', 'set', values.device, 'mtu', '1300'),
+          told: 'device link',
+        },
+        'the device': { damage: () => ground.ip('link', 'del', values.device), told: 'device link' },
+        'the underlay, down and up': {
+          damage: () => {
+            ground.ip('link', 'set', 'eth0', 'down');
+            ground.ip('link', 'set', 'eth0', 'up');
+            ground.ip('address', 'replace', values.underlay, 'dev', 'eth0', ...nodad);
+          },
+          told: 'underlay link',
+        },
+        forwarding: {
+          damage: () => run('ip', 'netns', 'exec', ground.name, 'sysctl', '-qw', `${values.forwarding}=0`),
+          told: 'forwarding off',
+        },
+      };
+      for (const [what, { damage, told }] of Object.entries(damages)) {
+        it(`is told of the loss of ${what}, and puts it right without reading all there is`, async () => {
+          const before = snapshot(ground, values);
+          damage();
+          assert.ok((await listening.told()).includes(told), `told of: ${told}`);
+          const { problems } = await ground.repair(peers());
+          assert.deepEqual(problems, []);
+          assert.equal(snapshot(ground, values), before);
+          await listening.told();
+          assert.deepEqual((await ground.repair(peers())).done, []);
+        });
       }
-      await ground.converge(state([peer(2), peer(3), peer(4)]));
-      assert.deepEqual(await toldNow(), []);
-      await ground.converge(state([peer(2), peer(3)]));
-      assert.deepEqual(await toldNow(), []);
-      stop.abort();
-      await running;
+
+      it('is not told of its own work', async () => {
+        await ground.repair(state([peer(2), peer(3), peer(4)]));
+        assert.deepEqual(await listening.told(), []);
+        assert.equal(routes().length, 3);
+        await ground.repair(peers());
+        assert.deepEqual(await listening.told(), []);
+        assert.equal(routes().length, 2);
+      });
+
+      it('gives way to a program that undoes its work again and again, and says so once', async () => {
+        const fought = state([peer(2), peer(9)]);
+        let { problems } = await ground.repair(fought);
+        let repairs = 0;
+        for (let n = 0; n < 40; n++) {
+          ground.ip(values.flag, 'route', 'flush', values.peerSubnet(9));
+          await listening.told();
+          ({ problems } = await ground.repair(fought));
+          repairs += routes().length - 1;
+        }
+        assert.ok(repairs < 20, `${repairs} repairs of 40 losses`);
+        assert.equal(problems.length, 1);
+        assert.match(
+          problems[0] ?? '',
+          new RegExp(`^route ${values.peerSubnet(9)}.*is undone again and again`),
+        );
+        await ground.converge(peers());
+      });
     });
 
     it('puts back a forwarding entry', async () => {
@@ -410,6 +441,47 @@ function damaged(ground: Ground, values: { device: string; flag: string }): stri
   return exists ? snapshot(ground, values) : 'no device';
 }
 
+interface Listening {
+  /** Why passes were asked for since the last call. */
+  told(): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+/** Hands notifications to the overlay as the agent does. */
+function listen(ground: Ground): Listening {
+  const stop = new AbortController();
+  const told: string[] = [];
+  let heard = () => {};
+  const monitor = within(ground.netns, () => NetlinkMonitor.open(Object.values(RTNLGRP)));
+  const running = monitor.run(
+    {
+      onMessage: (message) => {
+        const damage = ground.overlay.observe(message);
+        if (damage) told.push(damage.reason);
+        if (message.type === RTM_NEWLINK && linkOf(message).name === 'bell') heard();
+      },
+      onOverrun: () => assert.fail('overrun'),
+    },
+    stop.signal,
+  );
+  return {
+    // Everything up to here has been notified once the bell has been heard.
+    told: async () => {
+      const rung = new Promise<void>((resolve) => {
+        heard = resolve;
+      });
+      ground.ip('link', 'add', 'bell', 'type', 'ifb');
+      await rung;
+      ground.ip('link', 'del', 'bell');
+      return [...new Set(told.splice(0))];
+    },
+    stop: () => {
+      stop.abort();
+      return running;
+    },
+  };
+}
+
 function openGround(name: string): Ground {
   run('ip', 'netns', 'add', name);
   const netns = openNetns(`/run/netns/${name}`);
@@ -422,7 +494,11 @@ function openGround(name: string): Ground {
     overlay,
     ip: (...args) => run('ip', '-n', name, ...args),
     bridge: (...args) => run('bridge', '-n', name, ...args),
-    converge: (state) => inNamespace(netns, () => overlay.converge(state)),
+    converge: (state) => {
+      overlay.invalidate();
+      return inNamespace(netns, () => overlay.converge(state));
+    },
+    repair: (state) => inNamespace(netns, () => overlay.converge(state)),
   };
 }
 
