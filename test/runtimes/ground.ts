@@ -39,6 +39,15 @@ export class RuntimeGround {
     for (const tree of ['.', ...readdirSync(cgroups)]) removeCgroup(join(cgroups, tree, this.cgroup));
   }
 
+  /** The node's leased subnet, as text. */
+  async subnetOf(node: LabNode): Promise<string> {
+    const file = await node.mustExec(['cat', '/run/weft/subnet.env']);
+    // FLANNEL_SUBNET is the bridge's address in it.
+    const [, prefix] = /^FLANNEL_SUBNET=(.*)\.1\/24$/m.exec(file) ?? [];
+    if (prefix === undefined) throw new Error(`no subnet in ${file}`);
+    return `${prefix}.0/24`;
+  }
+
   /** What pods have left on a node, in words; empty if nothing. */
   async leftovers(node: LabNode): Promise<string[]> {
     const links = (await node.json(['ip', '-j', '-d', 'link', 'show', 'type', 'veth'])) as {

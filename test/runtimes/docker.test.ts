@@ -1,0 +1,60 @@
+/** Docker calls no plugins; `scripts/docker-network` does, for its containers. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { Docker } from './docker.ts';
+import { archive, RuntimeGround } from './ground.ts';
+
+describe('Docker', () => {
+  let ground: RuntimeGround;
+  let docker: Docker;
+
+  before(async () => {
+    ground = await RuntimeGround.raise('rt-docker');
+    docker = await Docker.start({ node: ground.lab.node('node-1'), archive, cgroup: ground.cgroup });
+  });
+
+  after(async () => {
+    await docker?.stop();
+    await ground?.raze();
+  });
+
+  it('connects a container to pods of its own and of another node', async () => {
+    const far = await ground.lab.pod('node-2', 'far');
+    const near = await ground.lab.pod('node-1', 'near');
+    const container = await docker.run('one');
+    const added = await docker.network('add', 'one');
+    assert.equal(added.status, 0, added.stderr);
+    for (const { addresses } of [near, far]) {
+      const ping = await docker.exec(container, 'ping', '-c', '1', '-W', '2', addresses[0] ?? '');
+      assert.equal(ping.status, 0, ping.output);
+    }
+    const [own = ''] = /10\.244\.\d+\.\d+/.exec(added.stdout) ?? [];
+    assert.equal(
+      (await far.exec(['ping', '-c', '1', '-W', '2', own])).status,
+      0,
+      `${own} from the other node`,
+    );
+    const removed = await docker.network('del', 'one');
+    assert.equal(removed.status, 0, removed.stderr);
+    await container.remove({ force: true });
+    await near.remove();
+    await far.remove();
+    assert.deepEqual(await ground.leftovers(docker.node), []);
+  });
+
+  it('lets go of what a container had that has ended or was removed', async () => {
+    const container = await docker.run('two');
+    assert.equal((await docker.network('add', 'two')).status, 0);
+    await container.remove({ force: true });
+    const removed = await docker.network('del', container.id);
+    assert.equal(removed.status, 0, removed.stderr);
+    assert.deepEqual(await ground.leftovers(docker.node), []);
+  });
+
+  it('does not touch a container that is on a network of Docker', async () => {
+    const { id } = await docker.api.createContainer({ Image: 'localhost/weft/busybox:1' });
+    const refused = await docker.network('add', id);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /--network none/);
+  });
+});
