@@ -262,8 +262,10 @@ export class LeaseKeeper implements LeaseHolder {
   async #seek(attempt: number, silent: Set<string>): Promise<boolean> {
     const cluster = await this.#agree();
     if (!cluster) return false;
+    // What is compared must be what was decided on: the view learns of others while we open a session.
+    const view = this.#view.frozen();
     const decision = decide({
-      view: this.#view,
+      view,
       us: this.#us,
       config: cluster,
       placement: this.#options.store.placement,
@@ -274,7 +276,7 @@ export class LeaseKeeper implements LeaseHolder {
     silent.clear();
     if (decision.type === 'refuse') throw decision.refusal;
     if (decision.type === 'doubt') return this.#probe(decision, silent);
-    return decision.type === 'resume' ? this.#resume(decision.key) : this.#claim(decision);
+    return decision.type === 'resume' ? this.#resume(decision.key) : this.#claim(decision, view);
   }
 
   async #probe(doubt: Extract<Decision, { type: 'doubt' }>, silent: Set<string>): Promise<boolean> {
@@ -299,14 +301,14 @@ export class LeaseKeeper implements LeaseHolder {
     return true;
   }
 
-  async #claim(decision: Extract<Decision, { type: 'claim' }>): Promise<boolean> {
+  async #claim(decision: Extract<Decision, { type: 'claim' }>, view: ClusterView): Promise<boolean> {
     const { store, signal, timing, log } = this.#options;
     const { key, replaces, deletes } = decision;
     const { session, ...term } = await this.#openSession();
     const renewSeconds = timing.renewSeconds;
-    const ended = replaces.map((id) => this.#view.node(id)?.session);
+    const ended = replaces.map((id) => view.node(id)?.session);
     const transaction = takeLease({
-      view: this.#view,
+      view,
       us: this.#us,
       key,
       session,

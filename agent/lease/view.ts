@@ -73,6 +73,15 @@ export class ClusterView {
     return changed;
   }
 
+  /** What is known now, for a decision that has to stay true to itself while the view moves on. */
+  frozen(): ClusterView {
+    const copy = new ClusterView();
+    for (const [key, record] of this.records) copy.records.set(key, record);
+    copy.complete = this.complete;
+    copy.cursor = this.cursor;
+    return copy;
+  }
+
   version(key: string): string {
     return this.records.get(key)?.version ?? absent;
   }

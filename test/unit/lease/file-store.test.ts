@@ -7,8 +7,9 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { bootId, systemClock } from '../../../agent/lease/clock.ts';
 import { FileStore } from '../../../agent/lease/file/file-store.ts';
+import type { LeaseStore } from '../../../agent/lease/store.ts';
 import { leaseBehaviours } from './behaviours.ts';
-import { peersWhen, scratch, startAgent } from './builders.ts';
+import { peersWhen, scratch, startAgent, subnetValues } from './builders.ts';
 
 const limit = { timeout: 60_000 };
 const openAt = (path: string) => new FileStore({ path, clock: systemClock, boot: bootId() });
@@ -34,6 +35,43 @@ test('a fresh folder is filled from below, in the layout that people read', limi
     readFileSync(join(path, 'config'), 'utf8'),
     '{"Network":"10.244.0.0/16","SubnetLen":24,"Backend":{"Type":"vxlan","VNI":1,"Port":8472}}',
   );
+});
+
+test('a subnet taken between a choice and its claim is a lost race, not a prize', limit, async (t) => {
+  const home = scratch(t);
+  const path = join(home, 'store');
+  const store = openAt(path);
+  const first = { store, home, name: 'node-1', publicIp: '192.168.188.101' };
+  let seen = (): void => {};
+  const sight = new Promise<void>((resolve) => {
+    seen = resolve;
+  });
+  let a: Awaited<ReturnType<typeof startAgent>> | undefined;
+  const slow = openAt(path);
+  const late: LeaseStore = Object.assign(Object.create(slow) as LeaseStore, {
+    list: slow.list.bind(slow),
+    read: slow.read.bind(slow),
+    commit: slow.commit.bind(slow),
+    keepAlive: slow.keepAlive.bind(slow),
+    silence: slow.silence.bind(slow),
+    revoke: slow.revoke.bind(slow),
+    // The other node is quicker, and we have seen its record by the time our session is there.
+    grant: async (ttlSeconds: number, signal: AbortSignal) => {
+      a ??= await startAgent(t, first);
+      await sight;
+      return slow.grant(ttlSeconds, signal);
+    },
+    async *watch(cursor: string, signal: AbortSignal) {
+      for await (const item of slow.watch(cursor, signal)) {
+        yield item;
+        if (item.type === 'list' && item.records.some(({ key }) => key === 'subnets/10.244.1.0-24')) seen();
+      }
+    },
+  });
+  const b = await startAgent(t, { ...first, store: late, name: 'node-2', publicIp: '192.168.188.102' });
+  assert.deepEqual([a?.holder.lease.key, b.holder.lease.key], ['10.244.1.0-24', '10.244.2.0-24']);
+  assert.equal(a?.holder.status.phase, 'held');
+  assert.deepEqual(Object.keys(await subnetValues(store)), ['10.244.1.0-24', '10.244.2.0-24']);
 });
 
 test(
