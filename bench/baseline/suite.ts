@@ -96,17 +96,12 @@ async function streamGbits({ from, to, address }: Pair): Promise<number> {
 }
 
 async function latencyMicros({ from, to, address }: Pair): Promise<number> {
-  const over = new AbortController();
-  const server = to.exec(['qperf'], { signal: over.signal });
+  const server = must(to, ['qperf']);
   await listening(to, 19765);
-  try {
-    const report = await must(from, ['qperf', '--time', '2', '--use_bits_per_sec', address, 'tcp_lat']);
-    const [, value, unit] = /latency\s*=\s*([\d.]+)\s*(\w+)/.exec(report) ?? [];
-    return Number(value) * (unit === 'ns' ? 0.001 : unit === 'ms' ? 1000 : 1);
-  } finally {
-    over.abort();
-    await server;
-  }
+  const report = await must(from, ['qperf', '--time', '2', address, 'tcp_lat', 'quit']);
+  await server;
+  const [, value, unit] = /latency\s*=\s*([\d.]+)\s*(\w+)/.exec(report) ?? [];
+  return Number(value) * (unit === 'ns' ? 0.001 : unit === 'ms' ? 1000 : 1);
 }
 
 /** Until something listens on the TCP port there. */
