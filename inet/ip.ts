@@ -1,9 +1,8 @@
 /**
  * IP addresses as values. One type for both families; the family travels in the value, so that no
- * function here or elsewhere exists twice with a 4 and a 6 in its name.
+ * function here or elsewhere exists twice with a 4 and a 6 in its name. Text is parsed here and not by
+ * `node:net`: loading that is a tenth of the time that a process for one CNI call takes.
  */
-import { isIP } from 'node:net';
-
 export type Family = 'ipv4' | 'ipv6';
 
 /** An address: `value` is the unsigned integer whose big-endian bytes are the address (RFC 791, RFC 4291). */
@@ -17,10 +16,9 @@ export const bitsOf = (family: Family): 32 | 128 => (family === 'ipv4' ? 32 : 12
 
 /** Parses the text form (dotted quad, or RFC 4291 section 2.2 without a zone); undefined if it is neither. */
 export function parseIp(text: string): Ip | undefined {
-  const version = isIP(text);
-  if (version === 4) return { family: 'ipv4', value: ipv4Value(text) };
-  if (version === 6 && !text.includes('%')) return { family: 'ipv6', value: ipv6Value(text) };
-  return undefined;
+  const family = text.includes(':') ? 'ipv6' : 'ipv4';
+  const value = family === 'ipv6' ? ipv6Value(text) : ipv4Value(text);
+  return value === undefined ? undefined : { family, value };
 }
 
 /** Parses text that is known to be an address; throws `RangeError` naming the text otherwise. */
@@ -73,27 +71,34 @@ export function addToIp(address: Ip, offset: bigint | number): Ip {
   return { family: address.family, value };
 }
 
-function ipv4Value(text: string): bigint {
+const octets = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+
+function ipv4Value(text: string): bigint | undefined {
+  if (!octets.test(text)) return undefined;
   let value = 0;
   for (const octet of text.split('.')) value = value * 256 + Number(octet);
   return BigInt(value);
 }
 
-function ipv6Value(text: string): bigint {
-  const dotted = text.lastIndexOf(':');
-  const plain = text.includes('.')
-    ? `${text.slice(0, dotted + 1)}${ipv4Value(text.slice(dotted + 1))
-        .toString(16)
-        .padStart(8, '0')
-        .replace(/^(.{4})/, '$1:')}`
-    : text;
-  const [head = '', tail] = plain.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const middle = tail === undefined ? [] : new Array<string>(8 - left.length - right.length).fill('0');
-  let value = 0n;
-  for (const group of [...left, ...middle, ...right]) value = (value << 16n) | BigInt(`0x${group}`);
-  return value;
+function ipv6Value(text: string): bigint | undefined {
+  const [left = [], right, ...more] = withoutDots(text)
+    .split('::')
+    .map((half) => (half === '' ? [] : half.split(':')));
+  const given = left.length + (right?.length ?? 0);
+  // `::` stands for one group or more.
+  if (more.length > 0 || (right ? given > 7 : given !== 8)) return undefined;
+  const groups = [...left, ...new Array<string>(8 - given).fill('0'), ...(right ?? [])];
+  if (!groups.every((group) => /^[0-9a-f]{1,4}$/i.test(group))) return undefined;
+  return BigInt(`0x${groups.map((group) => group.padStart(4, '0')).join('')}`);
+}
+
+/** Where the last 32 bits are written as a dotted quad, they become two groups. */
+function withoutDots(text: string): string {
+  if (!text.includes('.')) return text;
+  const tail = text.lastIndexOf(':') + 1;
+  const value = ipv4Value(text.slice(tail));
+  if (value === undefined) return text;
+  return `${text.slice(0, tail)}${(value >> 16n).toString(16)}:${(value & 0xffffn).toString(16)}`;
 }
 
 function compressGroups(groups: number[]): string {

@@ -2,7 +2,7 @@
  * The standalone plugin: one call in a process of its own, for when no agent answers. The same code as in the
  * agent; what a verb does not need is not loaded.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { CniError } from './errors.ts';
 import { answer, type PluginAnswer, type PluginCall, refusal } from './protocol/answer.ts';
 import type { Verbs } from './protocol/request.ts';
@@ -12,8 +12,9 @@ const runDir = '/run/weft';
 
 async function main(): Promise<void> {
   const { status, stdout, stderr } = await answerCall();
-  process.stderr.write(stderr);
-  process.stdout.write(stdout);
+  // Not process.stdout: its streams and sockets would be loaded for a few hundred bytes.
+  if (stderr) writeFileSync(2, stderr);
+  if (stdout) writeFileSync(1, stdout);
   process.exitCode = status;
 }
 

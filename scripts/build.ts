@@ -2,6 +2,7 @@
  * Makes `dist/`, what is installed and run: `npm run build` = tsc, then this. Every file is put in place by
  * rename, because a runtime may be executing the one it replaces ("text file busy").
  */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,11 +14,17 @@ import { install } from './build/place.ts';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const dist = join(root, 'dist');
 
-/** Bundle by entry; each runs alone, with nothing but koffi's native file beside it. */
-const executables = [
-  { entry: 'agent/main.ts', output: 'bin/weftd' },
-  { entry: 'cli/main.ts', output: 'bin/weftctl' },
-  { entry: 'plugin/main.ts', output: 'cni/weft-standalone' },
+const executable = { banner: () => '#!/usr/bin/env node', mode: 0o755 };
+/** What the standalone plugin recognises the code compiled for it by. */
+const identified = { banner: (text: string) => `//${sha256(text)}`, mode: 0o644 };
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** Every bundle has all it needs inside, but for koffi's native file. */
+const bundles = [
+  { entry: 'agent/main.ts', output: 'bin/weftd', ...executable },
+  { entry: 'cli/main.ts', output: 'bin/weftctl', ...executable },
+  { entry: 'plugin/main.ts', output: 'lib/standalone.js', ...identified },
+  { entry: 'plugin/launcher/standalone.ts', output: 'cni/weft-standalone', ...executable },
 ] as const;
 
 async function main(): Promise<void> {
@@ -25,9 +32,9 @@ async function main(): Promise<void> {
   install({ path: join(dist, 'package.json'), content: '{"type":"commonjs"}\n', mode: 0o644 });
   install({ path: join(dist, 'native/koffi.node'), content: nativeKoffi(), mode: 0o644 });
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  for (const { entry, output } of executables) {
-    const content = await bundle({ root, entry, version });
-    install({ path: join(dist, output), content, mode: 0o755 });
+  for (const { entry, output, banner, mode } of bundles) {
+    const text = await bundle({ root, entry, version });
+    install({ path: join(dist, output), content: `${banner(text)}\n${text}`, mode });
   }
   const made = buildLauncher({ root, directory: join(dist, 'cni') });
   process.stdout.write(`build: dist/cni/weft is ${made}\n`);

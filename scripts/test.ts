@@ -25,7 +25,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     'iperf3',
     'tc',
   ],
-  relay: ['root', 'cc'],
+  relay: ['root', 'cc', 'unshare', 'mount'],
   runtimes: [
     'root',
     'ip',

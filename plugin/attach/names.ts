@@ -3,8 +3,8 @@
  * follows from the key, so that what a lost record described is found again, and from a digest where the
  * place is narrow: a container's id has any length.
  */
-import { createHash } from 'node:crypto';
 import { localUnicastMac } from '../../inet/mac.ts';
+import { digestOf } from '../digest.ts';
 import type { AttachmentKey } from '../protocol/request.ts';
 
 export interface AttachmentNames {
@@ -20,7 +20,7 @@ export interface AttachmentNames {
 }
 
 export function namesOf(key: AttachmentKey): AttachmentNames {
-  const digest = digestOf(key.network, key.containerId, key.ifname);
+  const digest = digestOfAll(key.network, key.containerId, key.ifname);
   const hex = digest.toString('hex');
   return {
     file: `${hex.slice(0, 32)}.json`,
@@ -39,11 +39,11 @@ export const aliasPrefix = (network: string): string => `weft:${shortened(networ
 
 /** A bridge that is made anew keeps its MAC, so that pods need not learn it again. */
 export const bridgeMac = (bridge: string, gateways: readonly string[]): string =>
-  localUnicastMac(digestOf('bridge', bridge, ...gateways));
+  localUnicastMac(digestOfAll('bridge', bridge, ...gateways));
 
 const shortened = (name: string, length: number): string =>
   name.length <= length
     ? name
     : `${name.slice(0, length - 17)}~${digestOf(name).toString('hex').slice(0, 16)}`;
 
-const digestOf = (...parts: string[]): Buffer => createHash('sha256').update(parts.join('\0')).digest();
+const digestOfAll = (...parts: string[]): Buffer => digestOf(parts.join('\0'));

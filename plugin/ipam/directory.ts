@@ -10,7 +10,6 @@
  * rename(2) of the same file to the queue of released addresses: both are whole at any instant, so there is
  * nothing to repair after a kill. Nothing is fsynced: what a power loss could tear is of another boot.
  */
-import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,
   fstatSync,
@@ -30,6 +29,7 @@ import {
 import { join } from 'node:path';
 import { formatIp, type Ip, parseIp } from '../../inet/ip.ts';
 import { tryLock } from '../../kernel/ffi.ts';
+import { digestOf } from '../digest.ts';
 import { isErrno } from '../errno.ts';
 import { CniError } from '../errors.ts';
 import type { Released } from './order.ts';
@@ -46,7 +46,7 @@ export interface Found {
 /** A network's name as a file name: the name itself unless it is too long for one. */
 export function fileNameOf(network: string): string {
   if (network.length <= 128) return network;
-  return `${network.slice(0, 64)}-${createHash('sha256').update(network).digest('hex').slice(0, 32)}`;
+  return `${network.slice(0, 64)}-${digestOf(network).toString('hex').slice(0, 32)}`;
 }
 
 /** A draft is linked within microseconds; one this old has lost its writer. */
@@ -60,7 +60,7 @@ export class NetworkDirectory {
   readonly #released: string;
   readonly #new: string;
   #written = 0;
-  readonly #writer = randomBytes(6).toString('hex');
+  readonly #writer = Math.floor(Math.random() * 2 ** 48).toString(16);
 
   constructor(runDir: string, network: string) {
     this.path = join(runDir, 'ipam', fileNameOf(network));

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
-/** Where a bundle in dist/bin or dist/cni finds koffi's native file. */
+/** Where a bundle in a folder of dist/ finds koffi's native file. */
 const koffiBeside: Plugin = {
   name: 'koffi-beside',
   setup({ onResolve }) {
@@ -32,7 +32,6 @@ export async function bundle(options: { root: string; entry: string; version: st
     format: 'cjs',
     minifyWhitespace: true,
     legalComments: 'inline',
-    banner: { js: '#!/usr/bin/env node' },
     define: { WEFT_VERSION: JSON.stringify(options.version) },
     plugins: [koffiBeside, etcdProtocolInside],
     logLevel: 'warning',

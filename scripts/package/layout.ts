@@ -40,6 +40,7 @@ export function packageFiles(from: {
     bundle('bin/weftctl'),
     program('cni/weft', at('dist/cni/weft')),
     bundle('cni/weft-standalone'),
+    data('lib/standalone.js', at('dist/lib/standalone.js')),
     data('native/koffi.node', at('dist/native/koffi.node')),
     program('install.sh', at('deploy/install.sh')),
     ...folder('install', 'deploy/install'),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isIP } from 'node:net';
 import { describe, it } from 'node:test';
 import {
   cidr,
@@ -44,6 +45,36 @@ describe('an address', () => {
       assert.throws(() => ip(text), RangeError);
     });
   }
+  it('is what node takes for one, but for zones', () => {
+    const families = new Map([
+      [4, 'ipv4'],
+      [6, 'ipv6'],
+    ]);
+    const pieces = [
+      '',
+      '0',
+      '1',
+      '00',
+      '255',
+      '256',
+      'ffff',
+      'fffff',
+      'g',
+      ':',
+      '::',
+      '.',
+      '1.2.3.4',
+      '1:2:3:4:5:6',
+      '%',
+    ];
+    const texts = pieces.flatMap((a) =>
+      pieces.flatMap((b) => pieces.flatMap((c) => pieces.map((d) => a + b + c + d))),
+    );
+    for (const text of texts) {
+      const family = text.includes('%') ? undefined : families.get(isIP(text));
+      assert.equal(parseIp(text)?.family, family, text);
+    }
+  });
   it('stays inside its family', () => {
     assert.equal(formatIp(addToIp(ip('10.244.0.255'), 1)), '10.244.1.0');
     assert.throws(() => addToIp(ip('255.255.255.255'), 1), /outside ipv4/);
