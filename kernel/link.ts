@@ -307,8 +307,7 @@ export function links(rtnl: Rtnl): Link[] {
 export const linkByName = (rtnl: Rtnl, name: string): Link | undefined =>
   oneLink(rtnl, getLink({ name }, `look up link ${name}`));
 
-export const linkByIndex = (rtnl: Rtnl, index: number): Link | undefined =>
-  oneLink(rtnl, getLink({ index }, `look up link ${index}`));
+export const linkByIndex = (rtnl: Rtnl, index: number): Link | undefined => oneLink(rtnl, get(index));
 
 function oneLink(rtnl: Rtnl, request: NetlinkRequest): Link | undefined {
   const { outcomes, replies } = rtnl.exchange([request]);
@@ -316,6 +315,31 @@ function oneLink(rtnl: Rtnl, request: NetlinkRequest): Link | undefined {
   if (outcomes[0]) throw outcomes[0];
   const reply = replies.find((message) => message.type === RTM_NEWLINK);
   return reply && linkOf(reply);
+}
+
+/**
+ * Asks for a link. The answer can be told from `portStateOf`; and the kernel first takes note of a carrier that
+ * came up a moment ago, which it would else leave to a work queue (`rtnl_getlink`, since Linux 6.8).
+ */
+export const get = (index: number): NetlinkRequest => getLink({ index }, `look up link ${index}`);
+
+/** The bridge port state (BR_STATE_*) in a link's message, without reading all else that is in it. */
+export function portStateOf(message: NetlinkMessage): number | undefined {
+  const info = attributeIn(message.body.subarray(IFINFOMSG_BYTES), IFLA_LINKINFO);
+  const port = info && attributeIn(info, IFLA_INFO_SLAVE_DATA);
+  return port && attributeIn(port, IFLA_BRPORT_STATE)?.[0];
+}
+
+function attributeIn(stream: Buffer, wanted: number): Buffer | undefined {
+  for (let offset = 0; offset + 4 <= stream.length; ) {
+    const length = stream.readUInt16LE(offset);
+    if (length < 4) return undefined;
+    if ((stream.readUInt16LE(offset + 2) & NLA_TYPE_MASK) === wanted) {
+      return stream.subarray(offset + 4, offset + length);
+    }
+    offset += (length + 3) & ~3;
+  }
+  return undefined;
 }
 
 function getLink(which: { name?: string; index?: number }, attempted: string): NetlinkRequest {
@@ -400,6 +424,10 @@ export const vxlanOverheadBytes = (underlay: Family): 50 | 70 => (underlay === '
 const IFINFO_BYTES = 16;
 const IFLA_IFNAME = 3;
 const NLA_F_NESTED = 0x8000;
+const NLA_TYPE_MASK = 0x3fff;
+const IFINFOMSG_BYTES = 16;
+const IFLA_LINKINFO = 18;
+const IFLA_INFO_SLAVE_DATA = 5;
 const VETH_INFO_PEER = 1;
 const IFLA_PROTINFO = 12;
 const IFLA_BRPORT_STATE = 1;

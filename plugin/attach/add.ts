@@ -15,7 +15,7 @@ import type { BridgeWish } from './bridge.ts';
 import type { Host } from './host.ts';
 import { ensurePair, ensurePod, interfaceExists } from './interface.ts';
 import type { NodeSubnets } from './lease.ts';
-import { namesOf } from './names.ts';
+import { type AttachmentNames, namesOf } from './names.ts';
 import { type AddPlan, gatewaysOf, planOf, resultRoutes } from './plan.ts';
 import { type LockedRecord, lockRecord } from './record.ts';
 import { resultOf } from './result.ts';
@@ -30,11 +30,12 @@ export async function add(host: Host, request: AddRequest): Promise<CniResult> {
   const lease = config.addressing.kind === 'lease' ? host.lease.read() : undefined;
   const plan = planOf(config, lease);
   const dns = dnsOf(config);
+  const names = namesOf(request.attachment);
   const sandbox = Sandbox.open(request.netns, request.netnsOverride);
   try {
-    const record = await claimRecord(host, { request, sandbox });
+    const record = await claimRecord(host, { request, sandbox, names });
     try {
-      return await attach(host, { request, sandbox, record, plan, lease, dns });
+      return await attach(host, { request, sandbox, names, record, plan, lease, dns });
     } finally {
       record.close();
     }
@@ -56,10 +57,14 @@ function refuseUnfulfillable(host: Host, config: NetworkConfig): void {
  */
 async function claimRecord(
   host: Host,
-  options: { request: AddRequest; sandbox: Sandbox },
+  options: { request: AddRequest; sandbox: Sandbox; names: AttachmentNames },
 ): Promise<LockedRecord> {
   const { attachment: key } = options.request;
-  const record = await lockRecord({ runDir: host.runDir, key, create: true });
+  const record = await lockRecord({
+    runDir: host.runDir,
+    file: options.names.file,
+    create: true,
+  });
   if (!record) throw new RangeError('a record that was to be created is not there');
   try {
     const { attachment } = record;
@@ -83,6 +88,7 @@ function isLive(host: Host, attachment: Attachment, sandbox: Sandbox): boolean {
 interface Work {
   readonly request: AddRequest;
   readonly sandbox: Sandbox;
+  readonly names: AttachmentNames;
   readonly record: LockedRecord;
   readonly plan: AddPlan;
   readonly lease: NodeSubnets | undefined;
@@ -149,9 +155,8 @@ async function ensureSteps(host: Host, record: LockedRecord, attachment: Attachm
   for (const step of host.steps) if (wishes.includes(step.wish)) await step.ensure(attachment);
 }
 
-function intentOf(host: Host, { request, sandbox, plan }: Work): Attachment {
+function intentOf(host: Host, { request, sandbox, names, plan }: Work): Attachment {
   const { attachment: key, config, pod } = request;
-  const names = namesOf(key);
   return {
     ...key,
     phase: 'intent',

@@ -11,6 +11,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatInterfaceAddress } from '../../inet/cidr.ts';
 import * as address from '../../kernel/address.ts';
+import { failedWith } from '../../kernel/errors.ts';
 import * as link from '../../kernel/link.ts';
 import { CniError } from '../errors.ts';
 import type { Attachment } from './attachment.ts';
@@ -28,10 +29,7 @@ export async function announce(
   options: { attachment: Attachment; sandbox: Sandbox },
 ): Promise<void> {
   const { attachment, sandbox } = options;
-  await settled(() => {
-    link.linkByIndex(sandbox.rtnl, attachment.container.index);
-    return passes(link.linkByIndex(host.rtnl, attachment.host.index), attachment);
-  }, PORT_WAIT_MS);
+  await settled(() => passes(host, attachment), PORT_WAIT_MS);
   if (attachment.addresses.length === 0) return;
   const { index, mac } = attachment.container;
   sandbox.rtnl.execute([link.set({ index, mac })]);
@@ -41,10 +39,13 @@ export async function announce(
  * True once the port forwards, or would if spanning tree did not hold it back, which takes half a minute:
  * a bridge with spanning tree is not ours to wait for.
  */
-function passes(port: link.Link | undefined, attachment: Attachment): boolean {
-  if (!port)
-    throw new CniError('try-again-later', `${attachment.host.name} vanished while it was being set up`);
-  const state = port.port?.state;
+function passes(host: Host, { host: { index, name } }: Attachment): boolean {
+  const { outcomes, replies } = host.rtnl.exchange([link.get(index)]);
+  if (failedWith(outcomes[0], 'ENODEV')) {
+    throw new CniError('try-again-later', `${name} vanished while it was being set up`);
+  }
+  if (outcomes[0]) throw outcomes[0];
+  const state = replies[0] && link.portStateOf(replies[0]);
   return state === link.BR_STATE_FORWARDING || state === BR_STATE_LISTENING || state === BR_STATE_LEARNING;
 }
 

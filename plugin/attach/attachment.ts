@@ -7,7 +7,7 @@
  */
 import type { InterfaceAddress } from '../../inet/cidr.ts';
 import { formatInterfaceAddress, parseInterfaceAddress } from '../../inet/cidr.ts';
-import { formatIp, type Ip, parseIp } from '../../inet/ip.ts';
+import { formatIp, type Ip, ip } from '../../inet/ip.ts';
 import type { Bandwidth, PortMapping } from '../protocol/network.ts';
 import type { AttachmentKey, PodIdentity } from '../protocol/request.ts';
 
@@ -52,9 +52,20 @@ export interface Attachment extends AttachmentKey {
 
 const VERSION = 1;
 
-/** One line, with its end. */
+/** One line, with its end. Addresses are text there. */
 export const encodeAttachment = (attachment: Attachment): string =>
-  `${JSON.stringify({ version: VERSION, ...attachment, addresses: attachment.addresses.map(encodeAddress) }, encodeIps)}\n`;
+  `${JSON.stringify({
+    version: VERSION,
+    ...attachment,
+    addresses: attachment.addresses.map((each) => ({
+      address: formatInterfaceAddress(each),
+      gateway: formatIp(each.gateway),
+    })),
+    hostPorts: attachment.hostPorts.map((each) => ({
+      ...each,
+      hostIp: each.hostIp && formatIp(each.hostIp),
+    })),
+  })}\n`;
 
 /** The last whole line's; undefined where there is none that can be read, or it is of another version. */
 export function decodeAttachment(text: string): Attachment | undefined {
@@ -66,46 +77,34 @@ export function decodeAttachment(text: string): Attachment | undefined {
   return undefined;
 }
 
+type StoredAttachment = Omit<Attachment, 'addresses' | 'hostPorts'> & {
+  readonly version: number;
+  readonly addresses: readonly { address: string; gateway: string }[];
+  readonly hostPorts: readonly (Omit<PortMapping, 'hostIp'> & { hostIp?: string })[];
+};
+
 function decodeLine(line: string): Attachment | undefined {
   try {
-    const value = JSON.parse(line, decodeIps) as StoredAttachment;
-    if (value.version !== VERSION) return undefined;
-    const { version: _, ...attachment } = value;
-    return { ...attachment, addresses: value.addresses.map(decodeAddress) };
+    const { version, addresses, hostPorts, ...rest } = JSON.parse(line) as StoredAttachment;
+    if (version !== VERSION) return undefined;
+    return {
+      ...rest,
+      addresses: addresses.map(({ address, gateway }) => ({
+        ...interfaceAddress(address),
+        gateway: ip(gateway),
+      })),
+      hostPorts: hostPorts.map((each) => ({
+        ...each,
+        hostIp: each.hostIp === undefined ? undefined : ip(each.hostIp),
+      })),
+    };
   } catch {
-    return undefined;
+    return undefined; // damaged: what is read then is an earlier line, or the names that follow from the key
   }
 }
 
-interface StoredAddress {
-  readonly address: string;
-  readonly gateway: Ip;
-}
-
-type StoredAttachment = Omit<Attachment, 'addresses'> & {
-  readonly version: number;
-  readonly addresses: readonly StoredAddress[];
-};
-
-const encodeAddress = (address: AttachmentAddress): StoredAddress => ({
-  address: formatInterfaceAddress(address),
-  gateway: address.gateway,
-});
-
-function decodeAddress({ address, gateway }: StoredAddress): AttachmentAddress {
-  const parsed = parseInterfaceAddress(address);
-  if (!parsed) throw new RangeError(`${address} is not an interface address`);
-  return { ...parsed, gateway };
-}
-
-const isIp = (value: unknown): value is Ip =>
-  typeof value === 'object' && value !== null && 'family' in value && 'value' in value;
-
-const encodeIps = (_key: string, value: unknown): unknown => (isIp(value) ? { ip: formatIp(value) } : value);
-
-function decodeIps(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || !('ip' in value)) return value;
-  const address = parseIp(String(value.ip));
-  if (!address) throw new RangeError(`${value.ip} is not an address`);
-  return address;
+function interfaceAddress(text: string): InterfaceAddress {
+  const parsed = parseInterfaceAddress(text);
+  if (!parsed) throw new RangeError(`${text} is not an interface address`);
+  return parsed;
 }

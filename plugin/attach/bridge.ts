@@ -24,6 +24,8 @@ export interface EnsuredBridge {
   readonly index: number;
   readonly mac: string;
   readonly mtuBytes: number;
+  /** What keeps it so from one pod to the next: harmless and cheap if it is so already (EEXIST). */
+  readonly refresh: readonly NetlinkRequest[];
 }
 
 /** What was seen of a bridge holds for wishes with the same key. */
@@ -40,16 +42,14 @@ export function ensureBridge(rtnl: Rtnl, wish: BridgeWish): EnsuredBridge {
   for (const family of familiesIn(wish.addresses)) ensureForwarding(family);
   // A router does not take its own routes from what passes by (linux, Documentation/networking/ip-sysctl).
   ensureSysctl(`net/ipv6/conf/${wish.name}/accept_ra`, '0');
-  return { index, mac, mtuBytes };
+  const refresh = [
+    link.set({ index, up: true }),
+    ...wish.addresses.map((each) => address.add({ ...each, index, noDad: true })),
+  ];
+  return { index, mac, mtuBytes, refresh };
 }
 
-/** What keeps an ensured bridge so from one pod to the next: harmless and cheap if it is so already. */
-export const refreshBridge = (bridge: EnsuredBridge, wish: BridgeWish): NetlinkRequest[] => [
-  link.set({ index: bridge.index, up: true }),
-  ...wish.addresses.map((each) => address.add({ ...each, index: bridge.index, noDad: true })),
-];
-
-function ensureLink(rtnl: Rtnl, wish: BridgeWish): EnsuredBridge {
+function ensureLink(rtnl: Rtnl, wish: BridgeWish): Omit<EnsuredBridge, 'refresh'> {
   const found = link.linkByName(rtnl, wish.name) ?? createLink(rtnl, wish);
   if (found.kind !== 'bridge') {
     throw new CniError(

@@ -16,7 +16,7 @@ const HOST_LOCAL_DIR = '/var/lib/cni/networks';
 
 /** Succeeds in any state, any number of times; afterwards nothing is left. */
 export async function del(host: Host, key: AttachmentKey): Promise<void> {
-  const record = await lockRecord({ runDir: host.runDir, key, create: false });
+  const record = await lockRecord({ runDir: host.runDir, file: namesOf(key).file, create: false });
   if (!record) return teardownUnrecorded(host, key);
   try {
     if (record.attachment) await teardownRecorded(host, record.attachment);

@@ -13,15 +13,15 @@ import { ensureSysctl } from '../../kernel/sysctl.ts';
 import { CniError } from '../errors.ts';
 import type { CniRoute } from '../protocol/result.ts';
 import type { Attachment } from './attachment.ts';
-import { type BridgeWish, bridgeKey, type EnsuredBridge, ensureBridge, refreshBridge } from './bridge.ts';
+import { type BridgeWish, bridgeKey, type EnsuredBridge, ensureBridge } from './bridge.ts';
 import type { Host } from './host.ts';
-import { namesOf } from './names.ts';
+import { aliasOf } from './names.ts';
 import { kernelRoute } from './plan.ts';
 import { removeLinksNow } from './remove-links.ts';
 import type { Sandbox } from './sandbox.ts';
 
-/** `lo` has this index in every namespace (LOOPBACK_IFINDEX, linux/net_namespace.h). */
-const LOOPBACK_INDEX = 1;
+/** `lo` has index 1 in every namespace (LOOPBACK_IFINDEX, linux/net_namespace.h). */
+const loopbackUp = link.set({ index: 1, up: true });
 
 /** Indexes and the bridge may have to be chosen anew; each such attempt has a reason that the next one lacks. */
 const ATTEMPTS = 4;
@@ -39,7 +39,7 @@ export function ensurePair(
   let { attachment } = options;
   for (let attempt = 1; ; attempt++) {
     const bridge = knownBridge(host, options.bridge);
-    const refresh = refreshBridge(bridge, options.bridge);
+    const { refresh } = bridge;
     const requests = [...refresh, ...pairRequests({ ...options, attachment, bridge })];
     const refusals = host.rtnl.attempt(requests);
     const [bridgeGone] = refusals;
@@ -119,7 +119,7 @@ function pairRequests(options: {
       up: true,
       peer: { ...container, name: attachment.ifname, mtuBytes, netnsFd: sandbox.netns.fd },
     }),
-    link.set({ index: host.index, alias: namesOf(attachment).alias }),
+    link.set({ index: host.index, alias: aliasOf(attachment) }),
     ...(hairpin || isolated ? [link.setPort({ index: host.index, ...port })] : []),
   ];
 }
@@ -141,10 +141,12 @@ export function ensurePod(sandbox: Sandbox, wish: PodWish): void {
     sandbox.run(() => ensureIpv6Settings(attachment.ifname, enableDad));
   }
   const requests = [
-    link.set({ index: LOOPBACK_INDEX, up: true }),
+    loopbackUp,
     ...(wish.disabled ? [] : [link.set({ index, up: true, ipv4Conf: announcing })]),
     ...attachment.addresses.map((each) => address.add({ ...each, index, noDad: !enableDad })),
     ...wish.routes.map((each) => route.add(kernelRoute(each, { index, addresses: attachment.addresses }))),
+    // So that it can send at once: see announce.ts.
+    link.get(index),
   ];
   sandbox.rtnl.execute(requests);
 }

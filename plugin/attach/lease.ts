@@ -99,7 +99,9 @@ class CachedFile<T> {
 
   read(): T | undefined {
     try {
-      const { ino, size, mtimeMs } = statSync(this.path);
+      const found = statSync(this.path, { throwIfNoEntry: false });
+      if (!found) return undefined;
+      const { ino, size, mtimeMs } = found;
       const stamp = `${ino} ${size} ${mtimeMs}`;
       if (this.#known?.stamp !== stamp) {
         this.#known = { stamp, value: this.#parse(readFileSync(this.path, 'utf8'), this.path) };

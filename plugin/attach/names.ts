@@ -12,8 +12,6 @@ export interface AttachmentNames {
   readonly file: string;
   /** Name of the host's end: at most 15 bytes (IFNAMSIZ). */
   readonly hostInterface: string;
-  /** For the host's end: whose it is, in words. */
-  readonly alias: string;
   readonly hostMac: string;
   /** The container's end has this MAC unless the configuration wants another. */
   readonly containerMac: string;
@@ -25,11 +23,14 @@ export function namesOf(key: AttachmentKey): AttachmentNames {
   return {
     file: `${hex.slice(0, 32)}.json`,
     hostInterface: `veth${hex.slice(0, 11)}`,
-    alias: `${aliasPrefix(key.network)}${shortened(key.containerId, 128)}/${key.ifname}`,
     hostMac: localUnicastMac(digest.subarray(16, 22)),
     containerMac: localUnicastMac(digest.subarray(22, 28)),
   };
 }
+
+/** For the host's end: whose it is, in words. */
+export const aliasOf = (key: AttachmentKey): string =>
+  `${aliasPrefix(key.network)}${shortened(key.containerId, 128)}/${key.ifname}`;
 
 /**
  * What the aliases of a network's host ends begin with. An alias has at most 255 bytes (IFALIASZ,

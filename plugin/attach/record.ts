@@ -75,11 +75,12 @@ export const hasRecord = (runDir: string, key: AttachmentKey): boolean =>
  */
 export async function lockRecord(options: {
   runDir: string;
-  key: AttachmentKey;
+  /** The file's name without its directory. */
+  file: string;
   create: boolean;
 }): Promise<LockedRecord | undefined> {
   const directory = attachmentsDirectory(options.runDir);
-  const path = join(directory, namesOf(options.key).file);
+  const path = join(directory, options.file);
   const deadlineMs = performance.now() + LOCK_WAIT_MS;
   for (let pauseMs = LOCK_PAUSE_MS.first; ; pauseMs = Math.min(pauseMs * 2, LOCK_PAUSE_MS.longest)) {
     const record = explained(path, () => tryRecord({ ...options, directory, path }));

@@ -85,7 +85,7 @@ export class NetworkDirectory {
       if (isErrno(error, 'EEXIST')) return false;
       throw error;
     } finally {
-      rmSync(draft, { force: true });
+      unlinkIfThere(draft);
     }
   }
 
@@ -203,6 +203,15 @@ export class NetworkDirectory {
   }
 
   readonly #fileOf = (address: Ip): string => join(this.path, formatIp(address));
+}
+
+/** In one system call, where `rmSync` takes two. */
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
 }
 
 function list(path: string): string[] {
