@@ -11,9 +11,6 @@ import { namesOf } from './names.ts';
 import { lockRecord } from './record.ts';
 import { releaseHeld, teardownInterface, teardownRecorded } from './teardown.ts';
 
-/** Where host-local keeps its allocations unless its configuration says otherwise. */
-const HOST_LOCAL_DIR = '/var/lib/cni/networks';
-
 /** Succeeds in any state, any number of times; afterwards nothing is left. */
 export async function del(host: Host, key: AttachmentKey): Promise<void> {
   const record = await lockRecord({ runDir: host.runDir, file: namesOf(key).file, create: false });
@@ -29,6 +26,6 @@ export async function del(host: Host, key: AttachmentKey): Promise<void> {
 
 async function teardownUnrecorded(host: Host, key: AttachmentKey): Promise<void> {
   await teardownInterface(host, namesOf(key).hostInterface);
-  releaseHeld(host, key, HOST_LOCAL_DIR);
-  releaseHostLocal(HOST_LOCAL_DIR, key);
+  releaseHeld(host, key, host.hostLocalDir);
+  releaseHostLocal(host.hostLocalDir, key);
 }

@@ -12,9 +12,6 @@ import type { Host } from './host.ts';
 import { aliasPrefix, namesOf } from './names.ts';
 import { dropRecord, hasRecord, listRecords, readAttachments } from './record.ts';
 
-/** Where host-local keeps its allocations unless its configuration says otherwise. */
-const HOST_LOCAL_DIR = '/var/lib/cni/networks';
-
 export async function gc(host: Host, { network, validAttachments }: GcRequest): Promise<void> {
   const valid = new Set(validAttachments.map((key) => namesOf({ ...key, network }).file));
   // Links before records: an ADD that begins now writes its record before it makes its link.
@@ -77,7 +74,7 @@ function sweepAddresses(host: Host, network: string, valid: ReadonlySet<string>)
       .filter((attachment) => attachment.network === network)
       .flatMap(({ addresses }) => addresses.map(({ address }) => formatIp(address))),
   );
-  host.addresses(network, HOST_LOCAL_DIR).sweep((owner, address) => {
+  host.addresses(network, host.hostLocalDir).sweep((owner, address) => {
     if (owner === 'unreadable') return claimed.has(formatIp(address));
     const key: AttachmentKey = { ...owner, network };
     return valid.has(namesOf(key).file) || hasRecord(host.runDir, key);

@@ -17,6 +17,8 @@ export interface HostOptions {
   readonly steps?: readonly Step[];
   /** Default: by the host's socket, which blocks for an RCU grace period. */
   readonly removeLinks?: RemoveLinks;
+  /** Where pods of another plugin may have had their addresses; default `/var/lib/cni/networks`. */
+  readonly hostLocalDir?: string;
   /** What else keeps this node from attaching pods well; throws `CniError` not-available or limited-connectivity. */
   readonly checkHealth?: () => void | Promise<void>;
 }
@@ -27,6 +29,7 @@ export class Host {
   readonly steps: readonly Step[];
   readonly removeLinks: RemoveLinks;
   readonly checkHealth: (() => void | Promise<void>) | undefined;
+  readonly hostLocalDir: string;
   readonly lease: LeaseReader;
   /** Bridges that were seen to be as they should, by name and what was asked of them. */
   readonly bridges = new Map<string, EnsuredBridge>();
@@ -40,6 +43,7 @@ export class Host {
     this.steps = options.steps ?? [];
     this.removeLinks = options.removeLinks ?? (async (indexes) => removeLinksNow(this.rtnl, indexes));
     this.checkHealth = options.checkHealth;
+    this.hostLocalDir = options.hostLocalDir ?? '/var/lib/cni/networks';
     this.lease = new LeaseReader({ runDir: options.runDir, bootId: this.bootId });
   }
 

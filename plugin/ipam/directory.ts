@@ -12,6 +12,7 @@
  */
 import {
   closeSync,
+  existsSync,
   fstatSync,
   ftruncateSync,
   linkSync,
@@ -112,8 +113,11 @@ export class NetworkDirectory {
     try {
       renameSync(this.#fileOf(address), freed);
     } catch (error) {
-      if (isErrno(error, 'ENOENT')) return undefined;
-      throw error;
+      if (!isErrno(error, 'ENOENT')) throw error;
+      if (!existsSync(this.#fileOf(address))) return undefined;
+      // It is the queue's directory that somebody removed.
+      this.ensure();
+      renameSync(this.#fileOf(address), freed);
     }
     if (statSync(freed, { bigint: true }).ino === found.inode) return { address, marker };
     // Between finding and renaming, somebody released it and somebody else took it: give it back.
