@@ -1,0 +1,82 @@
+/**
+ * The CNI configuration on this host: in its place says to a runtime that pods can be made, so it is put there
+ * once they can. A file that somebody has edited is theirs: a copy of what was written last tells it from ours.
+ */
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { replaceFile } from './disk/replace-file.ts';
+import { AgentError, reasonOf } from './errors.ts';
+
+export interface ConflistPlace {
+  /** Where runtimes look: `/etc/cni/net.d`. */
+  readonly directory: string;
+  readonly stateDir: string;
+}
+
+export const conflistDirectory = '/etc/cni/net.d';
+export const conflistName = '10-weft.conflist';
+
+/** Debian 12's runtimes stop at CNI 1.0.0; newer ones look for the highest of `cniVersions`. */
+export const conflist = {
+  cniVersion: '1.0.0',
+  cniVersions: ['1.0.0', '1.1.0'],
+  name: 'weft',
+  plugins: [{ type: 'weft', capabilities: { portMappings: true, bandwidth: true, ips: true, mac: true } }],
+} as const;
+
+/** `written`: there was none, or an older one of ours; `kept`: it is as it has to be; `edited`: it is somebody's. */
+export type ConflistOutcome = 'written' | 'kept' | 'edited';
+
+/**
+ * Puts the configuration in place, atomically; call it whenever pods can be made.
+ *
+ * @throws AgentError `state`
+ */
+export function ensureConflist(place: ConflistPlace): ConflistOutcome {
+  const wanted = `${JSON.stringify(conflist, null, 2)}\n`;
+  const found = read(pathOf(place));
+  const copy = copyOf(place);
+  if (found === wanted) {
+    if (read(copy) !== wanted) replaceFile({ path: copy, content: wanted });
+    return 'kept';
+  }
+  if (found !== undefined && found !== read(copy)) return 'edited';
+  // In this order: a crash in between leaves a file that is recognised by its content.
+  replaceFile({ path: pathOf(place), content: wanted });
+  replaceFile({ path: copy, content: wanted });
+  return 'written';
+}
+
+/**
+ * Takes the configuration away, so that no runtime asks for pods here; an edited one is left, for it may be wanted.
+ *
+ * @throws AgentError `state`
+ */
+export function teardownConflist(place: ConflistPlace): 'removed' | 'absent' | 'edited' {
+  const found = read(pathOf(place));
+  const isOurs = found === read(copyOf(place));
+  if (found !== undefined && !isOurs) return 'edited';
+  remove(pathOf(place));
+  remove(copyOf(place));
+  return found === undefined ? 'absent' : 'removed';
+}
+
+const pathOf = ({ directory }: ConflistPlace): string => join(directory, conflistName);
+const copyOf = ({ stateDir }: ConflistPlace): string => join(stateDir, conflistName);
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw new AgentError('state', `${path} cannot be read: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function remove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    throw new AgentError('state', `${path} cannot be removed: ${reasonOf(error)}`, { cause: error });
+  }
+}

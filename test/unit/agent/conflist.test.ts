@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { conflist, conflistName, ensureConflist, teardownConflist } from '../../../agent/conflist.ts';
+import { folderOf } from './folder.ts';
+
+function placeOf(t: TestContext) {
+  const root = folderOf(t);
+  const place = { directory: join(root, 'net.d'), stateDir: join(root, 'state') };
+  return { place, path: join(place.directory, conflistName) };
+}
+
+test('the configuration is put in place once, and says what the plugin is', (t) => {
+  const { place, path } = placeOf(t);
+  assert.equal(ensureConflist(place), 'written');
+  assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), conflist);
+  assert.equal(ensureConflist(place), 'kept');
+  assert.deepEqual(readdirSync(place.directory), [conflistName], 'nothing half made lies beside it');
+});
+
+test('a removed one comes back', (t) => {
+  const { place, path } = placeOf(t);
+  ensureConflist(place);
+  teardownConflist(place);
+  assert.equal(existsSync(path), false);
+  assert.equal(ensureConflist(place), 'written');
+});
+
+test('an older version of ours is replaced', (t) => {
+  const { place, path } = placeOf(t);
+  ensureConflist(place);
+  for (const file of [path, join(place.stateDir, conflistName)]) writeFileSync(file, '{"name":"weft"}\n');
+  assert.equal(ensureConflist(place), 'written');
+  assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), conflist);
+});
+
+test('an edited one is left alone, and so is one that somebody else put there', (t) => {
+  const { place, path } = placeOf(t);
+  ensureConflist(place);
+  writeFileSync(path, '{"mine":true}\n');
+  assert.equal(ensureConflist(place), 'edited');
+  assert.equal(teardownConflist(place), 'edited');
+  assert.equal(readFileSync(path, 'utf8'), '{"mine":true}\n');
+});
+
+test('one with our content is ours, whoever wrote it', (t) => {
+  const { place, path } = placeOf(t);
+  ensureConflist(place);
+  const text = readFileSync(path, 'utf8');
+  const other = placeOf(t);
+  ensureConflist(other.place);
+  teardownConflist(other.place);
+  writeFileSync(other.path, text);
+  assert.equal(ensureConflist(other.place), 'kept');
+  assert.equal(teardownConflist(other.place), 'removed');
+});
+
+test('taking away what is not there is no error', (t) => {
+  assert.equal(teardownConflist(placeOf(t).place), 'absent');
+});
