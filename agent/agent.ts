@@ -12,6 +12,7 @@ import { attributesOf } from './attributes.ts';
 import type { Config } from './config/config.ts';
 import { AgentError } from './errors.ts';
 import { KeptFirewall } from './firewall/keep.ts';
+import { podsOnRecord } from './firewall/records.ts';
 import { ensureIdentity, type Identity, nodeName } from './identity/identity.ts';
 import { acquireLease } from './lease/acquire-lease.ts';
 import { systemClock } from './lease/clock.ts';
@@ -100,6 +101,7 @@ class Agent {
     const probes = new FamilyProbes({ log, signal, onChange: (reason) => service.trigger(reason) });
     const firewall = new KeptFirewall({
       masquerade: config.masquerade.enabled ? config.masquerade : undefined,
+      pods: () => podsOnRecord(config.runDir),
       onDamage: (reason) => service.trigger(reason),
       signal,
     });

@@ -1,6 +1,7 @@
 /** What the host's firewall is to do for the overlay: a function of the configuration and the leases. */
 import type { Cidr } from '../../inet/cidr.ts';
 import type { Ip } from '../../inet/ip.ts';
+import type { RuledPod } from '../../plugin/attach/pod-rules.ts';
 
 export interface DesiredFirewall {
   /** One per family of the cluster's network. */
@@ -9,6 +10,16 @@ export interface DesiredFirewall {
   readonly masquerade: { readonly except: readonly Cidr[] } | undefined;
   /** Undefined where no tunnel is in use. */
   readonly tunnel: Tunnel | undefined;
+  /** Undefined as long as they are not known: then what they have in sets is left as it is. */
+  readonly pods: Pods | undefined;
+}
+
+/** The pods of this node, as their attachments' records have them. */
+export interface Pods {
+  /** Those that ADD has finished: what they need is put back where it is missing. */
+  readonly made: readonly RuledPod[];
+  /** Host ends of every attachment on record, finished or not: what belongs to another is nobody's. */
+  readonly interfaces: ReadonlySet<string>;
 }
 
 export interface NodeNetwork {

@@ -1,36 +1,19 @@
-/**
- * Keeps the host's firewall what the overlay needs: state → plan → apply, from whatever state it is in.
- *
- * All it remembers is a digest of its own rules as the kernel showed them once they were made: so a change by
- * somebody else is seen though number and mark of the rules are the same. A process that has just begun goes
- * by number and mark.
- */
-import {
-  addMany,
-  elements,
-  type NftSet,
-  nameOfElement,
-  removeMany,
-  type SetElement,
-} from '../../kernel/nft/element.ts';
+/** Keeps the host's firewall what the overlay and the pods need: state → plan → apply, from whatever state it is in. */
 import { NftError } from '../../kernel/nft/errors.ts';
-import { type Nfnl, transactInTurn } from '../../kernel/nft/nfnetlink.ts';
-import {
-  difference,
-  fingerprintOfPart,
-  type Part,
-  type PartsPlan,
-  planParts,
-} from '../../kernel/nft/part.ts';
+import type { Nfnl } from '../../kernel/nft/nfnetlink.ts';
+import { difference, type Part } from '../../kernel/nft/part.ts';
 import { applyRules } from '../../kernel/nft/run.ts';
-import { readTable, type Table } from '../../kernel/nft/state.ts';
-import { inetTable } from '../../plugin/attach/table.ts';
-import type { DesiredFirewall, Tunnel } from './desired.ts';
-import { nameOf, planForeign } from './foreign.ts';
+import type { Table } from '../../kernel/nft/state.ts';
+import { bridgeTable, inetTable } from '../../plugin/attach/table.ts';
+import type { DesiredFirewall } from './desired.ts';
+import { type ForeignChain, nameOf, planForeign } from './foreign.ts';
+import { type DesiredTable, KeptTable } from './kept-table.ts';
 import { masqueradePart } from './masquerade.ts';
 import { passagesOf } from './passages.ts';
+import { applyPeers, describePeers, planPeers } from './peers.ts';
+import { PodElements, podParts } from './pods.ts';
 import { surveyForeign } from './survey.ts';
-import { peerElements, peerSets, tunnelPart } from './tunnel.ts';
+import { peerElements, tunnelPart } from './tunnel.ts';
 import type { Watched } from './watched.ts';
 
 export interface FirewallPass {
@@ -38,17 +21,23 @@ export interface FirewallPass {
   readonly done: readonly string[];
   /** What could not be had, with the reason. */
   readonly problems: readonly string[];
+  /** When it should be looked at again, in milliseconds from now; undefined: when something happens. */
+  readonly retryInMs?: number | undefined;
 }
 
 export class Firewall {
   readonly #nfnl: Nfnl;
-  /** By part: the digest of its rules as the kernel showed them after they were made. */
-  readonly #known = new Map<string, string>();
+  readonly #inet: KeptTable;
+  readonly #bridge: KeptTable;
+  readonly #pods: PodElements;
   #watched: Watched | undefined;
 
   /** `nfnl`: a socket of the host's namespace; `ensure` and `plan` have to be called in the same. */
-  constructor(nfnl: Nfnl) {
+  constructor(nfnl: Nfnl, now: () => number = () => performance.now()) {
     this.#nfnl = nfnl;
+    this.#inet = new KeptTable(nfnl, inetTable);
+    this.#bridge = new KeptTable(nfnl, bridgeTable);
+    this.#pods = new PodElements(nfnl, now);
   }
 
   /** What the last pass asked for: what notifications are held against. Undefined before the first. */
@@ -57,117 +46,72 @@ export class Firewall {
   }
 
   /**
-   * Makes the firewall what is desired. A few reads where nothing differs; otherwise one transaction for
-   * our table, one for the peers, and one for each foreign chain.
+   * Makes the firewall what is desired. A few reads where nothing differs; otherwise one transaction for each
+   * of our tables, one for what is in sets, and one for each chain of others.
    *
-   * @throws NftError, KernelError where our own table cannot be had.
+   * @throws NftError, KernelError where our own tables cannot be had.
    */
   ensure(desired: DesiredFirewall): FirewallPass {
-    const done = [...this.#ensureTable(desired), ...this.#ensurePeers(desired.tunnel)];
+    const tables = [...this.#inet.ensure(inetOf(desired)), ...this.#bridge.ensure(bridgeOf(desired))];
+    const peers = planPeers(this.#nfnl, desired.tunnel?.peers);
+    applyPeers(this.#nfnl, peers);
+    const pods = this.#pods.ensure(desired.pods, tables.length > 0);
     const foreign = surveyForeign(this.#nfnl);
-    const problems: string[] = [];
-    const plan = planForeign(passagesOf(desired), foreign);
-    for (const [chain, { commands, reasons }] of plan) {
-      try {
-        applyRules(commands);
-        done.push(...reasons);
-      } catch (error) {
-        if (!(error instanceof NftError)) throw error;
-        problems.push(
-          `cannot let the overlay's packets through the firewall chain ${chain}: ${error.message}`,
-        );
-      }
-    }
+    const others = openOthers(desired, foreign);
     this.#watched = {
       peers: desired.tunnel?.peers,
       chains: new Set(foreign.map(({ chain }) => nameOf(chain))),
     };
-    return { done, problems };
+    return {
+      done: [...tables, ...describePeers(peers), ...pods.done, ...others.done],
+      problems: [...pods.problems, ...others.problems],
+      retryInMs: pods.retryInMs,
+    };
   }
 
-  /** What `ensure` would do, in words, doing nothing. */
+  /** What `ensure` would do but for pods' elements, in words, doing nothing. */
   plan(desired: DesiredFirewall): string[] {
     const foreign = planForeign(passagesOf(desired), surveyForeign(this.#nfnl));
-    const peers = planPeers(this.#nfnl, desired.tunnel?.peers);
     return [
-      ...(this.#planTable(desired)?.reasons ?? []),
-      ...peers.missing.map((element) => `add ${nameOfElement(element)}`),
-      ...peers.stray.map((element) => `remove ${nameOfElement(element)}`),
+      ...(this.#inet.plan(inetOf(desired))?.reasons ?? []),
+      ...(this.#bridge.plan(bridgeOf(desired))?.reasons ?? []),
+      ...describePeers(planPeers(this.#nfnl, desired.tunnel?.peers)),
       ...[...foreign.values()].flatMap(({ reasons }) => reasons),
     ];
   }
-
-  #planTable(desired: DesiredFirewall): PartsPlan | undefined {
-    const table = readTable(this.#nfnl, inetTable);
-    const parts = partsOf(desired, table);
-    const touched = table ? parts.filter((part) => this.#isTouched(part, table)) : [];
-    return planParts({
-      name: inetTable,
-      desired: parts,
-      actual: table,
-      all: true,
-      touched: new Set(touched.map((part) => part.name)),
-      elements: peerElements(desired.tunnel?.peers ?? []),
-    });
-  }
-
-  #ensureTable(desired: DesiredFirewall): readonly string[] {
-    const plan = this.#planTable(desired);
-    if (plan) applyRules(plan.commands);
-    if (plan || this.#known.size === 0) this.#remember(desired);
-    return plan?.reasons ?? [];
-  }
-
-  #isTouched(part: Part, table: Table): boolean {
-    const known = this.#known.get(part.name);
-    return known !== undefined && known !== fingerprintOfPart(part, table);
-  }
-
-  #remember(desired: DesiredFirewall): void {
-    const table = readTable(this.#nfnl, inetTable);
-    this.#known.clear();
-    if (!table) return;
-    for (const part of partsOf(desired, table)) this.#known.set(part.name, fingerprintOfPart(part, table));
-  }
-
-  #ensurePeers(tunnel: Tunnel | undefined): string[] {
-    const { missing, stray } = planPeers(this.#nfnl, tunnel?.peers);
-    transactInTurn(this.#nfnl, [...addMany(missing), ...removeMany(stray)]);
-    return [
-      ...missing.map((element) => `add ${nameOfElement(element)}`),
-      ...stray.map((element) => `remove ${nameOfElement(element)}`),
-    ];
-  }
 }
 
-/** The parts of our table. While the peers are not known, a guard that stands is left standing. */
-function partsOf(desired: DesiredFirewall, table: Table | undefined): Part[] {
-  const parts: Part[] = [];
-  if (desired.masquerade) parts.push(masqueradePart(desired.networks, desired.masquerade.except));
-  if (desired.tunnel) {
-    const guarded = tunnelPart({ ...desired.tunnel, peers: desired.tunnel.peers ?? [] });
-    const keep = desired.tunnel.peers !== undefined || difference(guarded, table) === undefined;
-    parts.push(keep ? guarded : tunnelPart(desired.tunnel));
-  }
-  return parts;
-}
-
-/** The difference between the peers and the sets of them; none where they are not known. */
-function planPeers(
-  nfnl: Nfnl,
-  peers: Tunnel['peers'],
-): { readonly missing: readonly SetElement[]; readonly stray: readonly SetElement[] } {
-  if (!peers) return { missing: [], stray: [] };
-  const desired = new Map(peerElements(peers).map((element) => [nameOfElement(element), element]));
-  const actual = new Map<string, SetElement>();
-  for (const set of peerSets) {
-    for (const { key } of elements(nfnl, set) ?? []) {
-      const element = { set: set as NftSet, key };
-      actual.set(nameOfElement(element), element);
+/** Rules of ours in other firewalls; one that refuses is a problem, and the next is asked all the same. */
+function openOthers(desired: DesiredFirewall, foreign: readonly ForeignChain[]): FirewallPass {
+  const done: string[] = [];
+  const problems: string[] = [];
+  for (const [chain, { commands, reasons }] of planForeign(passagesOf(desired), foreign)) {
+    try {
+      applyRules(commands);
+      done.push(...reasons);
+    } catch (error) {
+      if (!(error instanceof NftError)) throw error;
+      problems.push(`cannot let the overlay's packets through the firewall chain ${chain}: ${error.message}`);
     }
   }
-  return {
-    missing: [...desired].filter(([name]) => !actual.has(name)).map(([, element]) => element),
-    stray: [...actual].filter(([name]) => !desired.has(name)).map(([, element]) => element),
-  };
+  return { done, problems };
+}
+
+const inetOf = (desired: DesiredFirewall): DesiredTable => ({
+  parts: (actual) => [...overlayParts(desired, actual), ...podParts(desired.pods, inetTable, actual)],
+  elements: peerElements(desired.tunnel?.peers ?? []),
+});
+
+const bridgeOf = (desired: DesiredFirewall): DesiredTable => ({
+  parts: (actual) => podParts(desired.pods, bridgeTable, actual),
+  elements: [],
+});
+
+/** While the peers are not known, a guard that stands is left standing. */
+function overlayParts({ networks, masquerade, tunnel }: DesiredFirewall, table: Table | undefined): Part[] {
+  const parts = masquerade ? [masqueradePart(networks, masquerade.except)] : [];
+  if (!tunnel) return parts;
+  const guarded = tunnelPart({ ...tunnel, peers: tunnel.peers ?? [] });
+  const keep = tunnel.peers !== undefined || difference(guarded, table) === undefined;
+  return [...parts, keep ? guarded : tunnelPart(tunnel)];
 }

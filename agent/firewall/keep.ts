@@ -4,13 +4,15 @@ import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
 import { NETLINK_NETFILTER, NFNLGRP_NFTABLES, openNfnl } from '../../kernel/nft/nfnetlink.ts';
 import { reasonOf } from '../errors.ts';
 import type { OverlayState } from '../overlay/overlay.ts';
-import type { DesiredFirewall } from './desired.ts';
+import type { DesiredFirewall, Pods } from './desired.ts';
 import { Firewall, type FirewallPass } from './firewall.ts';
 import { firewallDamageBy } from './watched.ts';
 
 export interface KeptFirewallOptions {
   /** Undefined: pods leave with their own addresses. */
   readonly masquerade: { readonly except: readonly Cidr[] } | undefined;
+  /** The pods as they are on record, asked for at each pass. */
+  readonly pods: () => Pods;
   /** Something that was asked for is no longer so. */
   readonly onDamage: (reason: string) => void;
   readonly signal: AbortSignal;
@@ -30,7 +32,10 @@ export class KeptFirewall {
   /** Makes it what these overlays need. What cannot be had is told: the overlay stands without it. */
   ensure(states: readonly OverlayState[]): FirewallPass {
     try {
-      return this.#firewall.ensure(desiredFirewall(states, this.#options.masquerade));
+      return this.#firewall.ensure({
+        ...desiredFirewall(states, this.#options.masquerade),
+        pods: this.#options.pods(),
+      });
     } catch (error) {
       return { done: [], problems: [`the firewall is not what it should be: ${reasonOf(error)}`] };
     }
@@ -57,7 +62,7 @@ export class KeptFirewall {
 export function desiredFirewall(
   states: readonly OverlayState[],
   masquerade: DesiredFirewall['masquerade'],
-): DesiredFirewall {
+): Omit<DesiredFirewall, 'pods'> {
   const [first] = states;
   const complete = states.every((state) => state.complete);
   const peers = states.flatMap((state) => state.peers.map((peer) => peer.endpoint));

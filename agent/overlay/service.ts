@@ -39,6 +39,8 @@ export interface Pass {
 export interface PassPart {
   readonly done: readonly string[];
   readonly problems: readonly string[];
+  /** When it should be looked at again, in milliseconds from now; undefined: when something happens. */
+  readonly retryInMs?: number | undefined;
 }
 
 /** For what no notification tells of (accept_ra, a sysctl of br_netfilter's). */
@@ -139,6 +141,7 @@ export class OverlayService {
     changes += part.done.length;
     done.push(...part.done);
     problems.push(...part.problems);
+    if (part.retryInMs !== undefined) retries.push(part.retryInMs);
     if (changes) {
       const tookMs = Math.round(performance.now() - begunMs);
       log.info({ reasons, changes, done: done.slice(0, TOLD_LINES), tookMs }, 'overlay.changed');

@@ -46,12 +46,25 @@ const NLMSGERR_ATTR_MSG = 1;
 /** Attributes (TLVs) in the order in which they are pushed. */
 export type Attributes = readonly (readonly [type: number, data: StreamData])[];
 
-/** Bytes of an attribute stream, to be nested in another attribute or to stand as a message's body. */
+/**
+ * Bytes of attributes, to be nested in another attribute or to stand as a message's body. A type keeps its
+ * NLA_F_NESTED, which node-netlink's streams take off, and which part of the kernel insists on.
+ */
 export function formatAttributes(attributes: Attributes): Buffer {
-  const stream = new AttrStream();
-  for (const [type, data] of attributes) stream.push(type, data);
-  return Buffer.concat(stream.bufs);
+  const parts: Uint8Array[] = [];
+  for (const [type, data] of attributes) {
+    const value = bodyOf((out) => out.emit(data));
+    const length = ATTRIBUTE_HEADER_BYTES + value.length;
+    if (length > 0xffff) throw new RangeError(`attribute ${type} of ${length} bytes`);
+    const header = Buffer.allocUnsafe(ATTRIBUTE_HEADER_BYTES);
+    header.writeUInt16LE(length, 0);
+    header.writeUInt16LE(type, 2);
+    parts.push(header, value, Buffer.alloc(aligned(length) - length));
+  }
+  return Buffer.concat(parts);
 }
+
+const ATTRIBUTE_HEADER_BYTES = 4;
 
 /** The body of a message that one of node-netlink's codecs writes. */
 export function bodyOf(write: (out: AttrStream) => void): Buffer {

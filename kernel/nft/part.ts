@@ -13,7 +13,15 @@ import { type NftSet, nameOfElement, type SetElement } from './element.ts';
 import { lengthOfFields, quoteFields } from './field.ts';
 import type { Nfnl } from './nfnetlink.ts';
 import { applyRules } from './run.ts';
-import { type Chain, fingerprint, readTable, type SetShape, type Table, type TableName } from './state.ts';
+import {
+  type Chain,
+  fingerprint,
+  readTable,
+  rules,
+  type SetShape,
+  type Table,
+  type TableName,
+} from './state.ts';
 
 export interface ChainSpec {
   readonly name: string;
@@ -50,10 +58,10 @@ export function difference(part: Part, table: Table | undefined): string | undef
   if (mark.comment !== digestOf(part)) return 'of another version';
   const missing = part.sets.find((set) => !table.sets.some((shape) => shape.name === set.name));
   if (missing) return `set ${missing.name} missing`;
-  for (const { name, base, rules } of part.chains) {
+  for (const { name, base, rules: wanted } of part.chains) {
     const chain = table.chains.find((candidate) => candidate.name === name);
     if (!chain || (chain.hook === undefined) !== (base === undefined)) return `chain ${name} missing`;
-    if (table.rules.filter((rule) => rule.chain === name).length !== rules.length) {
+    if (table.rules.filter((rule) => rule.chain === name).length !== wanted.length) {
       return `rules of chain ${name} changed`;
     }
   }
@@ -120,6 +128,14 @@ export function ensureParts(options: {
   return plan?.reasons ?? [];
 }
 
+/** Whether a part of this name is in the table, of whatever version. */
+export const isPresent = (part: Part, table: Table): boolean =>
+  table.chains.some((chain) => chain.name === markOf(part));
+
+/** Whether a part of this very text was made and its mark still stands: one small read. */
+export const isStanding = (nfnl: Nfnl, part: Part): boolean =>
+  rules(nfnl, { ...part, chain: markOf(part) })[0]?.comment === digestOf(part);
+
 /** The digest of a part's chains and rules as the kernel has them; compare it with one taken when all was well. */
 export function fingerprintOfPart(part: Part, table: Table): string {
   const names = chainNames(part);
@@ -156,12 +172,16 @@ const markChain = (part: Part): ChainSpec => ({
   rules: [`return comment "${digestOf(part)}"`],
 });
 
+/** Parts are made once and asked for often. */
+const digests = new WeakMap<Part, string>();
+
 function digestOf(part: Part): string {
-  const sets = part.sets.map(formatSet);
-  return createHash('sha256')
-    .update(JSON.stringify([sets, part.chains]))
-    .digest('hex')
-    .slice(0, 32);
+  const known = digests.get(part);
+  if (known !== undefined) return known;
+  const text = JSON.stringify([part.sets.map(formatSet), part.chains]);
+  const digest = createHash('sha256').update(text).digest('hex').slice(0, 32);
+  digests.set(part, digest);
+  return digest;
 }
 
 const chainNames = (part: Part): ReadonlySet<string> =>

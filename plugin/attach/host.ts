@@ -3,17 +3,19 @@
  * memory is one that the kernel or the directory contradicts when it is out of date.
  */
 import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
+import { type Nfnl, openNfnl } from '../../kernel/nft/nfnetlink.ts';
 import { readBootId } from '../ipam/boot.ts';
 import { AddressStore } from '../ipam/store.ts';
 import type { EnsuredBridge } from './bridge.ts';
 import { LeaseReader } from './lease.ts';
 import { type RemoveLinks, removeLinksNow } from './remove-links.ts';
 import type { Step } from './step.ts';
+import { allSteps } from './steps.ts';
 
 export interface HostOptions {
   /** The directory that agent and plugin share, `/run/weft`. */
   readonly runDir: string;
-  /** In the order in which they are put up; taken down in reverse. */
+  /** In the order in which they are put up; taken down in reverse. Default: all there are. */
   readonly steps?: readonly Step[];
   /** Default: by the host's socket, which blocks for an RCU grace period. */
   readonly removeLinks?: RemoveLinks;
@@ -37,10 +39,11 @@ export class Host {
   seenDead: ReadonlySet<string> = new Set();
   readonly #stores = new Map<string, AddressStore>();
   #rtnl: Rtnl | undefined;
+  #nfnl: Nfnl | undefined;
 
   constructor(options: HostOptions) {
     this.runDir = options.runDir;
-    this.steps = options.steps ?? [];
+    this.steps = options.steps ?? allSteps(this);
     this.removeLinks = options.removeLinks ?? (async (indexes) => removeLinksNow(this.rtnl, indexes));
     this.checkHealth = options.checkHealth;
     this.hostLocalDir = options.hostLocalDir ?? '/var/lib/cni/networks';
@@ -51,6 +54,12 @@ export class Host {
   get rtnl(): Rtnl {
     this.#rtnl ??= openRtnl();
     return this.#rtnl;
+  }
+
+  /** The same for nftables and conntrack. */
+  get nfnl(): Nfnl {
+    this.#nfnl ??= openNfnl();
+    return this.#nfnl;
   }
 
   /** The addresses of a network; `hostLocalDir` is where another plugin may have kept some. */
@@ -66,5 +75,7 @@ export class Host {
   close(): void {
     this.#rtnl?.close();
     this.#rtnl = undefined;
+    this.#nfnl?.close();
+    this.#nfnl = undefined;
   }
 }

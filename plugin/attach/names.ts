@@ -32,6 +32,9 @@ export function namesOf(key: AttachmentKey): AttachmentNames {
 export const aliasOf = (key: AttachmentKey): string =>
   `${aliasPrefix(key.network)}${shortened(key.containerId, 128)}/${key.ifname}`;
 
+/** The host's end of the attachment that a record's file is about, readable or not. */
+export const hostInterfaceOf = (file: string): string => `veth${file.slice(0, 11)}`;
+
 /**
  * What the aliases of a network's host ends begin with. An alias has at most 255 bytes (IFALIASZ,
  * linux/if.h); names hold neither `/` nor `~`.
