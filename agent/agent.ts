@@ -9,6 +9,7 @@ import { formatCidr } from '../inet/cidr.ts';
 import { formatIp } from '../inet/ip.ts';
 import { openRtnl, type Rtnl } from '../kernel/netlink/rtnl.ts';
 import { attributesOf } from './attributes.ts';
+import { KeptBridges } from './bridge/keep.ts';
 import type { Config } from './config/config.ts';
 import { AgentError } from './errors.ts';
 import { KeptFirewall } from './firewall/keep.ts';
@@ -105,14 +106,21 @@ class Agent {
       onDamage: (reason) => service.trigger(reason),
       signal,
     });
+    const bridges = new KeptBridges({ rtnl: this.#rtnl, runDir: config.runDir });
     const service: OverlayService = new OverlayService({
       rtnl: this.#rtnl,
       states: async (pass) => {
         if (pass.underlay) await this.#followUnderlay(underlay, identity, holder);
         return this.#states(underlay, holder, probes);
       },
-      also: (states) => firewall.ensure(states),
-      observe: () => undefined,
+      also: (states, pass) => {
+        const parts = [bridges.ensure(states, pass), firewall.ensure(states)];
+        return {
+          done: parts.flatMap(({ done }) => done),
+          problems: parts.flatMap(({ problems }) => problems),
+        };
+      },
+      observe: (message) => bridges.observe(message),
       log,
       onPass: (states, problems) => this.#converged(holder, probes, states, problems),
       onFailure: (error) =>

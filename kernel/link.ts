@@ -387,6 +387,25 @@ export function linkNameOf(body: Buffer): string | undefined {
   return found.read(body, IFINFO_BYTES).bytes(IFLA_IFNAME)?.toString('latin1').replace(/\0$/, '');
 }
 
+/** What a watcher of links needs to know of one, likewise without reading all of it. */
+export function linkStateOf(body: Buffer): {
+  kind: string | undefined;
+  up: boolean;
+  mac: string | undefined;
+} {
+  found.read(body, IFINFO_BYTES);
+  const address = found.bytes(IFLA_ADDRESS);
+  const mac = address?.length === 6 ? formatMac(address) : undefined;
+  const info = found.span(IFLA_LINKINFO);
+  const kind =
+    info &&
+    found
+      .read(body, ...info)
+      .bytes(IFLA_INFO_KIND)
+      ?.toString('latin1');
+  return { kind: kind?.replace(/\0$/, ''), up: (body.readUInt32LE(8) & IFF_UP) !== 0, mac };
+}
+
 function vxlanOf(data: Buffer): VxlanAttributes {
   const v = ifla.parseVxlan(data);
   const local = v.local ?? v.local6;
@@ -422,7 +441,11 @@ export const vxlanOverheadBytes = (underlay: Family): 50 | 70 => (underlay === '
 
 /** struct ifinfomsg. */
 const IFINFO_BYTES = 16;
+const IFF_UP = 1;
+const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
+const IFLA_LINKINFO = 18;
+const IFLA_INFO_KIND = 1;
 const NLA_F_NESTED = 0x8000;
 const NLA_TYPE_MASK = 0x3fff;
 const IFINFOMSG_BYTES = 16;

@@ -185,7 +185,12 @@ export class Overlay {
       this.#settled(id);
       return { reason: `foreign ${entry.kind} gone` };
     }
-    if (!wanted) return what === 'there' ? { reason: `stray ${entry.kind}` } : undefined;
+    if (!wanted) {
+      if (what !== 'there') return undefined;
+      // It may have taken the place of one of ours, and of that the kernel says nothing (FDB, NLM_F_REPLACE).
+      this.#mirror.invalidate();
+      return { reason: `stray ${entry.kind}` };
+    }
     if (what === 'there' && sameEntry(entry, wanted)) return undefined;
     const who =
       what === 'foreign' && sighting.protocol !== undefined

@@ -61,8 +61,8 @@ export class SteadyPing {
   readonly #child;
   #output = '';
 
-  constructor(from: LabPod, to: LabPod) {
-    const [program = '', ...args] = from.command(['ping', '-n', '-i', '0.01', to.addresses[0] ?? '']);
+  constructor(from: LabPod, to: LabPod, address: string | undefined = to.addresses[0]) {
+    const [program = '', ...args] = from.command(['ping', '-n', '-i', '0.01', address ?? '']);
     this.#child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'], env: from.node.environment() });
     this.#child.stdout.on('data', (chunk: Buffer) => {
       this.#output += chunk;

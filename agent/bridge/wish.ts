@@ -1,0 +1,56 @@
+/** Which bridges pods hang on, and what each has to be like: learned from what is on record of the pods. Pure. */
+import { formatInterfaceAddress, type InterfaceAddress } from '../../inet/cidr.ts';
+import { sameIp } from '../../inet/ip.ts';
+import type { Attachment } from '../../plugin/attach/attachment.ts';
+
+export interface BridgeWish {
+  readonly name: string;
+  /** The pods' gateways that were on the bridge. */
+  readonly addresses: readonly InterfaceAddress[];
+  /** The host's ends of the pods' interfaces. */
+  readonly ports: readonly BridgePortWish[];
+}
+
+export interface BridgePortWish {
+  readonly name: string;
+  readonly index: number;
+  readonly hairpin: boolean;
+  readonly isolated: boolean;
+}
+
+/**
+ * `onBridge`: whether an address belongs on the bridge of that name. A pod's gateway need not (it may be
+ * somewhere else on a layer-2 network), so it takes knowledge: this node's own gateway, or one seen there.
+ */
+export function bridgeWishes(
+  attachments: readonly Attachment[],
+  onBridge: (bridge: string, address: InterfaceAddress) => boolean,
+): BridgeWish[] {
+  const byBridge = new Map<string, Attachment[]>();
+  for (const attachment of attachments) {
+    const known = byBridge.get(attachment.bridge);
+    if (known) known.push(attachment);
+    else byBridge.set(attachment.bridge, [attachment]);
+  }
+  return [...byBridge].map(([name, all]) => ({
+    name,
+    addresses: gatewaysOf(all).filter((address) => onBridge(name, address)),
+    ports: all
+      .filter(({ phase }) => phase !== 'intent')
+      .map(({ host, hairpin, isolated }) => ({ name: host.name, index: host.index, hairpin, isolated })),
+  }));
+}
+
+function gatewaysOf(attachments: readonly Attachment[]): InterfaceAddress[] {
+  const gateways = new Map<string, InterfaceAddress>();
+  for (const { addresses } of attachments) {
+    for (const { gateway, length } of addresses) {
+      const address = { address: gateway, length };
+      gateways.set(formatInterfaceAddress(address), address);
+    }
+  }
+  return [...gateways.values()];
+}
+
+export const sameInterfaceAddress = (a: InterfaceAddress, b: InterfaceAddress): boolean =>
+  a.length === b.length && sameIp(a.address, b.address);
