@@ -444,7 +444,6 @@ const IFINFO_BYTES = 16;
 const IFF_UP = 1;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
-const IFLA_LINKINFO = 18;
 const IFLA_INFO_KIND = 1;
 const NLA_F_NESTED = 0x8000;
 const NLA_TYPE_MASK = 0x3fff;
