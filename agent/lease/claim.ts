@@ -39,11 +39,15 @@ class TransactionBuilder {
   }
 }
 
-/** With both families a record per subnet: flannel's joint key alone lets two nodes share one family's. */
-function claimKeys(key: string): readonly string[] {
-  const subnets = parseSubnetKey(key) ?? [];
-  return subnets.length < 2 ? [] : subnets.map((subnet) => claimsFolder + subnetKey([subnet]));
-}
+/**
+ * One record per subnet, beside flannel's: its joint key of both families lets two nodes share one family's
+ * subnet, and a record of its that somebody deletes by hand would be free before its holder has noticed.
+ */
+const claimKeys = (key: string): readonly string[] =>
+  (parseSubnetKey(key) ?? []).map((subnet) => claimsFolder + subnetKey([subnet]));
+
+/** Stands for the session in a transaction that is made before it is opened. */
+const toBeOpened = 'to be opened';
 
 /** Every record that a lease of that node consists of. */
 export const recordKeys = (key: string, nodeId: string): readonly string[] => [
@@ -53,16 +57,19 @@ export const recordKeys = (key: string, nodeId: string): readonly string[] => [
   ...claimKeys(key),
 ];
 
+/**
+ * To be made from the very view that the decision was made on, with no await in between: the comparison is what
+ * makes the decision safe. The session may be opened later.
+ */
 export function takeLease(options: {
   readonly view: ClusterView;
   readonly us: Claimant;
   readonly key: string;
-  readonly session: string;
   readonly renewSeconds: number;
   readonly replaces: readonly string[];
   readonly deletes: readonly string[];
-}): Transaction {
-  const { view, us, key, session, renewSeconds } = options;
+}): (session: string) => Transaction {
+  const { view, us, key, renewSeconds } = options;
   const builder = new TransactionBuilder(view);
   builder.compare(configKey);
   for (const other of options.deletes) {
@@ -72,13 +79,17 @@ export function takeLease(options: {
   for (const id of options.replaces) builder.delete(nodesFolder + id);
   const known = view.subnet(key);
   // A record without a session is a reservation, and stays one.
-  const bound = known && known.session === undefined ? undefined : session;
+  const bound = known && known.session === undefined ? undefined : toBeOpened;
   builder.put(subnetsFolder + key, encodeValue(us.attributes), bound);
-  for (const claim of claimKeys(key)) builder.put(claim, us.id, session);
+  for (const claim of claimKeys(key)) builder.put(claim, us.id, toBeOpened);
   builder.delete(releasedFolder + key);
   const node = { id: us.id, name: us.name, subnet: key, boot: us.boot, run: us.run, renewSeconds };
-  builder.put(nodesFolder + us.id, encodeNode(node), session);
-  return builder.build();
+  builder.put(nodesFolder + us.id, encodeNode(node), toBeOpened);
+  const { compare, write } = builder.build();
+  return (session) => ({
+    compare,
+    write: write.map((one) => (one.type === 'put' && one.session === toBeOpened ? { ...one, session } : one)),
+  });
 }
 
 /** Writes new attributes into the record that is ours. */

@@ -1,24 +1,40 @@
 /** Time as a value that is passed in, so that a simulation can own it. */
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleepTimer } from 'node:timers/promises';
 
 export interface Clock {
   /** CLOCK_BOOTTIME in milliseconds: it never steps, and counts while the machine sleeps. */
   now(): number;
   /** Milliseconds since 1970. It may step: for what must outlive a reboot, and for people, only. */
   wallNow(): number;
-  /** Rejects with the signal's reason when it fires. */
-  sleep(ms: number, signal: AbortSignal): Promise<void>;
+  /** Runs it once, that much later; what it returns takes it back. */
+  after(ms: number, run: () => void): () => void;
 }
 
 export const systemClock: Clock = {
   // The first figure of /proc/uptime is CLOCK_BOOTTIME (proc(5), fs/proc/uptime.c) in hundredths of a second.
   now: () => Math.round(Number.parseFloat(readFileSync('/proc/uptime', 'utf8')) * 1000),
   wallNow: () => Date.now(),
-  sleep: async (ms, signal) => {
-    await sleepTimer(ms, undefined, { signal, ref: true });
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
   },
 };
+
+/** Rejects with the signal's reason when that fires. */
+export function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const abort = (): void => {
+      cancel();
+      reject(signal.reason);
+    };
+    const cancel = clock.after(ms, () => {
+      signal.removeEventListener('abort', abort);
+      resolve();
+    });
+    signal.addEventListener('abort', abort, { once: true });
+  });
+}
 
 /** Identifies this boot of this kernel (random(4)). */
 export const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();

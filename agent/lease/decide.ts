@@ -148,7 +148,7 @@ function claimNext(
   const { view, us, config } = at;
   const taken: Cidr[] = [];
   for (const subnet of view.subnets()) taken.push(...subnet.subnets);
-  for (const node of view.nodes()) if (node.id !== us.id) taken.push(...subnetsOf(node.subnet));
+  for (const claim of view.claims()) if (claim.id !== us.id) taken.push(...subnetsOf(claim.key));
   const cooling: Cidr[] = [];
   for (const { key, mark } of view.releasedKeys()) {
     if (mark.id !== us.id) cooling.push(...subnetsOf(key));
@@ -172,7 +172,7 @@ function isFree({ view, us }: Circumstances, key: string): boolean {
   const clashes = (other: readonly Cidr[]): boolean => other.some((o) => wanted.some((w) => overlaps(o, w)));
   for (const subnet of view.subnets()) if (clashes(subnet.subnets)) return false;
   // A node whose lease was deleted under it is about to put it back.
-  for (const node of view.nodes()) if (node.id !== us.id && clashes(subnetsOf(node.subnet))) return false;
+  for (const claim of view.claims()) if (claim.id !== us.id && clashes(subnetsOf(claim.key))) return false;
   for (const { key: cooling, mark } of view.releasedKeys()) {
     if (mark.id !== us.id && clashes(subnetsOf(cooling))) return false;
   }

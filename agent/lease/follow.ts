@@ -2,7 +2,7 @@
  * Keeps a view up to date for as long as the signal lets it: list, watch from there on, resume where the watch
  * broke off, list again after compaction and every so often.
  */
-import { Backoff, type Clock, jittered, type Random } from './clock.ts';
+import { Backoff, type Clock, jittered, type Random, sleep } from './clock.ts';
 import { isStoreError, StoreError } from './errors.ts';
 import type { LeaseStore, WatchItem } from './store.ts';
 
@@ -33,7 +33,7 @@ export function follow(options: FollowOptions): Follower {
 
   const relist = (): void => {
     cursor = undefined;
-    watching?.abort();
+    watching?.abort('list again');
   };
 
   const take = (item: WatchItem): void => {
@@ -52,12 +52,10 @@ export function follow(options: FollowOptions): Follower {
     const from = cursor;
     if (from === undefined) return;
     const stop = new AbortController();
-    const abort = (): void => stop.abort();
+    const abort = (): void => stop.abort(signal.reason);
     signal.addEventListener('abort', abort);
     watching = stop;
-    const due = clock
-      .sleep(jittered(options.relistSeconds * 1000, random), stop.signal)
-      .then(relist, () => undefined);
+    const notDue = clock.after(jittered(options.relistSeconds * 1000, random), relist);
     try {
       for await (const item of store.watch(from, stop.signal)) {
         if (stop.signal.aborted) return;
@@ -68,9 +66,9 @@ export function follow(options: FollowOptions): Follower {
       if (!stop.signal.aborted) throw error;
     } finally {
       watching = undefined;
-      stop.abort();
+      notDue();
+      stop.abort('watch over');
       signal.removeEventListener('abort', abort);
-      await due;
     }
   }
 
@@ -86,7 +84,7 @@ export function follow(options: FollowOptions): Follower {
           continue;
         }
         options.onTrouble(error);
-        await clock.sleep(backoff.next(), signal).catch(() => undefined);
+        await sleep(clock, backoff.next(), signal).catch(() => undefined);
       }
     }
   }

@@ -61,6 +61,12 @@ interface Held {
   readonly session: string;
 }
 
+/** For how long the store gave a session, counted from when it was asked. */
+interface Term {
+  readonly askedMs: number;
+  readonly ttlSeconds: number;
+}
+
 export class LeaseKeeper implements LeaseHolder {
   /** Resolves once there is a lease, from the store or from before; rejects with why there can be none. */
   readonly acquired: Promise<void>;
@@ -75,6 +81,10 @@ export class LeaseKeeper implements LeaseHolder {
   readonly #peerListeners = new Listeners<Peers>();
   readonly #statusListeners = new Listeners<LeaseStatus>();
   #us: Claimant;
+  /** `#us.attributes` as they stand in the store. */
+  #value: string;
+  /** The lease's attributes, likewise: what peers have been told. */
+  #publishedValue = '';
   #cluster: ClusterConfig | undefined;
   #lease: Lease | undefined;
   #held: Held | undefined;
@@ -85,12 +95,14 @@ export class LeaseKeeper implements LeaseHolder {
   #deadlineMs = 0;
   #confirmedMs: number | undefined;
   #settled = false;
+  #failed = false;
   #resolve: () => void = () => undefined;
   #reject: (error: unknown) => void = () => undefined;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
     this.#us = options.us;
+    this.#value = encodeValue(options.us.attributes);
     const { clock, timing, saved } = options;
     this.#table = new PeerTable({ graceSeconds: timing.graceSeconds, clock, saved: saved?.peers ?? [] });
     this.acquired = new Promise((resolve, reject) => {
@@ -145,8 +157,9 @@ export class LeaseKeeper implements LeaseHolder {
   }
 
   async updateAttributes(attributes: LeaseAttributes, signal: AbortSignal): Promise<void> {
-    this.#us = { ...this.#us, attributes };
     const value = encodeValue(attributes);
+    this.#us = { ...this.#us, attributes };
+    this.#value = value;
     const written = (): boolean =>
       this.#lease !== undefined && encodeValue(this.#lease) === value && this.#phase === 'held';
     const waiting = new Bell();
@@ -234,7 +247,7 @@ export class LeaseKeeper implements LeaseHolder {
     const { signal, clock, random } = this.#options;
     const backoff = new Backoff({ firstMs: 200, longestMs: 5000, random });
     const silent = new Set<string>();
-    for (let attempt = 0; !signal.aborted; ) {
+    for (let attempt = 0; !signal.aborted && !this.#failed; ) {
       try {
         if (this.#phase === 'left') await this.#bell.wait(3_600_000, clock, signal);
         else if (this.#held) {
@@ -262,10 +275,8 @@ export class LeaseKeeper implements LeaseHolder {
   async #seek(attempt: number, silent: Set<string>): Promise<boolean> {
     const cluster = await this.#agree();
     if (!cluster) return false;
-    // What is compared must be what was decided on: the view learns of others while we open a session.
-    const view = this.#view.frozen();
     const decision = decide({
-      view,
+      view: this.#view,
       us: this.#us,
       config: cluster,
       placement: this.#options.store.placement,
@@ -276,7 +287,7 @@ export class LeaseKeeper implements LeaseHolder {
     silent.clear();
     if (decision.type === 'refuse') throw decision.refusal;
     if (decision.type === 'doubt') return this.#probe(decision, silent);
-    return decision.type === 'resume' ? this.#resume(decision.key) : this.#claim(decision, view);
+    return decision.type === 'resume' ? this.#resume(decision.key) : this.#claim(decision);
   }
 
   async #probe(doubt: Extract<Decision, { type: 'doubt' }>, silent: Set<string>): Promise<boolean> {
@@ -297,32 +308,27 @@ export class LeaseKeeper implements LeaseHolder {
       this.#follower.relist();
       return false;
     }
-    this.#gain({ key, session }, { askedMs, ttlSeconds });
+    const attributes = this.#view.subnet(key)?.attributes ?? this.#us.attributes;
+    this.#gain({ key, session }, { askedMs, ttlSeconds }, attributes);
     return true;
   }
 
-  async #claim(decision: Extract<Decision, { type: 'claim' }>, view: ClusterView): Promise<boolean> {
+  async #claim(decision: Extract<Decision, { type: 'claim' }>): Promise<boolean> {
     const { store, signal, timing, log } = this.#options;
     const { key, replaces, deletes } = decision;
-    const { session, ...term } = await this.#openSession();
     const renewSeconds = timing.renewSeconds;
-    const ended = replaces.map((id) => view.node(id)?.session);
-    const transaction = takeLease({
-      view,
-      us: this.#us,
-      key,
-      session,
-      renewSeconds,
-      replaces,
-      deletes,
-    });
-    if (!(await store.commit(transaction, signal))) {
+    const us = this.#us;
+    // Before anything is awaited: what is compared must be what was decided on.
+    const transaction = takeLease({ view: this.#view, us, key, renewSeconds, replaces, deletes });
+    const ended = replaces.map((id) => this.#view.node(id)?.session);
+    const { session, ...term } = await this.#openSession();
+    if (!(await store.commit(transaction(session), signal))) {
       log.info({ key }, 'lease.raceLost');
       this.#follower.relist();
       return false;
     }
     this.#spare = undefined;
-    this.#gain({ key, session }, term);
+    this.#gain({ key, session }, term, us.attributes);
     for (const other of ended) {
       if (other !== undefined && other !== session) await store.revoke(other, signal);
     }
@@ -330,7 +336,7 @@ export class LeaseKeeper implements LeaseHolder {
   }
 
   /** The session of our own record if it lives, one left from a lost race, or a new one. */
-  async #openSession(): Promise<{ session: string; askedMs: number; ttlSeconds: number }> {
+  async #openSession(): Promise<{ session: string } & Term> {
     const { store, clock, signal, timing } = this.#options;
     const mine = this.#view.node(this.#us.id);
     const candidates = [mine?.run === this.#us.run ? mine.session : undefined, this.#spare];
@@ -460,17 +466,18 @@ export class LeaseKeeper implements LeaseHolder {
 
   // ---- what becomes of us
 
-  #gain(held: Held, term: { askedMs: number; ttlSeconds: number }): void {
+  #gain(held: Held, term: Term, attributes: LeaseAttributes): void {
     const subnets = parseSubnetKey(held.key) ?? [];
     this.#held = held;
-    this.#lease = { key: held.key, subnets, ...this.#us.attributes, nodeName: this.#us.name };
+    this.#lease = { key: held.key, subnets, ...attributes, nodeName: this.#us.name };
+    this.#publishedValue = encodeValue(attributes);
     this.#confirm(term);
     this.#options.log.info({ key: held.key, session: held.session }, 'lease.held');
     this.#updatePeers();
     this.#settle();
   }
 
-  #confirm(term: { askedMs: number; ttlSeconds: number }): void {
+  #confirm(term: Term): void {
     this.#deadlineMs = term.askedMs + term.ttlSeconds * 1000 * trustedPart;
     this.#confirmedMs = term.askedMs;
     this.#become('held', undefined);
@@ -479,7 +486,8 @@ export class LeaseKeeper implements LeaseHolder {
 
   #published(): void {
     const lease = this.#lease;
-    if (!lease || encodeValue(lease) === encodeValue(this.#us.attributes)) return;
+    if (!lease || this.#publishedValue === this.#value) return;
+    this.#publishedValue = this.#value;
     this.#lease = { ...lease, ...this.#us.attributes };
     this.#options.log.info({ key: lease.key, value: encodeValue(this.#lease) }, 'lease.changed');
     this.#updatePeers();
@@ -545,8 +553,10 @@ export class LeaseKeeper implements LeaseHolder {
     this.#resolve();
   }
 
+  /** There is no lease to be had: nothing more is tried. */
   #fail(error: unknown): void {
     this.#settled = true;
+    this.#failed = true;
     this.#reject(error);
   }
 }

@@ -7,8 +7,7 @@ import { field, parseJsonObject } from './go-json.ts';
 export const nodesFolder = 'weft/nodes/';
 /** Marks of subnets given back, `weft/released/<key>`: they keep others off for a while. */
 export const releasedFolder = 'weft/released/';
-/** Where both families are leased, one record per subnet: flannel's joint key alone would let two nodes
- * share one family's subnet. */
+/** Which node has a subnet, `weft/claims/<key of one subnet>` → node id: one per family. See claim.ts. */
 export const claimsFolder = 'weft/claims/';
 
 export interface NodeRecord {

@@ -1,5 +1,5 @@
 /** Whether the holder of a session is alive: decided by its renewals alone, on our clock. */
-import type { Clock } from './clock.ts';
+import { type Clock, sleep } from './clock.ts';
 import type { LeaseStore } from './store.ts';
 
 /** A holder that misses this many renewals in a row is dead to whoever has its address. */
@@ -31,6 +31,6 @@ export async function isSilent(options: {
     const heardMs = clock.now() - silentMs;
     firstHeardMs ??= heardMs;
     if (heardMs - firstHeardMs > granularityMs) return false;
-    await clock.sleep(Math.max(Math.min(longestMs - silentMs, renewMs / 4), 50), signal);
+    await sleep(clock, Math.max(Math.min(longestMs - silentMs, renewMs / 4), 50), signal);
   }
 }

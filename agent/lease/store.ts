@@ -58,7 +58,10 @@ export interface LeaseStore {
   list(signal: AbortSignal): Promise<Snapshot>;
   /** Those of the keys that exist, at one moment, not older than the call. */
   read(keys: readonly string[], signal: AbortSignal): Promise<readonly StoreRecord[]>;
-  /** What happened after `cursor`; ends with `StoreError`, or when the signal fires. */
+  /**
+   * What happened after `cursor`; ends with `StoreError`, or when the signal fires. The first item, with nothing
+   * in it, says that the watch stands.
+   */
   watch(cursor: string, signal: AbortSignal): AsyncIterable<WatchItem>;
   /** Whether the comparison held and the writes were made. */
   commit(transaction: Transaction, signal: AbortSignal): Promise<boolean>;

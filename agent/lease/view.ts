@@ -5,7 +5,7 @@
 import type { Cidr } from '../../inet/cidr.ts';
 import { parseSubnetKey, subnetsFolder } from './key.ts';
 import type { LeaseAttributes } from './lease.ts';
-import { decodeNode, type NodeRecord, nodesFolder, releasedFolder } from './node-record.ts';
+import { claimsFolder, decodeNode, type NodeRecord, nodesFolder, releasedFolder } from './node-record.ts';
 import { absent, type StoreRecord, type WatchItem } from './store.ts';
 import { decodeValue } from './value.ts';
 
@@ -27,6 +27,7 @@ type Decoded =
   | { readonly kind: 'subnet'; readonly subnet: SubnetRecord }
   | { readonly kind: 'node'; readonly node: HeldNode }
   | { readonly kind: 'released'; readonly key: string; readonly mark: ReleaseMark }
+  | { readonly kind: 'claim'; readonly key: string; readonly id: string }
   | { readonly kind: 'stray'; readonly reason: string }
   | { readonly kind: 'other' };
 
@@ -73,15 +74,6 @@ export class ClusterView {
     return changed;
   }
 
-  /** What is known now, for a decision that has to stay true to itself while the view moves on. */
-  frozen(): ClusterView {
-    const copy = new ClusterView();
-    for (const [key, record] of this.records) copy.records.set(key, record);
-    copy.complete = this.complete;
-    copy.cursor = this.cursor;
-    return copy;
-  }
-
   version(key: string): string {
     return this.records.get(key)?.version ?? absent;
   }
@@ -111,6 +103,10 @@ export class ClusterView {
 
   *releasedKeys(): Generator<{ key: string; mark: ReleaseMark }> {
     for (const decoded of this.#all()) if (decoded.kind === 'released') yield decoded;
+  }
+
+  *claims(): Generator<{ key: string; id: string }> {
+    for (const decoded of this.#all()) if (decoded.kind === 'claim') yield decoded;
   }
 
   /** Keys under `subnets/` that are no subnets. */
@@ -175,6 +171,7 @@ function decode(record: StoreRecord): Decoded {
     const node = decodeNode(key.slice(nodesFolder.length), value);
     return node ? { kind: 'node', node: { ...node, session } } : { kind: 'other' };
   }
+  if (key.startsWith(claimsFolder)) return { kind: 'claim', key: key.slice(claimsFolder.length), id: value };
   if (key.startsWith(releasedFolder)) {
     const [id = '', run = ''] = value.split(' ');
     return { kind: 'released', key: key.slice(releasedFolder.length), mark: { id, run } };

@@ -41,6 +41,7 @@ export async function* watchRange(options: {
     });
     for await (const response of stream) {
       heard = true;
+      if (response.created && !response.canceled) yield { type: 'events', events: [], cursor };
       const item = reader.read(response);
       if (item) yield item;
     }

@@ -54,6 +54,7 @@ export class FileStore implements LeaseStore {
 
   async *watch(cursor: string, signal: AbortSignal): AsyncGenerator<WatchItem> {
     let seen = cursor;
+    yield { type: 'events', events: [], cursor };
     for await (const _ of folderChanges({ folder: this.#folder, pollSeconds: this.#pollSeconds, signal })) {
       const snapshot = await this.list(signal);
       if (snapshot.cursor === seen) continue;

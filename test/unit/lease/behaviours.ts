@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { forgetNode, initCluster, leaveCluster, listNodes } from '../../../agent/lease/administer.ts';
-import { systemClock } from '../../../agent/lease/clock.ts';
+import { sleep, systemClock } from '../../../agent/lease/clock.ts';
 import { defaultRange } from '../../../agent/lease/cluster-config.ts';
 import { LeaseError } from '../../../agent/lease/errors.ts';
 import type { LeaseStore } from '../../../agent/lease/store.ts';
@@ -250,7 +250,7 @@ export function leaseBehaviours(
     await a.stop();
     const silent = async () =>
       (await listNodes(store, never)).every((entry) => (entry.silentSeconds ?? 0) >= 3);
-    while (!(await silent())) await systemClock.sleep(100, never);
+    while (!(await silent())) await sleep(systemClock, 100, never);
     await forget(false);
     assert.deepEqual(await listNodes(store, never), []);
   });

@@ -1,0 +1,217 @@
+/** A machine with an agent on it: it can be paused, cut off, crash, reboot, and be made again. */
+import type { Clock } from '../../agent/lease/clock.ts';
+import { type KeeperOptions, LeaseKeeper, type SavedLease } from '../../agent/lease/keeper.ts';
+import { type LeaseAttributes, type LeaseNetwork, type Peers, silentLog } from '../../agent/lease/lease.ts';
+import type { LeaseTiming } from '../../agent/lease/timing.ts';
+import { type Host, SimStore } from './network.ts';
+import type { Server } from './server.ts';
+import type { World } from './world.ts';
+
+/** What outlives the agent: stateDir always, runDir until the machine boots anew. */
+interface Disk {
+  boot: number;
+  run: number;
+  saved:
+    | (Omit<SavedLease, 'deadlineMs'> & {
+        deadlineMs: number;
+        wallMs: number;
+        wallDeadlineMs: number;
+        boot: number;
+      })
+    | undefined;
+}
+
+export interface SimNodeOptions {
+  readonly world: World;
+  readonly server: Server;
+  readonly id: string;
+  readonly attributes: LeaseAttributes;
+  readonly networks: readonly LeaseNetwork[];
+  readonly timing: LeaseTiming;
+  /** 0: a perfect network; 1: a bad one. */
+  readonly trouble: () => number;
+  readonly onChange: (node: SimNode) => void;
+  /** The code under test has a fault. */
+  readonly onFault: (node: SimNode, error: unknown) => void;
+  readonly onPeers: (node: SimNode, before: Peers, after: Peers) => void;
+}
+
+export class SimNode {
+  readonly id: string;
+  attributes: LeaseAttributes;
+  partitioned = false;
+  keeper: LeaseKeeper | undefined;
+  /** Why it has no lease and seeks none. */
+  refused: unknown;
+  /** The same of the life before, while this one is still seeking. */
+  refusedBefore: unknown;
+  /** The machine is gone: its agent never starts again. */
+  destroyed = false;
+  readonly #options: SimNodeOptions;
+  readonly #disk: Disk = { boot: 1, run: 1, saved: undefined };
+  /** This node's clock against the world's: crystals differ, and so do the moments of boot. */
+  readonly #rate: number;
+  #bootedAtMs: number;
+  #wallOffsetMs: number;
+  #life = 0;
+  #paused: (() => void)[] | undefined;
+
+  constructor(options: SimNodeOptions) {
+    this.#options = options;
+    this.id = options.id;
+    this.attributes = options.attributes;
+    const { world } = options;
+    this.#rate = 1 + (world.random() - 0.5) * 0.004;
+    this.#bootedAtMs = world.now - world.between(0, 100_000);
+    this.#wallOffsetMs = world.between(-5000, 5000);
+  }
+
+  get alive(): boolean {
+    return this.keeper !== undefined && this.refused === undefined;
+  }
+
+  now(): number {
+    return (this.#options.world.now - this.#bootedAtMs) * this.#rate;
+  }
+
+  wallNow(): number {
+    return 1_700_000_000_000 + this.#options.world.now + this.#wallOffsetMs;
+  }
+
+  /** Whether it would make a pod now. */
+  get claims(): boolean {
+    return this.keeper !== undefined && this.keeper.status.deadlineMs > this.now();
+  }
+
+  start(): void {
+    if (this.keeper || this.destroyed) return;
+    const life = ++this.#life;
+    const { world, server, timing, networks } = this.#options;
+    const host: Host = {
+      deliver: (run) => this.#deliver(life, run),
+      get partitioned() {
+        return node.partitioned;
+      },
+    };
+    const node = this;
+    const clock: Clock = {
+      now: () => this.now(),
+      wallNow: () => this.wallNow(),
+      after: (ms, run) => {
+        let wanted = true;
+        world.after(ms / this.#rate, () => {
+          if (wanted) this.#deliver(life, () => wanted && run());
+        });
+        return () => {
+          wanted = false;
+        };
+      },
+    };
+    const { trouble } = this.#options;
+    const store = new SimStore({ world, server, host, writer: this.id, trouble });
+    const saved = this.#recall();
+    const options: KeeperOptions = {
+      store,
+      clock,
+      random: world.random,
+      log: silentLog,
+      timing,
+      us: {
+        id: this.id,
+        name: this.id,
+        boot: `${this.id}/${this.#disk.boot}`,
+        run: `${this.id}/${this.#bootedAtMs}/${this.#disk.run}`,
+        attributes: this.attributes,
+        had: saved ? [saved.lease.key] : [],
+        flannelHad: [],
+      },
+      local: { networks, backend: { type: 'vxlan', vni: 1 } },
+      saved,
+      onSave: () => this.#save(life, keeper),
+      signal: new AbortController().signal,
+    };
+    const keeper: LeaseKeeper = new LeaseKeeper(options);
+    this.keeper = keeper;
+    this.refusedBefore = this.refused;
+    this.refused = undefined;
+    keeper.acquired.catch((error: unknown) => {
+      if (life !== this.#life) return;
+      this.refused = error;
+      // A service manager starts it again.
+      world.after(10_000, () => {
+        if (life !== this.#life) return;
+        this.crash();
+        this.start();
+      });
+    });
+    keeper.done.catch((error: unknown) => this.#options.onFault(this, error));
+    let before = keeper.peers;
+    const never = new AbortController().signal;
+    keeper.watchPeers((peers) => {
+      if (life === this.#life) this.#options.onPeers(this, before, peers);
+      before = peers;
+    }, never);
+    keeper.watchStatus(() => life === this.#life && this.#options.onChange(this), never);
+  }
+
+  /** SIGKILL: nothing of it runs any more; what it sent is on its way. */
+  crash(): void {
+    this.#life++;
+    this.keeper = undefined;
+    this.#paused = undefined;
+  }
+
+  reboot(): void {
+    this.crash();
+    this.#disk.boot++;
+    this.#disk.run++;
+    this.#bootedAtMs = this.#options.world.now;
+  }
+
+  pause(): void {
+    this.#paused ??= [];
+  }
+
+  resume(): void {
+    const waiting = this.#paused ?? [];
+    this.#paused = undefined;
+    for (const run of waiting) run();
+  }
+
+  stepWallClock(ms: number): void {
+    this.#wallOffsetMs += ms;
+  }
+
+  #deliver(life: number, run: () => void): void {
+    if (life !== this.#life) return;
+    if (this.#paused) this.#paused.push(run);
+    else run();
+  }
+
+  #save(life: number, keeper: LeaseKeeper): void {
+    if (life !== this.#life) return;
+    const { lease, cluster, peers, status } = keeper;
+    const { deadlineMs } = status;
+    const wallMs = this.wallNow();
+    this.#disk.saved = {
+      lease,
+      cluster,
+      peers: [...peers.leases.values()],
+      deadlineMs,
+      wallMs,
+      wallDeadlineMs: deadlineMs === 0 ? 0 : wallMs + deadlineMs - this.now(),
+      boot: this.#disk.boot,
+    };
+    this.#options.onChange(this);
+  }
+
+  /** As `readSaved` does. */
+  #recall(): SavedLease | undefined {
+    const { saved, boot } = this.#disk;
+    if (!saved) return undefined;
+    const { lease, cluster, peers } = saved;
+    const leftMs = this.wallNow() < saved.wallMs ? 0 : saved.wallDeadlineMs - this.wallNow();
+    const later = leftMs > 0 ? this.now() + leftMs : 0;
+    return { lease, cluster, peers, deadlineMs: saved.boot === boot ? saved.deadlineMs : later };
+  }
+}
