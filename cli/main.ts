@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { describeCluster } from './cluster.ts';
 import { describeLab } from './lab.ts';
 import { describeNode } from './node.ts';
+import { describeSandbox } from './sandbox.ts';
 
 async function main(): Promise<void> {
   const program = new Command('weftctl')
@@ -13,6 +14,7 @@ async function main(): Promise<void> {
   describeLab(program.command('lab'));
   describeCluster(program.command('cluster'));
   describeNode(program.command('node'));
+  describeSandbox(program.command('sandbox'));
   await program.parseAsync();
 }
 

@@ -1,0 +1,64 @@
+/** `weftctl sandbox`: a network namespace of this machine as a pod, made as a container runtime makes one. */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import { UsageError } from './store-options.ts';
+
+export function describeSandbox(sandbox: Command): void {
+  sandbox.description(
+    'A network namespace as a pod: made by this machine\'s CNI configuration, entered with "ip netns exec NAME".',
+  );
+  sandbox
+    .command('add <name>')
+    .description('makes it and prints its addresses, a line each')
+    .action(async (name: string) => {
+      if (existsSync(pathOf(name))) throw new UsageError(`${name} exists: weftctl sandbox rm ${name}`);
+      const { runtime, network } = await runtimeHere();
+      ip('netns', 'add', name);
+      try {
+        const { ips } = await runtime.add(network, attachmentOf(name));
+        for (const { address } of ips as { address: string }[]) {
+          process.stdout.write(`${address.slice(0, address.indexOf('/'))}\n`);
+        }
+      } catch (error) {
+        // As a runtime does: a failed ADD is followed by a DEL.
+        await runtime.del(network, attachmentOf(name)).finally(() => ip('netns', 'delete', name));
+        throw error;
+      }
+    });
+  sandbox
+    .command('rm <name>')
+    .description('takes it away; fine if there is none')
+    .action(async (name: string) => {
+      const { runtime, network } = await runtimeHere();
+      await runtime.del(network, attachmentOf(name));
+      if (existsSync(pathOf(name))) ip('netns', 'delete', name);
+    });
+}
+
+const pathOf = (name: string): string => `/run/netns/${name}`;
+const attachmentOf = (name: string) => ({
+  containerId: `sandbox-${name}`,
+  netns: existsSync(pathOf(name)) ? pathOf(name) : '',
+  ifname: 'eth0',
+});
+
+async function runtimeHere() {
+  const { firstNetwork } = await import('../lab/libcni/network.ts');
+  const { CniRuntime } = await import('../lab/libcni/runtime.ts');
+  const folder = process.env.NETCONFPATH ?? '/etc/cni/net.d';
+  const network = await firstNetwork(folder);
+  if (!network) {
+    throw new UsageError(
+      `${folder} has no CNI configuration: weftd puts it there when pods can be made (systemctl status weftd)`,
+    );
+  }
+  const pluginDirs = (process.env.CNI_PATH ?? '/opt/cni/bin:/usr/lib/cni').split(':');
+  return { network, runtime: new CniRuntime({ pluginDirs }) };
+}
+
+function ip(...args: string[]): void {
+  const child = spawnSync('ip', args, { encoding: 'utf8' });
+  if (child.error) throw new UsageError(`ip: ${child.error.message}: install the package iproute2`);
+  if (child.status !== 0) throw new UsageError(`ip ${args.join(' ')}: ${child.stderr.trim()}`);
+}
