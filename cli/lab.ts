@@ -1,5 +1,7 @@
 /** `weftctl lab`: a cluster on one machine. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { backendTypes } from '../agent/config/config.ts';
+import { familiesOf } from '../lab/families.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { LabNode } from '../lab/node.ts';
 import type { LabPod } from '../lab/pod.ts';
@@ -15,10 +17,8 @@ Examples:
   weftctl lab down                        nothing is left
 `;
 
-/** What `lab up` can be asked for: what works. */
-const backends = ['vxlan'];
+/** What `lab up` can be asked for. */
 const stores = ['file'];
-const families = ['ipv4'];
 
 interface UpOptions {
   nodes: number;
@@ -49,14 +49,16 @@ export function describeLab(lab: Command): void {
       1,
     )
     .addOption(
-      new Option('--backend <type>', 'how packets reach another node').choices(backends).default('vxlan'),
+      new Option('--backend <type>', 'how packets reach another node').choices(backendTypes).default('vxlan'),
     )
     .addOption(new Option('--store <type>', 'where leases are kept').choices(stores).default('file'))
     .addOption(
-      new Option('--family <family>', 'address family of pods and nodes').choices(families).default('ipv4'),
+      new Option('--family <family>', 'address family of pods and nodes')
+        .choices(Object.keys(familiesOf))
+        .default('ipv4'),
     )
     .action(async (options: UpOptions) => {
-      const { Lab, familiesOf } = await labModule();
+      const { Lab } = await labModule();
       const { backend, nodes, subnets, family } = options;
       const progress = (step: string) => process.stdout.write(`${step}\n`);
       const up = await Lab.up({
@@ -115,10 +117,7 @@ export function describeLab(lab: Command): void {
   });
 }
 
-async function labModule() {
-  const [{ Lab }, { familiesOf }] = await Promise.all([import('../lab/lab.ts'), import('../lab/state.ts')]);
-  return { Lab, familiesOf };
-}
+const labModule = () => import('../lab/lab.ts');
 
 /** A node, else a pod; the pod's error names both. */
 function find(lab: Lab, place: string): LabNode | LabPod {

@@ -1,7 +1,6 @@
 /** What one invocation of `weftctl lab` tells the next: small JSON files in the lab's folder. */
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Family } from '../inet/ip.ts';
 import { LabError } from './errors.ts';
 import { labFolder, labsFolder, nodeFolder } from './names.ts';
 import type { ProcessId } from './processes.ts';
@@ -20,12 +19,6 @@ export interface PodRecord {
   /** Without their prefix length; empty until ADD has answered. */
   readonly addresses: readonly string[];
 }
-
-export const familiesOf: Readonly<Record<string, readonly Family[]>> = {
-  ipv4: ['ipv4'],
-  ipv6: ['ipv6'],
-  dual: ['ipv4', 'ipv6'],
-};
 
 /** Claims the lab's name by making its folder; throws `LabError` if there is such a lab, or half of one. */
 export function claimLab(lab: string): void {

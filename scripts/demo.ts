@@ -2,8 +2,11 @@
  * `npm run demo`: three nodes, two pods on each, every pod pings every pod; what the nodes agreed on, and the way of
  * one packet as it was captured. Exit status 1 if anything is lost. The lab goes down whatever happens.
  */
+import { Command, Option } from 'commander';
+import { backendTypes } from '../agent/config/config.ts';
 import { formatCidr } from '../inet/cidr.ts';
 import { formatIp } from '../inet/ip.ts';
+import { familiesOf } from '../lab/families.ts';
 import { Lab } from '../lab/lab.ts';
 import { type LabLease, readLeases } from '../lab/leases.ts';
 import { type Endpoint, formatMatrix, formatTable, lost, type PingResult, pingAll } from '../lab/ping.ts';
@@ -24,9 +27,26 @@ const step = (text: string): void =>
 const heading = (text: string): void => print(`\n${text}\n`);
 const indented = (text: string): string => text.replace(/^/gm, '  ');
 
+interface DemoOptions {
+  readonly family: string;
+  readonly backend: string;
+}
+
+const readArguments = (): DemoOptions =>
+  new Command('demo')
+    .description('Three nodes, two pods on each: every pod pings every pod.')
+    .addOption(
+      new Option('--family <family>', 'of pods and nodes').choices(Object.keys(familiesOf)).default('ipv4'),
+    )
+    .addOption(
+      new Option('--backend <type>', 'how packets reach another node').choices(backendTypes).default('vxlan'),
+    )
+    .parse()
+    .opts<DemoOptions>();
+
 /** Returns how many pings were sent and which were lost. */
-async function show(): Promise<{ sent: number; lost: PingResult[] }> {
-  const lab = await Lab.up({ name, progress: step });
+async function show({ family, backend }: DemoOptions): Promise<{ sent: number; lost: PingResult[] }> {
+  const lab = await Lab.up({ name, backend, families: familiesOf[family] ?? [], progress: step });
   step(`${lab.nodes.length * podsPerNode} pods`);
   const pods = await makePods(lab);
   step('ready');
@@ -84,7 +104,7 @@ const leaseRows = (leases: readonly LabLease[]): string[][] => [
     lease.node ?? '?',
     lease.subnets.map(formatCidr).join(' '),
     lease.publicIps.map(formatIp).join(' '),
-    lease.backend.vtepMac ?? '-',
+    [lease.backend.vtepMac, lease.backend.vtepMac6].filter((mac) => mac !== undefined).join(' ') || '-',
   ]),
 ];
 
@@ -109,6 +129,7 @@ async function removeLeftovers(): Promise<void> {
 }
 
 async function main(): Promise<number> {
+  const options = readArguments();
   const lacking = missing(['root', 'ip', 'ping', 'nft', 'mount', 'nsenter', 'unshare', 'bash']);
   if (lacking) throw new Error(`the demo needs ${lacking}`);
   let interrupted: NodeJS.Signals | undefined;
@@ -121,7 +142,7 @@ async function main(): Promise<number> {
   }
   try {
     await removeLeftovers();
-    const result = await show();
+    const result = await show(options);
     for (const { from, to, address, said } of result.lost)
       print(`\nlost: ${from} to ${to} (${address})\n${indented(said)}`);
     if (result.lost.length > 0) throw new Error(`${result.lost.length} of ${result.sent} pings were lost`);

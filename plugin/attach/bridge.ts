@@ -75,9 +75,12 @@ function createLink(rtnl: Rtnl, wish: BridgeWish): link.Link {
     wish.addresses.map(({ address }) => formatIp(address)),
   );
   // Its MTU is set afterwards: one given at creation does not keep it from following its ports'.
-  const [refusal] = rtnl.attempt([link.bridge({ name: wish.name, mac, up: true })]);
+  const [refusal] = rtnl.attempt([link.bridge({ name: wish.name, mac })]);
   // Of two first pods at once, one finds it made by the other.
   if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
+  // Before it is up: a router asks for pods' MACs from its link-local address, which it could not use for
+  // seconds while it looked for another that has it.
+  ensureSysctl(`net/ipv6/conf/${wish.name}/accept_dad`, '0');
   const made = link.linkByName(rtnl, wish.name);
   if (!made) throw new CniError('bridge-conflict', `bridge ${wish.name} vanished while it was being set up`);
   return made;
