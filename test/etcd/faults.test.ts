@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { systemClock } from '../../agent/lease/clock.ts';
+import type { LeaseHolder } from '../../agent/lease/holder.ts';
+import { peersWhen, scratch, startAgent, statusWhen, type TestAgent } from '../unit/lease/builders.ts';
+import { startProxy } from './proxy.ts';
+import { startEtcd } from './server.ts';
+
+const limit = { timeout: 120_000 };
+const never = new AbortController().signal;
+const timing = { renewSeconds: 1 };
+const address = (n: number) => `192.168.188.${100 + n}`;
+
+const phaseWhen = (holder: LeaseHolder, wanted: string) =>
+  holder.status.phase === wanted
+    ? Promise.resolve(holder.status)
+    : statusWhen(holder, ({ phase }) => phase === wanted);
+
+test(
+  'etcd killed and started again: the deadline stands meanwhile, and nothing is written',
+  limit,
+  async (t) => {
+    const etcd = await startEtcd(t);
+    const home = scratch(t);
+    const { holder } = await startAgent(t, {
+      store: etcd.open(),
+      home,
+      name: 'node-1',
+      publicIp: address(1),
+      timing,
+    });
+    const { cursor } = await etcd.open().list(never);
+    etcd.members[0]?.kill('SIGKILL');
+    const away = await phaseWhen(holder, 'away');
+    assert.ok(away.deadlineMs > systemClock.now() + 80_000_000);
+    await etcd.members[0]?.restart();
+    await phaseWhen(holder, 'held');
+    assert.equal((await etcd.open().list(never)).cursor, cursor);
+  },
+);
+
+test(
+  'etcd away for longer than the TTL: nothing is claimed after the deadline, then the same subnet',
+  limit,
+  async (t) => {
+    const etcd = await startEtcd(t);
+    const home = scratch(t);
+    const short = { renewSeconds: 1, ttlSeconds: 4 };
+    const { holder } = await startAgent(t, {
+      store: etcd.open(),
+      home,
+      name: 'node-1',
+      publicIp: address(1),
+      timing: short,
+    });
+    const { key } = holder.lease;
+    etcd.members[0]?.kill('SIGSTOP');
+    await phaseWhen(holder, 'away');
+    await pause(Math.max(holder.status.deadlineMs - systemClock.now(), 0) + 2000);
+    assert.ok(holder.status.deadlineMs <= systemClock.now());
+    etcd.members[0]?.kill('SIGCONT');
+    while (holder.status.deadlineMs <= systemClock.now()) await statusWhen(holder, () => true);
+    assert.equal(holder.lease.key, key);
+  },
+);
+
+test('a node that starts while etcd is away comes up with its lease and its peers', limit, async (t) => {
+  const etcd = await startEtcd(t);
+  const home = scratch(t);
+  const node = { home, name: 'node-1', publicIp: address(1), timing };
+  const a = await startAgent(t, { ...node, store: etcd.open() });
+  const b = await startAgent(t, { store: etcd.open(), home, name: 'node-2', publicIp: address(2), timing });
+  await peersWhen(a.holder, ({ leases }) => leases.size === 1);
+  await pause(500);
+  await a.stop();
+  etcd.members[0]?.kill('SIGKILL');
+  const again = await startAgent(t, { ...node, store: etcd.open() });
+  assert.equal(again.holder.lease.key, a.holder.lease.key);
+  assert.equal(again.holder.status.phase, 'away');
+  assert.ok(again.holder.status.deadlineMs > systemClock.now());
+  const { leases, complete } = again.holder.peers;
+  assert.deepEqual([[...leases.keys()], complete], [[b.holder.lease.key], false]);
+  await etcd.members[0]?.restart();
+  await phaseWhen(again.holder, 'held');
+  await peersWhen(again.holder, (peers) => peers.complete && peers.leases.size === 1);
+});
+
+test('a member that is killed or falls silent is left for another', limit, async (t) => {
+  const etcd = await startEtcd(t, { members: 3 });
+  const home = scratch(t);
+  const agents = await Promise.all(
+    [1, 2, 3].map((n) =>
+      startAgent(t, { store: etcd.open(), home, name: `node-${n}`, publicIp: address(n), timing }),
+    ),
+  );
+  for (const [gone, n] of [
+    ['SIGSTOP', 4],
+    ['SIGKILL', 5],
+  ] as const) {
+    const victim = etcd.members[n - 4];
+    victim?.kill(gone);
+    const joining = await startAgent(t, {
+      store: etcd.open(),
+      home,
+      name: `node-${n}`,
+      publicIp: address(n),
+      timing,
+    });
+    for (const { holder } of agents) {
+      await peersWhen(holder, ({ leases }) => leases.has(joining.holder.lease.key));
+      await phaseWhen(holder, 'held');
+    }
+    agents.push(joining);
+    victim?.kill('SIGCONT');
+    await victim?.restart();
+  }
+});
+
+/** I1 on this machine's one clock, at every change of anybody's status. */
+function watchClaims(agents: readonly TestAgent[]): { readonly broken: string[] } {
+  const broken: string[] = [];
+  const check = (): void => {
+    const now = systemClock.now();
+    const keys = agents
+      .filter(({ holder }) => holder.status.deadlineMs > now)
+      .map(({ holder }) => holder.lease.key);
+    if (new Set(keys).size !== keys.length) broken.push(keys.join(' '));
+  };
+  for (const { holder } of agents) holder.watchStatus(check, never);
+  return { broken };
+}
+
+test(
+  'kills, stalls, partitions and compaction in any order: no two hold one subnet, and all come back',
+  limit,
+  async (t) => {
+    const etcd = await startEtcd(t, { members: 3 });
+    const home = scratch(t);
+    const proxies = await Promise.all([1, 2, 3, 4].map((n) => startProxy(t, etcd.members[n % 3]?.port ?? 0)));
+    const short = { renewSeconds: 1, ttlSeconds: 5, graceSeconds: 1 };
+    const agents = await Promise.all(
+      proxies.map(({ port }, n) =>
+        startAgent(t, {
+          store: etcd.open({ endpoints: [{ secure: false, host: '127.0.0.1', port }] }),
+          home: join(home, String(n)),
+          name: `node-${n + 1}`,
+          publicIp: address(n + 1),
+          timing: short,
+          networks: [{ cidr: { family: 'ipv4', base: 0x0af40000n, length: 21 }, subnetLength: 24 }],
+        }),
+      ),
+    );
+    const { broken } = watchClaims(agents);
+    const [member] = etcd.members;
+    const faults = [
+      () => proxies[0]?.cut(),
+      () => proxies[1]?.stall(),
+      () => member?.kill('SIGSTOP'),
+      async () => {
+        const { cursor } = await etcd.open().list(never);
+        etcd.ctl('--endpoints', `http://127.0.0.1:${etcd.members[1]?.port}`, 'compact', cursor);
+      },
+      () => proxies[0]?.mend(),
+      () => proxies[2]?.cut(),
+      () => member?.kill('SIGCONT'),
+      () => member?.kill('SIGKILL'),
+      () => proxies[1]?.mend(),
+      () => proxies[2]?.mend(),
+      () => member?.restart(),
+    ];
+    for (const fault of faults) {
+      await fault();
+      await pause(1500);
+    }
+    for (const { holder } of agents) {
+      await phaseWhen(holder, 'held');
+      await peersWhen(holder, ({ leases, complete }) => complete && leases.size === agents.length - 1);
+    }
+    assert.deepEqual(broken, []);
+  },
+);
