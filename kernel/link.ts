@@ -330,6 +330,15 @@ export function portStateOf(message: NetlinkMessage): number | undefined {
   return port && attributeIn(port, IFLA_BRPORT_STATE)?.[0];
 }
 
+/**
+ * True if a link's message says that it carries packets: that it is up, or that nothing was ever said of its
+ * carrier (`netif_oper_up`, linux/netdevice.h; IF_OPER_*, linux/if.h).
+ */
+export function isOperational(message: NetlinkMessage): boolean {
+  const state = attributeIn(message.body.subarray(IFINFOMSG_BYTES), IFLA_OPERSTATE)?.[0];
+  return state === IF_OPER_UP || state === IF_OPER_UNKNOWN;
+}
+
 function attributeIn(stream: Buffer, wanted: number): Buffer | undefined {
   for (let offset = 0; offset + 4 <= stream.length; ) {
     const length = stream.readUInt16LE(offset);
@@ -449,6 +458,9 @@ const NLA_F_NESTED = 0x8000;
 const NLA_TYPE_MASK = 0x3fff;
 const IFINFOMSG_BYTES = 16;
 const IFLA_LINKINFO = 18;
+const IFLA_OPERSTATE = 16;
+const IF_OPER_UNKNOWN = 0;
+const IF_OPER_UP = 6;
 const IFLA_INFO_SLAVE_DATA = 5;
 const VETH_INFO_PEER = 1;
 const IFLA_PROTINFO = 12;

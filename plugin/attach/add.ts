@@ -140,7 +140,7 @@ async function make(host: Host, { request, sandbox, record, plan, lease, dns }: 
   const routes = resultRoutes(config, { addresses, lease });
   const { disableContainerInterface: disabled, enabledad: enableDad } = config.bridge;
   ensurePod(sandbox, { attachment, routes, disabled, enableDad });
-  if (!disabled) await announce(host, { attachment, sandbox });
+  if (!disabled) await announce(host, { attachment, sandbox, bridge });
   if (enableDad && !disabled) await settleDad({ attachment, sandbox });
   await ensureSteps(host, record, attachment);
   record.append({ ...attachment, phase: 'complete' });

@@ -15,6 +15,7 @@ import { failedWith } from '../../kernel/errors.ts';
 import * as link from '../../kernel/link.ts';
 import { CniError } from '../errors.ts';
 import type { Attachment } from './attachment.ts';
+import type { EnsuredBridge } from './bridge.ts';
 import type { Host } from './host.ts';
 import type { Sandbox } from './sandbox.ts';
 
@@ -26,27 +27,30 @@ const DAD_WAIT_MS = 10_000;
 /** Waits until the pod's packets pass the bridge, then announces its addresses. */
 export async function announce(
   host: Host,
-  options: { attachment: Attachment; sandbox: Sandbox },
+  options: { attachment: Attachment; sandbox: Sandbox; bridge: EnsuredBridge },
 ): Promise<void> {
-  const { attachment, sandbox } = options;
-  await settled(() => passes(host, attachment), PORT_WAIT_MS);
+  const { attachment, sandbox, bridge } = options;
+  await settled(() => passes(host, attachment, bridge), PORT_WAIT_MS);
   if (attachment.addresses.length === 0) return;
   const { index, mac } = attachment.container;
   sandbox.rtnl.execute([link.set({ index, mac })]);
 }
 
 /**
- * True once the port forwards, or would if spanning tree did not hold it back, which takes half a minute:
- * a bridge with spanning tree is not ours to wait for.
+ * True once the port forwards and the bridge, which has a carrier only since its first port has, transmits. A
+ * port that spanning tree holds back, for half a minute, is not waited for: such a bridge is not ours.
  */
-function passes(host: Host, { host: { index, name } }: Attachment): boolean {
-  const { outcomes, replies } = host.rtnl.exchange([link.get(index)]);
-  if (failedWith(outcomes[0], 'ENODEV')) {
-    throw new CniError('try-again-later', `${name} vanished while it was being set up`);
+function passes(host: Host, { host: { index, name } }: Attachment, bridge: EnsuredBridge): boolean {
+  const { outcomes, replies } = host.rtnl.exchange([link.get(index), link.get(bridge.index)]);
+  const refused = outcomes.find((outcome) => outcome);
+  if (failedWith(refused, 'ENODEV')) {
+    throw new CniError('try-again-later', `${name} or its bridge vanished while it was being set up`);
   }
-  if (outcomes[0]) throw outcomes[0];
-  const state = replies[0] && link.portStateOf(replies[0]);
-  return state === link.BR_STATE_FORWARDING || state === BR_STATE_LISTENING || state === BR_STATE_LEARNING;
+  if (refused) throw refused;
+  const [port, itself] = replies;
+  const state = port && link.portStateOf(port);
+  if (state === link.BR_STATE_FORWARDING) return itself !== undefined && link.isOperational(itself);
+  return state === BR_STATE_LISTENING || state === BR_STATE_LEARNING;
 }
 
 const BR_STATE_LISTENING = 1;

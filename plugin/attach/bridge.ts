@@ -100,7 +100,7 @@ function ensureAddresses(rtnl: Rtnl, index: number, wish: BridgeWish): void {
         `"ip address del ADDRESS dev ${wish.name}" removes it; or set forceAddress`,
     );
   }
-  rtnl.execute(contradicting.map((each) => address.remove({ ...each, index })));
+  if (contradicting.length > 0) rtnl.execute(contradicting.map((each) => address.remove({ ...each, index })));
   const refusals = rtnl.attempt(wish.addresses.map((each) => address.add({ ...each, index, noDad: true })));
   for (const refusal of refusals) if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
 }

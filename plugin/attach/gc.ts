@@ -75,7 +75,7 @@ function sweepAddresses(host: Host, network: string, valid: ReadonlySet<string>)
       .flatMap(({ addresses }) => addresses.map(({ address }) => formatIp(address))),
   );
   host.addresses(network, host.hostLocalDir).sweep((owner, address) => {
-    if (owner === 'unreadable') return claimed.has(formatIp(address));
+    if (owner === 'unreadable') return address !== undefined && claimed.has(formatIp(address));
     const key: AttachmentKey = { ...owner, network };
     return valid.has(namesOf(key).file) || hasRecord(host.runDir, key);
   });

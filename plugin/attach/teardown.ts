@@ -57,6 +57,5 @@ export async function teardownRecorded(host: Host, attachment: Attachment): Prom
 
 /** Frees whatever addresses say that they are this attachment's. */
 export function releaseHeld(host: Host, key: AttachmentKey, hostLocalDir: string): void {
-  const store = host.addresses(key.network, hostLocalDir);
-  for (const address of store.heldBy(key)) store.release(address, key);
+  host.addresses(key.network, hostLocalDir).releaseAll(key);
 }

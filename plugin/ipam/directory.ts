@@ -4,7 +4,7 @@
  *     <runDir>/ipam/<network>/<address>                     who has it (record.ts)
  *     <runDir>/ipam-order/<network>/boot                    the boot for which all of this holds
  *     <runDir>/ipam-order/<network>/released/<time>.<address>   since when it is free again, for the order
- *     <runDir>/ipam-order/<network>/new/                    records being written
+ *     <runDir>/ipam-order/<network>/new/<digest of owner>   a record being written
  *
  * An address is taken by link(2) of a finished file, which succeeds for one process only, and released by
  * rename(2) of the same file to the queue of released addresses: both are whole at any instant, so there is
@@ -34,7 +34,7 @@ import { digestOf } from '../digest.ts';
 import { isErrno } from '../errno.ts';
 import { CniError } from '../errors.ts';
 import type { Released } from './order.ts';
-import { type AllocationRecord, decodeRecord, encodeRecord } from './record.ts';
+import { type AllocationRecord, decodeRecord, encodeRecord, type Owner } from './record.ts';
 
 /** An address's file as it was found. */
 export interface Found {
@@ -60,8 +60,6 @@ export class NetworkDirectory {
   readonly orderPath: string;
   readonly #released: string;
   readonly #new: string;
-  #written = 0;
-  readonly #writer = Math.floor(Math.random() * 2 ** 48).toString(16);
 
   constructor(runDir: string, network: string) {
     this.path = join(runDir, 'ipam', fileNameOf(network));
@@ -77,7 +75,7 @@ export class NetworkDirectory {
 
   /** Makes the address the owner's; false if it is somebody's already. */
   take(address: Ip, record: AllocationRecord): boolean {
-    const draft = join(this.#new, `${this.#writer}.${this.#written++}`);
+    const draft = this.#draftOf(record);
     try {
       writeFileSync(draft, encodeRecord(record), { mode: 0o600 });
       linkSync(draft, this.#fileOf(address));
@@ -168,12 +166,20 @@ export class NetworkDirectory {
     for (const name of list(this.#released)) rmSync(join(this.#released, name), { force: true });
   }
 
-  /** Drops what processes left behind that died while writing. */
-  forgetDrafts(): void {
+  /** Drops what a process left behind that died while it wrote a record of this owner. */
+  forgetDraft(owner: Owner): void {
+    unlinkIfThere(this.#draftOf(owner));
+  }
+
+  /** The same for every owner that does not live, and for what is not whole and old. */
+  forgetDrafts(lives: (owner: Owner) => boolean): void {
     for (const name of list(this.#new)) {
       const draft = join(this.#new, name);
       const written = statSync(draft, { throwIfNoEntry: false });
-      if (written && Date.now() - written.mtimeMs > DRAFT_LIFE_MS) rmSync(draft, { force: true });
+      if (!written) continue;
+      const owner = decodeRecord(readFileSync(draft, 'utf8'));
+      const old = Date.now() - written.mtimeMs > DRAFT_LIFE_MS;
+      if (old || (owner && !lives(owner))) unlinkIfThere(draft);
     }
   }
 
@@ -204,6 +210,12 @@ export class NetworkDirectory {
     } finally {
       closeSync(fd);
     }
+  }
+
+  /** One per owner, who takes one address at a time: so that a killed writer's draft is found again. */
+  #draftOf({ containerId, ifname }: Owner): string {
+    const digest = digestOf(`${containerId}\0${ifname}`);
+    return join(this.#new, digest.toString('hex').slice(0, 32));
   }
 
   readonly #fileOf = (address: Ip): string => join(this.path, formatIp(address));

@@ -91,14 +91,18 @@ export class AddressStore {
     });
   }
 
-  /** The addresses that the owner has. Reads every record: for an attachment whose own record is lost. */
-  heldBy(owner: Owner): Ip[] {
-    return this.#guarded(() =>
-      this.#directory.taken().filter((address) => {
-        const record = this.#directory.find(address)?.record;
-        return record && sameOwner(record, owner);
-      }),
-    );
+  /**
+   * Frees whatever the owner has, and what it left half written. Reads every record: for an attachment whose own
+   * record is lost or was not completed.
+   */
+  releaseAll(owner: Owner): Ip[] {
+    return this.#guarded(() => {
+      this.#directory.forgetDraft(owner);
+      return this.#directory.taken().filter((address) => {
+        const found = this.#directory.find(address);
+        return found?.record && sameOwner(found.record, owner) && this.#release(address, found);
+      });
+    });
   }
 
   /** Who has the address in this boot; undefined if nobody, `unreadable` if the record is damaged. */
@@ -113,13 +117,14 @@ export class AddressStore {
    * Frees every address without an owner that lives, as `lives` has it; `unreadable` stands for a record that
    * is damaged. Returns what was freed.
    */
-  sweep(lives: (owner: Owner | 'unreadable', address: Ip) => boolean): Ip[] {
-    return this.#guarded(() =>
-      this.#directory.taken().filter((address) => {
+  sweep(lives: (owner: Owner | 'unreadable', address?: Ip) => boolean): Ip[] {
+    return this.#guarded(() => {
+      this.#directory.forgetDrafts(lives);
+      return this.#directory.taken().filter((address) => {
         const found = this.#directory.find(address);
         return found && !lives(found.record ?? 'unreadable', address) && this.#release(address, found);
-      }),
-    );
+      });
+    });
   }
 
   /** True if the set has an address for one more pod. */
@@ -223,7 +228,6 @@ export class AddressStore {
 
   #load(): void {
     this.#version = this.#directory.releasedVersion();
-    this.#directory.forgetDrafts();
     const taken = [...this.#directory.taken(), ...hostLocalAddresses(this.#hostLocalDir)];
     this.#order = new FreeOrder({ taken, released: this.#directory.released() });
   }

@@ -99,12 +99,13 @@ describe('an address', () => {
     assert.equal(take(open(), 'c'), '10.1.0.2');
   });
 
-  it('is found by its owner when nothing else remembers', () => {
+  it('is freed by its owner also when nothing else remembers which it is', () => {
     const store = open();
     const address = take(store, 'c1');
     take(store, 'c2');
-    assert.deepEqual(open().heldBy(pod('c1')).map(formatIp), [address]);
-    assert.deepEqual(open().heldBy(pod('c3')), []);
+    assert.deepEqual(open().releaseAll(pod('c3')), []);
+    assert.deepEqual(open().releaseAll(pod('c1')).map(formatIp), [address]);
+    assert.equal(onDisk().length, 1);
   });
 
   it('belongs to one network: names as long as one likes, nothing shared', () => {
