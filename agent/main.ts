@@ -28,7 +28,7 @@ async function run(source: ConfigSource): Promise<void> {
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   const notifier = takeNotifier({
     env: process.env,
-    onFailure: (error) => log.warn({ err: error }, 'notify.failed'),
+    onFailure: (error) => log.warn({ reason: error.message }, 'notify.failed'),
   });
   stop.signal.addEventListener('abort', () => notifier.stopping(), { once: true });
   await runAgent({ config, file: path ?? source.path, log, notifier, signal: stop.signal });

@@ -104,7 +104,7 @@ function startHolder(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<P
 export function onGround(place: Place, argv: readonly string[]): string[] {
   const holder = standingHolder(place);
   const network = place.pod ? `--net=${podNetnsPath({ ...place, pod: place.pod })}` : '--net';
-  return ['nsenter', '-t', String(holder.pid), '--mount', '--root', '--uts', network, '--', ...argv];
+  return ['nsenter', '-t', String(holder.pid), '--mount', '--root', '--wd', '--uts', network, '--', ...argv];
 }
 
 /** A pod's namespace is mounted in its node's `/run/netns` alone; the host sees it through the holder. */

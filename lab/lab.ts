@@ -13,7 +13,7 @@ import { LabPod } from './pod.ts';
 import { findProduct, type Product } from './product.ts';
 import { claimLab, type LabRecord, loadLab, loadPods, saveLab } from './state.ts';
 import { teardownLab } from './teardown.ts';
-import { planTopology } from './topology.ts';
+import { checkBackend, planTopology } from './topology.ts';
 import { type Hop, tracePing } from './trace.ts';
 import { fabricLinks, raiseUnderlay } from './up.ts';
 
@@ -66,6 +66,7 @@ export class Lab {
       families: options.families ?? ['ipv4'],
     });
     const record: LabRecord = { topology, backend: options.backend ?? 'vxlan', store: 'file' };
+    checkBackend(record.backend, topology.segments.length);
     claimLab(name);
     try {
       saveLab(name, record);
@@ -133,8 +134,8 @@ export class Lab {
     return pingAll({ sources: pods, targets: pods });
   }
 
-  /** The devices that a ping from one pod to another passed, in order. Throws `LabError` if it is lost. */
-  trace(from: LabPod, to: LabPod): Promise<Hop[]> {
+  /** The devices that a ping from one pod to an address of another passed, in order. Throws `LabError` if it is lost. */
+  trace(from: LabPod, to: LabPod, address = to.addresses[0] ?? ''): Promise<Hop[]> {
     const nodes = from.node === to.node ? [from.node] : [from.node, to.node];
     const fabricStation = {
       name: fabric,
@@ -145,7 +146,7 @@ export class Lab {
     const between = rest.length > 0 ? [fabricStation] : [];
     return tracePing({
       stations: [from.station, ...(first ? [first] : []), ...between, ...rest, to.station],
-      ping: (pattern) => from.exec(['ping', '-n', '-c', '1', '-W', '2', ...pattern, to.addresses[0] ?? '']),
+      ping: (pattern) => from.exec(['ping', '-n', '-c', '1', '-W', '2', ...pattern, address]),
     });
   }
 

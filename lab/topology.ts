@@ -72,6 +72,15 @@ export function planTopology(options: TopologyOptions): Topology {
   };
 }
 
+/** A combination that cannot work is refused before anything is made. */
+export function checkBackend(backend: string, subnets: number): void {
+  if (backend === 'direct' && subnets > 1) {
+    throw new LabError(
+      `--backend direct needs nodes on one layer-2 network, not on ${subnets}: use auto or vxlan, or --subnets 1`,
+    );
+  }
+}
+
 function checkCount(what: string, count: number, most: number): void {
   if (!Number.isInteger(count) || count < 1 || count > most) {
     throw new LabError(`--${what} ${count}: give a whole number from 1 to ${most}`);
