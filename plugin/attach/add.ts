@@ -132,7 +132,7 @@ async function make(host: Host, { request, sandbox, record, plan, lease, dns }: 
     owner: intent,
   });
   record.attachment = { ...intent, addresses };
-  const { bridge, attachment } = ensurePair(host, {
+  const { bridge, attachment } = await ensurePair(host, {
     attachment: { ...intent, phase: 'made', addresses },
     sandbox,
     bridge: bridgeWish(config, plan),

@@ -2,13 +2,13 @@
  * What a process that attaches pods keeps open and remembers between calls. Nothing in it is trusted: each
  * memory is one that the kernel or the directory contradicts when it is out of date.
  */
+import { type LinkRemover, waitingRemover } from '../../kernel/link-removal.ts';
 import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { type Nfnl, openNfnl } from '../../kernel/nft/nfnetlink.ts';
 import { readBootId } from '../ipam/boot.ts';
 import { AddressStore } from '../ipam/store.ts';
 import type { EnsuredBridge } from './bridge.ts';
 import { LeaseReader } from './lease.ts';
-import { type RemoveLinks, removeLinksNow } from './remove-links.ts';
 import type { Step } from './step.ts';
 import { allSteps } from './steps.ts';
 
@@ -18,7 +18,7 @@ export interface HostOptions {
   /** In the order in which they are put up; taken down in reverse. Default: all there are. */
   readonly steps?: readonly Step[];
   /** Default: by the host's socket, which blocks for an RCU grace period. */
-  readonly removeLinks?: RemoveLinks;
+  readonly removeLinks?: LinkRemover['remove'];
   /** Where pods of another plugin may have had their addresses; default `/var/lib/cni/networks`. */
   readonly hostLocalDir?: string;
   /** What else keeps this node from attaching pods well; throws `CniError` not-available or limited-connectivity. */
@@ -29,7 +29,7 @@ export class Host {
   readonly runDir: string;
   readonly bootId = readBootId();
   readonly steps: readonly Step[];
-  readonly removeLinks: RemoveLinks;
+  readonly removeLinks: LinkRemover['remove'];
   readonly checkHealth: (() => void | Promise<void>) | undefined;
   readonly hostLocalDir: string;
   readonly lease: LeaseReader;
@@ -44,7 +44,7 @@ export class Host {
   constructor(options: HostOptions) {
     this.runDir = options.runDir;
     this.steps = options.steps ?? allSteps(this);
-    this.removeLinks = options.removeLinks ?? (async (indexes) => removeLinksNow(this.rtnl, indexes));
+    this.removeLinks = options.removeLinks ?? ((indexes) => waitingRemover(this.rtnl).remove(indexes));
     this.checkHealth = options.checkHealth;
     this.hostLocalDir = options.hostLocalDir ?? '/var/lib/cni/networks';
     this.lease = new LeaseReader({ runDir: options.runDir, bootId: this.bootId });

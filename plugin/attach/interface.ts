@@ -17,7 +17,6 @@ import { type BridgeWish, bridgeKey, type EnsuredBridge, ensureBridge } from './
 import type { Host } from './host.ts';
 import { aliasOf } from './names.ts';
 import { kernelRoute } from './plan.ts';
-import { removeLinksNow } from './remove-links.ts';
 import type { Sandbox } from './sandbox.ts';
 
 /** `lo` has index 1 in every namespace (LOOPBACK_IFINDEX, linux/net_namespace.h). */
@@ -32,10 +31,10 @@ const ATTEMPTS = 4;
  *
  * @throws CniError interface-exists where the pod has an interface of that name.
  */
-export function ensurePair(
+export async function ensurePair(
   host: Host,
   options: { attachment: Attachment; sandbox: Sandbox; bridge: BridgeWish },
-): { bridge: EnsuredBridge; attachment: Attachment } {
+): Promise<{ bridge: EnsuredBridge; attachment: Attachment }> {
   let { attachment } = options;
   for (let attempt = 1; ; attempt++) {
     const bridge = knownBridge(host, options.bridge);
@@ -48,12 +47,12 @@ export function ensurePair(
     );
     if (!refused) return { bridge, attachment };
     if (attempt === ATTEMPTS) throw refused;
-    attachment = recover(host, { ...options, attachment, refused, bridgeGone });
+    attachment = await recover(host, { ...options, attachment, refused, bridgeGone });
   }
 }
 
 /** Makes another attempt promising, or throws what refused the last one. */
-function recover(
+async function recover(
   host: Host,
   failure: {
     attachment: Attachment;
@@ -62,18 +61,18 @@ function recover(
     refused: KernelError;
     bridgeGone: KernelError | undefined;
   },
-): Attachment {
+): Promise<Attachment> {
   const { attachment, sandbox, refused } = failure;
   if (failedWith(failure.bridgeGone, 'ENODEV')) {
     host.bridges.delete(bridgeKey(failure.bridge));
     // The pair may have come into being without its bridge.
-    teardownPair(host, attachment);
+    await teardownPair(host, attachment);
     return attachment;
   }
   if (failedWith(refused, 'EEXIST')) {
     if (link.linkByName(sandbox.rtnl, attachment.ifname)) throw interfaceExists(attachment.ifname);
     // A host's end of this name is ours by its name alone: what a call left behind whose record is lost.
-    if (teardownPair(host, attachment)) return attachment;
+    if (await teardownPair(host, attachment)) return attachment;
   }
   if (failedWith(refused, 'EBUSY', 'EEXIST')) return withNewIndexes(attachment);
   throw refused;
@@ -88,9 +87,9 @@ const withNewIndexes = (attachment: Attachment): Attachment => ({
   container: { ...attachment.container, index: link.chooseIndex() },
 });
 
-function teardownPair(host: Host, attachment: Attachment): boolean {
+async function teardownPair(host: Host, attachment: Attachment): Promise<boolean> {
   const left = link.linkByName(host.rtnl, attachment.host.name);
-  if (left) removeLinksNow(host.rtnl, [left.index]);
+  if (left) await host.removeLinks([left.index]);
   return left !== undefined;
 }
 

@@ -26,7 +26,7 @@ import { type Attachment, decodeAttachment, encodeAttachment } from './attachmen
 import { namesOf } from './names.ts';
 
 /** How long a call waits for another one that works on the same attachment. */
-const LOCK_WAIT_MS = 20_000;
+const LOCK_WAIT_MS = 10_000;
 const LOCK_PAUSE_MS = { first: 1, longest: 50 };
 
 /** A record that is ours alone until `close`. */

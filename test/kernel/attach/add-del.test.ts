@@ -273,8 +273,11 @@ describe('ADD is refused', () => {
   });
 
   it('where an option needs what this build does not have', async () => {
-    await plugin.refused(2, /macspoofchk/, 'ADD', pod(), { config: { macspoofchk: true } });
-    plugin.assertNothingLeft();
+    const bare = new Plugin({ steps: [] });
+    bare.lease();
+    await bare.refused(2, /macspoofchk/, 'ADD', pod(), { config: { macspoofchk: true } });
+    bare.assertNothingLeft();
+    bare.dispose();
   });
 });
 
