@@ -11,6 +11,7 @@ import { LabNode } from './node.ts';
 import { type PingResult, pingAll } from './ping.ts';
 import { LabPod } from './pod.ts';
 import { findProduct, type Product } from './product.ts';
+import { settle } from './settle.ts';
 import { claimLab, type LabRecord, loadLab, loadPods, saveLab } from './state.ts';
 import { teardownLab } from './teardown.ts';
 import { checkBackend, planTopology } from './topology.ts';
@@ -52,7 +53,7 @@ export class Lab {
   }
 
   /**
-   * Brings a lab up and resolves once every agent is ready. Throws `LabError` if there is one of that name, and
+   * Brings a lab up and resolves once every agent is ready and reaches every other. Throws `LabError` if there is one of that name, and
    * if a step fails; then it has taken down what it had put up.
    */
   static async up(options: LabOptions = {}): Promise<Lab> {
@@ -80,6 +81,7 @@ export class Lab {
       );
       if (started.length > 0) progress(`${started.length} agents`);
       await allSettled(started.map((node) => node.agent.start()));
+      await settle(started);
       return lab;
     } catch (error) {
       await teardownLab(name);
