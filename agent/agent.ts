@@ -26,6 +26,7 @@ import { type OverlayState, podMtuBytes } from './overlay/overlay.ts';
 import { OverlayService } from './overlay/service.ts';
 import { overlayStates } from './overlay/state.ts';
 import { FamilyProbes } from './probe/family-probes.ts';
+import { reloadConfig } from './reload.ts';
 import { Health } from './serve/health/health.ts';
 import { healthRoutes } from './serve/health/routes.ts';
 import { serveHttp } from './serve/http.ts';
@@ -40,6 +41,10 @@ export interface AgentOptions {
   readonly file: string;
   readonly log: Log;
   readonly notifier: Notifier;
+  /** Reads the configuration again; throws ConfigError. */
+  readonly load: () => Config;
+  /** Calls back whenever the agent is told to read its configuration again, until the signal fires. */
+  readonly onReload: (listener: () => void, signal: AbortSignal) => void;
   readonly signal: AbortSignal;
 }
 
@@ -69,14 +74,20 @@ function requireRoot(): void {
   throw new AgentError('root', 'weftd configures the network of its host: start it as root');
 }
 
+/** So many silent peers are called by their names. */
+const SHOWN_PEERS = 5;
+
 class Agent {
   readonly #options: AgentOptions;
   readonly #rtnl: Rtnl;
   readonly #health: Health;
+  /** In force: what was read last, as far as it needs no restart. */
+  #config: Config;
   #ready = false;
 
   constructor(options: AgentOptions, rtnl: Rtnl, health: Health) {
     this.#options = options;
+    this.#config = options.config;
     this.#rtnl = rtnl;
     this.#health = health;
   }
@@ -85,7 +96,7 @@ class Agent {
     const { config, file, log, notifier, signal } = this.#options;
     const identity = ensureIdentity(config.stateDir);
     const underlay = await FollowedUnderlay.find({
-      find: () => findUnderlay({ config, file, rtnl: this.#rtnl }),
+      find: () => findUnderlay({ config: this.#config, file, rtnl: this.#rtnl }),
       onWarnings: (warnings) => log.warn({ warnings }, 'underlay.warnings'),
     });
     log.info({ nodeId: identity.nodeId, underlay: underlay.current.name }, 'agent.started');
@@ -99,9 +110,17 @@ class Agent {
     });
     notifier.status('waiting for a lease');
     const holder = await this.#acquire(identity, underlay);
-    const probes = new FamilyProbes({ log, signal, onChange: (reason) => service.trigger(reason) });
+    const probes = new FamilyProbes({
+      timing: () => this.#config.probes,
+      onChange: (reason) => {
+        this.#reportPeers(probes);
+        if (reason) service.trigger(reason);
+      },
+      log,
+      signal,
+    });
     const firewall = new KeptFirewall({
-      masquerade: config.masquerade.enabled ? config.masquerade : undefined,
+      masquerade: () => (this.#config.masquerade.enabled ? this.#config.masquerade : undefined),
       pods: () => podsOnRecord(config.runDir),
       onDamage: (reason) => service.trigger(reason),
       signal,
@@ -130,6 +149,11 @@ class Agent {
     const listening = [service.listen(), firewall.listen()];
     holder.watchStatus(() => this.#reportLease(holder), signal);
     holder.watchPeers(() => service.trigger('lease'), signal);
+    this.#options.onReload(() => {
+      if (!this.#reload()) return;
+      this.#tellPeers(underlay, identity, holder);
+      service.trigger('reload', { reread: true, underlay: true });
+    }, signal);
     service.trigger('start');
     await Promise.all([...listening, holder.done, pods.done]);
   }
@@ -154,20 +178,42 @@ class Agent {
     return holder;
   }
 
+  /** Reads the configuration again. Answers whether anything of it is new. */
+  #reload(): boolean {
+    const { load, log } = this.#options;
+    let read: Config;
+    try {
+      read = load();
+    } catch (error) {
+      log.error({ err: error }, 'reload.refused');
+      return false;
+    }
+    const { config, applied, restart } = reloadConfig(this.#config, read);
+    this.#config = config;
+    log.level = config.log.level;
+    log.info({ applied }, 'reload.done');
+    if (restart.length) log.warn({ fields: restart }, 'reload.needsRestart');
+    return true;
+  }
+
   /** The host's address, interface or MTU may have changed: peers are told. */
   async #followUnderlay(underlay: FollowedUnderlay, identity: Identity, holder: LeaseHolder): Promise<void> {
-    const { config, log, signal } = this.#options;
     const change = await underlay.refresh();
     if (!change) return;
-    log.info({ change }, 'underlay.changed');
-    // Not awaited: a store that is away must not keep this node's own kernel state waiting.
+    this.#options.log.info({ change }, 'underlay.changed');
+    this.#tellPeers(underlay, identity, holder);
+  }
+
+  /** Not awaited: a store that is away must not keep this node's own kernel state waiting. */
+  #tellPeers(underlay: FollowedUnderlay, identity: Identity, holder: LeaseHolder): void {
+    const { log, signal } = this.#options;
     holder
-      .updateAttributes(attributesOf(config, identity, underlay.current), signal)
+      .updateAttributes(attributesOf(this.#config, identity, underlay.current), signal)
       .catch((error: unknown) => signal.aborted || log.error({ err: error }, 'lease.notUpdated'));
   }
 
   #states(underlay: FollowedUnderlay, holder: LeaseHolder, probes: FamilyProbes): OverlayState[] {
-    const { config } = this.#options;
+    const config = this.#config;
     const { type, vni, port, mtu } = config.backend;
     return overlayStates({
       networks: config.networks.map(({ cidr }) => cidr),
@@ -176,7 +222,7 @@ class Agent {
       underlayOf: (family) => underlay.of(family),
       backend: { type, vni, port, mtuBytes: mtu === 'auto' ? undefined : mtu },
       answeringDirect: (family) => probes.answeringDirect(family),
-      pathMtuBytes: () => new Map(),
+      pathMtuBytes: (family) => probes.pathMtuBytes(family),
     });
   }
 
@@ -187,9 +233,13 @@ class Agent {
     states: readonly OverlayState[],
     problems: readonly string[],
   ): void {
-    const { config, log, notifier } = this.#options;
+    const { log, notifier } = this.#options;
+    const config = this.#config;
     this.#reportLease(holder);
     probes.follow(states);
+    this.#reportPeers(probes);
+    if (problems.length) this.#health.bad('entries', problems.join('; '));
+    else this.#health.good('entries');
     writeSubnetFile(config.runDir, {
       networks: config.networks.map(({ cidr }) => cidr),
       subnets: holder.lease.subnets,
@@ -213,6 +263,23 @@ class Agent {
     log.info({ peers }, 'agent.ready');
   }
 
+  #reportPeers(probes: FamilyProbes): void {
+    const texts = [
+      ...tellPeers(
+        'no answer through the tunnel from',
+        probes.silent(),
+        'see that weftd runs there, and that UDP gets through',
+      ),
+      ...tellPeers(
+        'only smaller packets reach',
+        probes.narrow(),
+        'see to the MTU on the way; pods are told meanwhile',
+      ),
+    ];
+    if (texts.length) this.#health.bad('peers', texts.join('; '));
+    else this.#health.good('peers');
+  }
+
   #reportLease(holder: LeaseHolder): void {
     const { phase, deadlineMs, reason } = holder.status;
     const text = reason ?? `the lease is ${phase}`;
@@ -224,4 +291,11 @@ class Agent {
       this.#health.good('lease', { forMs, otherwise: `the lease was last confirmed too long ago: ${text}` });
     }
   }
+}
+
+/** What is wrong with some peers, if there are any. */
+function tellPeers(what: string, peers: readonly string[], remedy: string): string[] {
+  if (peers.length === 0) return [];
+  const more = peers.length > SHOWN_PEERS ? ` and ${peers.length - SHOWN_PEERS} more` : '';
+  return [`${what} ${peers.slice(0, SHOWN_PEERS).join(', ')}${more}: ${remedy}`];
 }

@@ -31,7 +31,20 @@ async function run(source: ConfigSource): Promise<void> {
     onFailure: (error) => log.warn({ reason: error.message }, 'notify.failed'),
   });
   stop.signal.addEventListener('abort', () => notifier.stopping(), { once: true });
-  await runAgent({ config, file: path ?? source.path, log, notifier, signal: stop.signal });
+  // Without a listener SIGHUP would end the process; whoever can reload adds another.
+  process.on('SIGHUP', () => log.info({}, 'reload.asked'));
+  await runAgent({
+    config,
+    file: path ?? source.path,
+    log,
+    notifier,
+    load: () => loadConfig(source).config,
+    onReload: (listener, signal) => {
+      process.on('SIGHUP', listener);
+      signal.addEventListener('abort', () => process.off('SIGHUP', listener), { once: true });
+    },
+    signal: stop.signal,
+  });
   log.info({}, 'agent.stopped');
 }
 

@@ -12,6 +12,8 @@ export interface Config {
   /** What peers are told instead of the underlay's address; at most one per family. */
   readonly publicIps: readonly Ip[];
   readonly masquerade: MasqueradeConfig;
+  /** How peers are asked whether they answer; undefined: they are not. */
+  readonly probes: ProbesConfig | undefined;
   /** Where health is served; undefined where it is `off`. */
   readonly listen: Listen | undefined;
   readonly runDir: string;
@@ -84,6 +86,16 @@ export interface MasqueradeConfig {
   readonly enabled: boolean;
   /** Destinations that see pods' own addresses, besides the cluster's network. */
   readonly except: readonly Cidr[];
+}
+
+/** With the meaning that Kubernetes' probes have (pod v1, Probe). */
+export interface ProbesConfig {
+  /** How often each peer is asked; less often in a cluster so large that it would be too many packets. */
+  readonly periodSeconds: number;
+  readonly timeoutSeconds: number;
+  /** So many failures in a row make a peer count as silent. */
+  readonly failureThreshold: number;
+  readonly successThreshold: number;
 }
 
 export interface Listen {

@@ -2,7 +2,7 @@
 import { stringify } from 'yaml';
 import { formatCidr } from '../../inet/cidr.ts';
 import { formatIp } from '../../inet/ip.ts';
-import type { Config, EtcdStoreConfig, Listen, StoreConfig, UnderlayChoice } from './config.ts';
+import type { Config, EtcdStoreConfig, Listen, ProbesConfig, StoreConfig, UnderlayChoice } from './config.ts';
 import { familyFields } from './rules.ts';
 
 /** YAML that reads back as the same configuration. */
@@ -23,12 +23,19 @@ export function formatConfig(config: Config): string {
       config.masquerade.except.length > 0
         ? { except: config.masquerade.except.map(formatCidr) }
         : config.masquerade.enabled,
+    probes: config.probes ? probeFields(config.probes) : false,
     listen: config.listen ? formatListen(config.listen) : 'off',
     runDir: config.runDir,
     stateDir: config.stateDir,
     log: config.log,
   });
 }
+
+const probeFields = ({ periodSeconds, timeoutSeconds, ...thresholds }: ProbesConfig): object => ({
+  period: `${periodSeconds}s`,
+  timeout: `${timeoutSeconds}s`,
+  ...thresholds,
+});
 
 const oneOrMany = <T>(values: readonly T[]): T | readonly T[] | undefined =>
   values.length === 1 ? values[0] : values;

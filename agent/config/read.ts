@@ -1,6 +1,13 @@
 /** The text of weft.yaml → Config. Pure: every problem it has is found and placed, none of them is thrown singly. */
 import { type Cidr, cidr } from '../../inet/cidr.ts';
-import type { ClusterNetwork, Config, EtcdStoreConfig, StoreConfig, UnderlayChoice } from './config.ts';
+import type {
+  ClusterNetwork,
+  Config,
+  EtcdStoreConfig,
+  ProbesConfig,
+  StoreConfig,
+  UnderlayChoice,
+} from './config.ts';
 import { readDocument } from './document.ts';
 import { faultsOf, inGeneral } from './explain.ts';
 import { ConfigError, type FieldPath } from './problem.ts';
@@ -61,11 +68,18 @@ function configOf(read: ReadConfig, networks: readonly ClusterNetwork[]): Config
       typeof masquerade === 'boolean'
         ? { enabled: masquerade, except: [] }
         : { enabled: true, except: masquerade.except },
+    probes: probesOf(read.probes),
     listen: read.listen,
     runDir: read.runDir,
     stateDir: read.stateDir,
     log: read.log,
   });
+}
+
+function probesOf(read: ReadConfig['probes']): ProbesConfig | undefined {
+  if (read === false) return undefined;
+  const { period, timeout, failureThreshold, successThreshold } = read;
+  return { periodSeconds: period, timeoutSeconds: timeout, failureThreshold, successThreshold };
 }
 
 function storeOf(read: ReadConfig['store']): StoreConfig {

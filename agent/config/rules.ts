@@ -92,8 +92,14 @@ const longestVniOfIpv6 = 9_999_999;
 /** RFC 8200, section 5. */
 const leastMtuOfIpv6 = 1280;
 
-function backendFaults({ backend, network6 }: ReadConfig): Fault[] {
+function backendFaults({ backend, network6, probes }: ReadConfig): Fault[] {
   const faults: Fault[] = [];
+  if (backend.type === 'auto' && probes === false) {
+    faults.push({
+      path: ['probes'],
+      text: 'backend type auto takes the direct way to a peer that answers on it, and has to ask; leave probes out, or use type vxlan',
+    });
+  }
   if (backend.type === 'direct') {
     for (const key of ['vni', 'port'] as const) {
       if (backend[key] === undefined) continue;

@@ -74,6 +74,22 @@ const log = z.strictObject({
 
 const exceptions = z.strictObject({ except: z.array(cidrText, { error: expected('a list of networks') }) });
 
+const hour = 3_600;
+const probes = z.strictObject({
+  period: z
+    .prefault(durationText({ atLeastSeconds: 1, atMostSeconds: hour }), '5s')
+    .check(z.describe('how often each peer is asked; less often in a large cluster')),
+  timeout: z
+    .prefault(durationText({ atLeastSeconds: 1, atMostSeconds: 60 }), '1s')
+    .check(z.describe('an answer that takes longer counts as none')),
+  failureThreshold: z
+    ._default(wholeNumber(1, 100), 3)
+    .check(z.describe('how many failures in a row make a peer count as silent')),
+  successThreshold: z
+    ._default(wholeNumber(1, 100), 1)
+    .check(z.describe('how many answers in a row make it count as reachable again')),
+});
+
 export const configShape = z.strictObject({
   network: z
     .optional(cidrTextOf('ipv4', '10.244.0.0/16', 'network6'))
@@ -131,6 +147,14 @@ export const configShape = z.strictObject({
     .check(
       z.describe("whether pods reach the world outside under their node's address; or all but some networks"),
     ),
+  probes: z
+    .prefault(
+      z.union([z.literal(false), probes], {
+        error: expected('false or {period, timeout, failureThreshold, successThreshold}'),
+      }),
+      {},
+    )
+    .check(z.describe('whether and how peers are asked if they answer through the tunnel; or false')),
   listen: z
     .prefault(listenText, '127.0.0.1:9472')
     .check(z.describe('where health is served over HTTP: ADDRESS:PORT, or off')),
@@ -150,6 +174,7 @@ const shapes: Readonly<Record<string, { readonly shape: object }>> = {
   log,
   underlay: reach,
   masquerade: exceptions,
+  probes,
 };
 
 /** The keys that weft.yaml may have under this top-level key (`''`: the top level itself). */

@@ -9,8 +9,8 @@ import { Firewall, type FirewallPass } from './firewall.ts';
 import { firewallDamageBy } from './watched.ts';
 
 export interface KeptFirewallOptions {
-  /** Undefined: pods leave with their own addresses. */
-  readonly masquerade: { readonly except: readonly Cidr[] } | undefined;
+  /** As of now. Undefined: pods leave with their own addresses. */
+  readonly masquerade: () => { readonly except: readonly Cidr[] } | undefined;
   /** The pods as they are on record, asked for at each pass. */
   readonly pods: () => Pods;
   /** Something that was asked for is no longer so. */
@@ -33,7 +33,7 @@ export class KeptFirewall {
   ensure(states: readonly OverlayState[]): FirewallPass {
     try {
       return this.#firewall.ensure({
-        ...desiredFirewall(states, this.#options.masquerade),
+        ...desiredFirewall(states, this.#options.masquerade()),
         pods: this.#options.pods(),
       });
     } catch (error) {

@@ -93,9 +93,11 @@ function addressDamage(message: NetlinkMessage, watched: Watched): Damage {
   return { reason: 'address', underlay: true };
 }
 
-/** Forwarding switched off, for all interfaces or one of ours. */
+/** Forwarding switched off, or a filter made strict that has to be loose, for all interfaces or one of ours. */
 function netconfDamage(body: Buffer, watched: Watched): Damage | undefined {
-  const { index, forwarding } = netconfOf(body);
+  const { index, forwarding, rpFilter } = netconfOf(body);
   const ours = [NETCONFA_IFINDEX_ALL, watched.deviceIndex, watched.underlayIndex];
-  return forwarding === false && ours.includes(index) ? { reason: 'forwarding off' } : undefined;
+  if (!ours.includes(index)) return undefined;
+  if (forwarding === false) return { reason: 'forwarding off' };
+  return watched.probesDirect && rpFilter === 1 ? { reason: 'rp_filter strict' } : undefined;
 }

@@ -287,11 +287,15 @@ export function desiredDevice(state: OverlayState): DesiredDevice {
 }
 
 function peerPlans(state: OverlayState): PeerPlan[] {
-  return state.peers.map((peer) => ({
-    peer,
-    ...wayTo(state, peer),
-    mtuBytes: state.pathMtuBytes.get(peer.key),
-  }));
+  const full = podMtuBytes(state);
+  const overhead = vxlanOverheadBytes(state.underlay.address.address.family);
+  return state.peers.map((peer) => {
+    const { way, probed } = wayTo(state, peer);
+    const inside = state.pathMtuBytes.get(peer.key);
+    // What was found out is for packets in the tunnel; without it there is room for its headers.
+    const mtuBytes = inside !== undefined && way === 'direct' ? inside + overhead : inside;
+    return { peer, way, probed, mtuBytes: mtuBytes !== undefined && mtuBytes < full ? mtuBytes : undefined };
+  });
 }
 
 function wayTo(state: OverlayState, peer: Peer): Pick<PeerPlan, 'way' | 'probed'> {

@@ -43,18 +43,28 @@ function subnetOf(lease: Lease, family: Family): Cidr {
   );
 }
 
-/** Made of each lease once, so that whoever sees the same object again knows that nothing about it has changed. */
-const known = { ipv4: new WeakMap<Lease, Peer>(), ipv6: new WeakMap<Lease, Peer>() };
+/**
+ * Made of each lease and each set of leases once, so that whoever sees the same object again knows that nothing
+ * about it has changed.
+ */
+const known = {
+  ipv4: { peers: new WeakMap<Lease, Peer>(), lists: new WeakMap<Peers['leases'], Peer[]>() },
+  ipv6: { peers: new WeakMap<Lease, Peer>(), lists: new WeakMap<Peers['leases'], Peer[]>() },
+};
 
 /** The peers that have a subnet of this family and an underlay address to reach it by. */
-export function peersOf(peers: Peers, family: Family): Peer[] {
+export function peersOf({ leases }: Pick<Peers, 'leases'>, family: Family): readonly Peer[] {
+  const { peers, lists } = known[family];
+  const list = lists.get(leases);
+  if (list) return list;
   const found: Peer[] = [];
-  for (const lease of peers.leases.values()) {
-    const peer = known[family].get(lease) ?? peerOf(lease, family);
+  for (const lease of leases.values()) {
+    const peer = peers.get(lease) ?? peerOf(lease, family);
     if (!peer) continue;
-    known[family].set(lease, peer);
+    peers.set(lease, peer);
     found.push(peer);
   }
+  lists.set(leases, found);
   return found;
 }
 

@@ -2,15 +2,17 @@
 import { type Family, formatIp } from '../../inet/ip.ts';
 import type { OverlayState } from '../overlay/overlay.ts';
 import { PeerProbes } from './peer-probes.ts';
-import { defaultProbeTiming } from './threshold.ts';
+import type { ProbeTiming } from './threshold.ts';
 
 export interface FamilyProbesOptions {
   readonly log: {
     info(fields: object, event: string): void;
     warn(fields: object, event: string): void;
   };
-  /** A peer's best way may be another now. */
-  readonly onChange: (reason: string) => void;
+  /** As of now; undefined: nobody is asked. */
+  readonly timing: () => ProbeTiming | undefined;
+  /** A peer became silent, or answers again. `reason`: so its best way may be another. */
+  readonly onChange: (reason: string | undefined) => void;
   readonly signal: AbortSignal;
 }
 
@@ -32,18 +34,41 @@ export class FamilyProbes {
     return this.#families.get(family)?.answeringDirect() ?? new Set();
   }
 
+  /** The largest packet that reaches a peer, by key, where it is less than pods may send. */
+  pathMtuBytes(family: Family): ReadonlyMap<string, number> {
+    return this.#families.get(family)?.pathMtuBytes ?? new Map();
+  }
+
+  /** Peers that packets of full size do not reach, by name, with what does. */
+  narrow(): string[] {
+    const narrow = [...this.#families.values()].flatMap((probes) => probes.narrow());
+    return narrow.map(({ peer, sizeBytes }) => `${peer.name ?? peer.key} (${sizeBytes} bytes)`);
+  }
+
+  /** Who does not answer through the tunnel, by name and endpoint. */
+  silent(): string[] {
+    const silent = [...this.#families.values()].flatMap((probes) => probes.silent());
+    return silent.map(({ name, key, endpoint }) => `${name ?? key} (${formatIp(endpoint)})`);
+  }
+
   #family(state: OverlayState): PeerProbes {
     const { family } = state.network;
-    const { log, onChange, signal } = this.#options;
+    const { timing, log, onChange, signal } = this.#options;
     const probes =
       this.#families.get(family) ??
       new PeerProbes({
-        timing: defaultProbeTiming,
+        timing,
         onChange: ({ peer, path, state: probed }) => {
           const fields = { peer: peer.name ?? peer.key, endpoint: formatIp(peer.endpoint), path, family };
           if (probed.reachable) log.info({ ...fields, rttMs: probed.rttMs }, 'peer.answers');
           else log.warn(fields, 'peer.silent');
-          if (path === 'direct') onChange('direct way');
+          onChange(path === 'direct' ? 'direct way' : undefined);
+        },
+        onPathMtu: ({ peer, sizeBytes }) => {
+          const fields = { peer: peer.name ?? peer.key, endpoint: formatIp(peer.endpoint), family };
+          if (sizeBytes === undefined) log.info(fields, 'peer.pathWide');
+          else log.warn({ ...fields, mtuBytes: sizeBytes }, 'peer.pathNarrow');
+          onChange('path MTU');
         },
         signal,
       });

@@ -2,11 +2,16 @@
  * Asks each target at a steady, bounded rate whether packets reach it and come back, and answers those who ask
  * us. One UDP socket per path, bound to this node's own address on that path, so that question and answer take
  * the way that pods' packets take.
+ *
+ * It runs for ever on every node, so it is made to cost little: questions leave in bursts, one timer a burst, and
+ * what is late is found out at the next.
  */
 import { randomBytes } from 'node:crypto';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { formatIp, type Ip } from '../../inet/ip.ts';
-import { bindUdp } from '../../kernel/udp.ts';
+import type { Ip } from '../../inet/ip.ts';
+import { ip } from '../../inet/ip.ts';
+import { sendTo } from '../../kernel/ffi.ts';
+import { bindUdp, socketAddress } from '../../kernel/udp.ts';
 import { decodeProbe, encodeProbe } from './message.ts';
 import { afterProbe, type ProbeTiming, type Reachability, unknownReachability } from './threshold.ts';
 
@@ -27,7 +32,8 @@ export interface ProberOptions {
   readonly port: number;
   /** Marks every packet (SO_MARK), so that policy routing can lead it; undefined: none. */
   readonly mark: number | undefined;
-  readonly timing: ProbeTiming;
+  /** As of now; undefined: nobody is asked. */
+  readonly timing: () => ProbeTiming | undefined;
   /** In a large cluster the period grows so that no more than this many probes leave in a second. */
   readonly mostPerSecond: number;
   /** Called when a target's `reachable` changes, and when it is known for the first time. */
@@ -36,23 +42,33 @@ export interface ProberOptions {
 }
 
 interface Asked {
-  readonly key: string;
   readonly sentMs: number;
-  readonly timer: NodeJS.Timeout;
+  readonly lateMs: number;
+  readonly settle: (ok: boolean) => void;
 }
+
+interface Asking {
+  readonly target: ProbeTarget;
+  nextMs: number;
+  state: ProbeState;
+}
+
+/** Questions of so long leave together. */
+const BURST_MS = 200;
+const unknown: ProbeState = { ...unknownReachability, rttMs: undefined };
 
 export class Prober {
   readonly #options: ProberOptions;
   readonly #socket: Socket;
+  readonly #fd: number;
   readonly #asked = new Map<string, Asked>();
-  readonly #states = new Map<string, ProbeState>();
-  #targets: readonly ProbeTarget[] = [];
-  #next = 0;
+  #askings = new Map<string, Asking>();
   #timer: NodeJS.Timeout | undefined;
 
-  private constructor(options: ProberOptions, socket: Socket) {
+  private constructor(options: ProberOptions, socket: Socket, fd: number) {
     this.#options = options;
     this.#socket = socket;
+    this.#fd = fd;
     socket.on('message', (bytes, from) => this.#receive(bytes, from));
     // An unreachable target or an address that is away for a moment is what probes are for: it shows as silence.
     socket.on('error', () => {});
@@ -62,75 +78,124 @@ export class Prober {
   /** Binds the socket. Throws KernelError as `bindUdp` does. */
   static open(options: ProberOptions): Prober {
     const socket = createSocket({ type: options.local.family === 'ipv4' ? 'udp4' : 'udp6' });
-    socket.bind({ fd: bindUdp(options), exclusive: true });
-    return new Prober(options, socket);
+    const fd = bindUdp(options);
+    socket.bind({ fd, exclusive: true });
+    return new Prober(options, socket, fd);
   }
 
   /** Whom to ask from now on; what is known of those that stay is kept. */
   setTargets(targets: readonly ProbeTarget[]): void {
-    const keys = new Set(targets.map((target) => target.key));
-    for (const key of this.#states.keys()) if (!keys.has(key)) this.#states.delete(key);
-    this.#targets = targets;
+    const now = performance.now();
+    const periodMs = this.#periodMs(targets.length);
+    const known = this.#askings;
+    this.#askings = new Map(
+      targets.map((target, i) => {
+        // The new ones are spread over the period, so that they never come in one burst.
+        const nextMs = now + (periodMs * (i + 1)) / targets.length;
+        const before = known.get(target.key);
+        return [target.key, before ? { ...before, target } : { target, nextMs, state: unknown }];
+      }),
+    );
     this.#arm();
   }
 
   stateOf(key: string): ProbeState {
-    return this.#states.get(key) ?? { ...unknownReachability, rttMs: undefined };
+    return this.#askings.get(key)?.state ?? unknown;
   }
 
   /** Asks one target now, outside its turn. */
   ask(target: ProbeTarget): void {
-    const token = randomBytes(8).toString('hex');
-    const { timeoutSeconds } = this.#options.timing;
-    const timer = setTimeout(() => this.#settle(token, false), timeoutSeconds * 1000);
-    this.#asked.set(token, { key: target.key, sentMs: performance.now(), timer });
-    this.#send(encodeProbe({ kind: 'ask', token }), formatIp(target.address), this.#options.port);
+    const timing = this.#options.timing();
+    if (!timing) return;
+    const sentMs = performance.now();
+    const token = this.expect(timing.timeoutSeconds * 1000, (ok) => this.#settle(target.key, ok, sentMs));
+    this.#send(encodeProbe({ kind: 'ask', token }), target.address, this.#options.port);
   }
 
-  /** The targets take turns, spread evenly over the period. */
-  #arm(): void {
-    clearTimeout(this.#timer);
-    if (this.#targets.length === 0 || this.#options.signal.aborted) return;
+  /** A token whose answer on this socket is waited for, whichever way the question was sent. */
+  expect(timeoutMs: number, settle: (ok: boolean) => void): string {
+    const token = randomBytes(8).toString('hex');
+    const sentMs = performance.now();
+    this.#asked.set(token, { sentMs, lateMs: sentMs + timeoutMs, settle });
+    this.#arm();
+    return token;
+  }
+
+  #periodMs(targets: number): number {
     const { timing, mostPerSecond } = this.#options;
-    const perSecond = Math.min(this.#targets.length / timing.periodSeconds, mostPerSecond);
+    return Math.max((timing()?.periodSeconds ?? 0) * 1000, (targets / mostPerSecond) * 1000);
+  }
+
+  #arm(): void {
+    if (this.#timer || this.#options.signal.aborted) return;
+    if (this.#askings.size === 0 && this.#asked.size === 0) return;
     this.#timer = setTimeout(() => {
-      const target = this.#targets[this.#next++ % this.#targets.length];
-      if (target) this.ask(target);
+      this.#timer = undefined;
+      this.#tick();
       this.#arm();
-    }, 1000 / perSecond);
+    }, this.#burstMs());
+  }
+
+  /** Shorter than either of period and timeout, so that neither is stretched. */
+  #burstMs(): number {
+    const { periodSeconds = 1, timeoutSeconds = 1 } = this.#options.timing() ?? {};
+    return Math.min(BURST_MS, (periodSeconds * 1000) / 2, (timeoutSeconds * 1000) / 2);
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    for (const [token, asked] of this.#asked) {
+      if (asked.lateMs > now) continue;
+      this.#asked.delete(token);
+      asked.settle(false);
+    }
+    const timing = this.#options.timing();
+    if (!timing) return;
+    const relaxedMs = this.#periodMs(this.#askings.size);
+    let left = Math.ceil((this.#options.mostPerSecond * BURST_MS) / 1000);
+    for (const asking of this.#askings.values()) {
+      if (asking.nextMs > now) continue;
+      // One that has just missed a probe is asked at the pace that was configured, however large the cluster.
+      const suspect = asking.state.lastOk === false && asking.state.reachable !== false;
+      asking.nextMs = now + (suspect ? timing.periodSeconds * 1000 : relaxedMs);
+      this.ask(asking.target);
+      if (--left === 0) return;
+    }
   }
 
   #receive(bytes: Buffer, from: RemoteInfo): void {
     const probe = decodeProbe(bytes);
     if (probe?.kind === 'ask') {
-      this.#send(encodeProbe({ kind: 'answer', token: probe.token }), from.address, from.port);
+      this.#send(encodeProbe({ kind: 'answer', token: probe.token }), ip(from.address), from.port);
     } else if (probe) {
-      this.#settle(probe.token, true);
+      const asked = this.#asked.get(probe.token);
+      this.#asked.delete(probe.token);
+      asked?.settle(true);
     }
   }
 
-  #send(bytes: Buffer, address: string, port: number): void {
+  #send(bytes: Buffer, address: Ip, port: number): void {
     if (this.#options.signal.aborted) return;
-    // A send that fails (no route, no buffer) is a probe without an answer.
-    this.#socket.send(bytes, port, address, () => {});
+    try {
+      sendTo(this.#fd, bytes, socketAddress(address, port), 'send a probe');
+    } catch {
+      // No route, no buffer, no address: a probe without an answer.
+    }
   }
 
-  #settle(token: string, ok: boolean): void {
-    const asked = this.#asked.get(token);
-    if (!asked) return;
-    this.#asked.delete(token);
-    clearTimeout(asked.timer);
-    if (!this.#targets.some((target) => target.key === asked.key)) return;
-    const before = this.stateOf(asked.key);
-    const rttMs = ok ? performance.now() - asked.sentMs : before.rttMs;
-    const after = { ...afterProbe(before, ok, this.#options.timing), rttMs };
-    this.#states.set(asked.key, after);
-    if (after.reachable !== before.reachable) this.#options.onChange(asked.key, after);
+  #settle(key: string, ok: boolean, sentMs: number): void {
+    const asking = this.#askings.get(key);
+    const timing = this.#options.timing();
+    if (!asking || !timing) return;
+    const before = asking.state;
+    const rttMs = ok ? performance.now() - sentMs : before.rttMs;
+    asking.state = { ...afterProbe(before, ok, timing), rttMs };
+    if (!ok) asking.nextMs = Math.min(asking.nextMs, sentMs + timing.periodSeconds * 1000);
+    if (asking.state.reachable !== before.reachable) this.#options.onChange(key, asking.state);
   }
 
   #stop(): void {
     clearTimeout(this.#timer);
-    for (const { timer } of this.#asked.values()) clearTimeout(timer);
     this.#asked.clear();
     this.#socket.close();
   }

@@ -2,19 +2,9 @@
  * What a row of probes amounts to, with the meaning that Kubernetes' probes have (pod v1, Probe): a target
  * counts as unreachable after so many failures in a row, and as reachable again after so many successes.
  */
-export interface ProbeTiming {
-  readonly periodSeconds: number;
-  readonly timeoutSeconds: number;
-  readonly failureThreshold: number;
-  readonly successThreshold: number;
-}
+import type { ProbesConfig } from '../config/config.ts';
 
-export const defaultProbeTiming: ProbeTiming = {
-  periodSeconds: 5,
-  timeoutSeconds: 1,
-  failureThreshold: 3,
-  successThreshold: 1,
-};
+export type ProbeTiming = ProbesConfig;
 
 export interface Reachability {
   /** Undefined until the thresholds have first been met. */

@@ -60,7 +60,7 @@ describe('a prober', () => {
       local: ip(local),
       port,
       mark: undefined,
-      timing,
+      timing: () => timing,
       mostPerSecond: 1000,
       onChange,
       signal: stop.signal,

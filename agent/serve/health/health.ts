@@ -8,7 +8,14 @@ const conditions = {
   store: { initially: 'the store has not been heard yet', cause: undefined },
   lease: { initially: 'this node has no subnet yet', cause: 'store' },
   overlay: { initially: 'the first pass over peers and kernel is not complete', cause: 'lease' },
-} as const satisfies Record<string, { initially: string; cause: string | undefined }>;
+  /** Something that was asked of the kernel cannot be had. Pods can be made all the same. */
+  entries: { initially: undefined, cause: 'overlay' },
+  /** Peers that do not answer, or not with packets of full size. */
+  peers: { initially: undefined, cause: 'overlay' },
+} as const satisfies Record<string, { initially: string | undefined; cause: string | undefined }>;
+
+/** What an operator should know of, but does not keep pods from being made: good until somebody says otherwise. */
+const isWarning = (code: ConditionCode): boolean => conditions[code].initially === undefined;
 
 export type ConditionCode = keyof typeof conditions;
 
@@ -40,7 +47,9 @@ export class Health {
     this.#wallNow = () => clock.wallNow();
     const sinceMs = this.#now();
     for (const code of codes) {
-      this.#states.set(code, { good: false, text: conditions[code].initially, sinceMs, untilMs: 0 });
+      const text = conditions[code].initially;
+      if (text === undefined) this.good(code);
+      else this.#states.set(code, { good: false, text, sinceMs, untilMs: 0 });
     }
   }
 
@@ -59,12 +68,21 @@ export class Health {
   }
 
   get ready(): boolean {
-    return codes.every((code) => this.#current(code)?.good);
+    return codes.every((code) => isWarning(code) || this.#current(code)?.good);
   }
 
   /** Why it is not ready; a condition whose cause is among the reasons is not. */
   get reasons(): Reason[] {
-    return codes.flatMap((code) => {
+    return this.#bad(codes.filter((code) => !isWarning(code)));
+  }
+
+  /** What is wrong although pods can be made. */
+  get warnings(): Reason[] {
+    return this.#bad(codes.filter(isWarning));
+  }
+
+  #bad(among: readonly ConditionCode[]): Reason[] {
+    return among.flatMap((code) => {
       const state = this.#current(code);
       if (!state || state.good || this.#isBad(conditions[code].cause)) return [];
       const since = new Date(this.#wallNow() - (this.#now() - state.sinceMs)).toISOString();

@@ -4,12 +4,13 @@ import type { Health } from './health.ts';
 
 /**
  * `/healthz`: 200 while the process answers at all. `/readyz`: 200 while pods can be made, else 503 and why:
- * `{"ready":false,"reasons":[{"code":"store","text":"...","since":"..."}]}`.
+ * `{"ready":false,"reasons":[{"code":"store","text":"...","since":"..."}],"warnings":[]}`.
+ * Warnings are what an operator should know of and does not keep pods from being made.
  */
 export const healthRoutes = (health: Health): Routes => ({
   '/healthz': () => json(200, { alive: true }),
   '/readyz': () => {
-    const { reasons } = health;
-    return json(health.ready ? 200 : 503, { ready: health.ready, reasons });
+    const { ready, reasons, warnings } = health;
+    return json(ready ? 200 : 503, { ready, reasons, warnings });
   },
 });

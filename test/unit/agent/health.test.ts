@@ -83,8 +83,14 @@ describe('health over HTTP', () => {
     body: unknown,
   ][] = [
     ['alive though not ready', ['/healthz', 'GET'], false, 200, { alive: true }],
-    ['ready', ['/readyz', 'GET'], true, 200, { ready: true, reasons: [] }],
-    ['ready, asked with a query', ['/readyz?verbose', 'GET'], true, 200, { ready: true, reasons: [] }],
+    ['ready', ['/readyz', 'GET'], true, 200, { ready: true, reasons: [], warnings: [] }],
+    [
+      'ready, asked with a query',
+      ['/readyz?verbose', 'GET'],
+      true,
+      200,
+      { ready: true, reasons: [], warnings: [] },
+    ],
     [
       'not ready, and why',
       ['/readyz', 'GET'],
@@ -99,6 +105,7 @@ describe('health over HTTP', () => {
             since: new Date(epoch + 1_000_000).toISOString(),
           },
         ],
+        warnings: [],
       },
     ],
     ['no more than a status for HEAD', ['/readyz', 'HEAD'], true, 200, undefined],

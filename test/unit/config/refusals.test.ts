@@ -320,6 +320,16 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
   ],
 
   [
+    'probes that may not be switched off',
+    'backend: { type: auto }\nprobes: false',
+    'weft.yaml:2:9: probes: backend type auto takes the direct way to a peer that answers on it, and has to ask; leave probes out, or use type vxlan',
+  ],
+  [
+    'a threshold of none',
+    'probes: { failureThreshold: 0 }',
+    'weft.yaml:1:29: probes.failureThreshold: expected a whole number from 1 to 100, not 0',
+  ],
+  [
     'a masquerade of no kind',
     'masquerade: sometimes',
     'weft.yaml:1:13: masquerade: expected true, false or {except: [NETWORK, ...]}, not "sometimes"',

@@ -18,6 +18,7 @@ const defaults: Config = {
   underlay: [{ kind: 'auto' }],
   publicIps: [],
   masquerade: { enabled: true, except: [] },
+  probes: { periodSeconds: 5, timeoutSeconds: 1, failureThreshold: 3, successThreshold: 1 },
   listen: { address: ip('127.0.0.1'), port: 9472 },
   runDir: '/run/weft',
   stateDir: '/var/lib/weft',
@@ -32,6 +33,7 @@ store: { type: file, path: /var/lib/weft/store }
 underlay: auto
 publicIP: null
 masquerade: true
+probes: { period: 5s, timeout: 1s, failureThreshold: 3, successThreshold: 1 }
 listen: 127.0.0.1:9472
 runDir: /run/weft
 stateDir: /var/lib/weft
@@ -51,6 +53,12 @@ const etcdByTls = `store:
 /** Each row: a document, and in which fields what it means differs from the defaults. */
 const meanings: [what: string, document: string, meaning: Partial<Config>][] = [
   ['an empty file', '', {}],
+  ['no probes', 'probes: false', { probes: undefined }],
+  [
+    'rarer probes',
+    'probes: { period: 1m, failureThreshold: 2 }',
+    { probes: { periodSeconds: 60, timeoutSeconds: 1, failureThreshold: 2, successThreshold: 1 } },
+  ],
   ['only comments', '# nothing yet\n', {}],
   ['every default written out', documentedDefaults, {}],
   ['another network', 'network: 10.0.0.0/8', { networks: [{ cidr: cidr('10.0.0.0/8'), subnetLength: 24 }] }],
