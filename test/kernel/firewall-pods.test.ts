@@ -51,11 +51,17 @@ const ensure = (made: readonly Attachment[], from = firewall) =>
   node.within(() => from.ensure(desired(made)));
 const attach = () =>
   node.within(() => {
-    for (const step of allSteps({ nfnl, rtnl })) step.ensure(pod);
+    for (const step of allSteps({ nfnl, rtnl, removeLinks: async () => {} }).filter(
+      ({ wish }) => wish !== 'bandwidth',
+    ))
+      step.ensure(pod);
   });
 const verify = () =>
   node.within(() => {
-    for (const step of allSteps({ nfnl, rtnl })) step.verify(pod);
+    for (const step of allSteps({ nfnl, rtnl, removeLinks: async () => {} }).filter(
+      ({ wish }) => wish !== 'bandwidth',
+    ))
+      step.verify(pod);
   });
 const count = (): number =>
   podRules.flatMap(({ sets }) => sets).reduce((sum, set) => sum + (elements(nfnl, set)?.length ?? 0), 0);
