@@ -162,7 +162,7 @@ export class History {
       [
         'change the address',
         () => {
-          node.attributes = { ...node.attributes, publicIps: [ip(this.#freshAddress())] };
+          node.changeAddress(ip(this.#freshAddress()));
           void node.keeper?.updateAttributes(node.attributes, new AbortController().signal);
         },
       ],
@@ -241,16 +241,16 @@ export class History {
     const owner = this.#ownerOf(key, before.session);
     if (owner === undefined || owner.id === writer) return;
     const address = decodeValue(before.value);
+    // The probe and the write are not one step: in between the holder may have come back, or our address changed.
+    const graceSeconds = 12;
     const sameAddress =
       typeof address !== 'string' &&
       this.#nodes.some(
         (node) =>
           node.id === writer &&
-          node.attributes.publicIps.some((a) => address.publicIps.some((b) => sameIp(a, b))),
+          node.addressesWithin(graceSeconds * 1000).some((a) => address.publicIps.some((b) => sameIp(a, b))),
       );
     const silent = (this.#server.silence(owner.session) ?? Number.POSITIVE_INFINITY) + 1;
-    // The probe and the write are not one step: in between the holder may have come back.
-    const graceSeconds = 12;
     if (!sameAddress || silent + graceSeconds < silentAfterRenewals * owner.renewSeconds) {
       this.#fail(`I2: ${writer} wrote ${key} of ${owner.id}, silent for ${silent} s`);
     }

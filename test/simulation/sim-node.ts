@@ -3,6 +3,7 @@ import type { Clock } from '../../agent/lease/clock.ts';
 import { type KeeperOptions, LeaseKeeper, type SavedLease } from '../../agent/lease/keeper.ts';
 import { type LeaseAttributes, type LeaseNetwork, type Peers, silentLog } from '../../agent/lease/lease.ts';
 import type { LeaseTiming } from '../../agent/lease/timing.ts';
+import type { Ip } from '../../inet/ip.ts';
 import { type Host, SimStore } from './network.ts';
 import type { Server } from './server.ts';
 import type { World } from './world.ts';
@@ -56,6 +57,8 @@ export class SimNode {
   #life = 0;
   #paused: (() => void)[] | undefined;
 
+  readonly #former: { readonly address: Ip; readonly untilMs: number }[] = [];
+
   constructor(options: SimNodeOptions) {
     this.#options = options;
     this.id = options.id;
@@ -64,6 +67,21 @@ export class SimNode {
     this.#rate = 1 + (world.random() - 0.5) * 0.004;
     this.#bootedAtMs = world.now - world.between(0, 100_000);
     this.#wallOffsetMs = world.between(-5000, 5000);
+  }
+
+  /** It is told another address on the underlay. */
+  changeAddress(address: Ip): void {
+    for (const former of this.attributes.publicIps) {
+      this.#former.push({ address: former, untilMs: this.#options.world.now });
+    }
+    this.attributes = { ...this.attributes, publicIps: [address] };
+  }
+
+  /** The addresses that it has, and those that it had lately. */
+  addressesWithin(ms: number): Ip[] {
+    const since = this.#options.world.now - ms;
+    const lately = this.#former.filter(({ untilMs }) => untilMs >= since).map(({ address }) => address);
+    return [...this.attributes.publicIps, ...lately];
   }
 
   get alive(): boolean {
