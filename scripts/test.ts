@@ -26,6 +26,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     'tc',
   ],
   relay: ['root', 'cc', 'unshare', 'mount'],
+  conformance: ['root', 'ip', 'bridge', 'nft', 'ping', 'mount', 'unshare', 'nsenter'],
   runtimes: [
     'root',
     'ip',

@@ -2,6 +2,7 @@
 import { formatInterfaceAddress, type InterfaceAddress } from '../../inet/cidr.ts';
 import { sameIp } from '../../inet/ip.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
+import { contradicts } from '../../plugin/attach/bridge.ts';
 
 export interface BridgeWish {
   readonly name: string;
@@ -41,12 +42,15 @@ export function bridgeWishes(
   }));
 }
 
+/** Where the last pod's gateways took the place of other ones (`forceAddress`), they hold. */
 function gatewaysOf(attachments: readonly Attachment[]): InterfaceAddress[] {
   const gateways = new Map<string, InterfaceAddress>();
-  for (const { addresses } of attachments) {
+  const newestFirst = attachments.toSorted((a, b) => (a.since < b.since ? 1 : -1));
+  for (const { addresses } of newestFirst) {
+    const held = [...gateways.values()];
     for (const { gateway, length } of addresses) {
       const address = { address: gateway, length };
-      gateways.set(formatInterfaceAddress(address), address);
+      if (!contradicts(address, held)) gateways.set(formatInterfaceAddress(address), address);
     }
   }
   return [...gateways.values()];

@@ -109,7 +109,7 @@ function ensureAddresses(rtnl: Rtnl, index: number, wish: BridgeWish): void {
  * The reference bridge plugin's rule (`ensureAddr`): a bridge has one IPv4 subnet's gateways; IPv6 subnets may
  * coexist unless they overlap.
  */
-function contradicts(present: InterfaceAddress, wanted: readonly InterfaceAddress[]): boolean {
+export function contradicts(present: InterfaceAddress, wanted: readonly InterfaceAddress[]): boolean {
   const family = present.address.family;
   const ours = wanted.filter(({ address }) => address.family === family);
   if (ours.some((each) => sameIp(each.address, present.address) && each.length === present.length))

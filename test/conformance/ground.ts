@@ -26,6 +26,7 @@ export class Ground {
   /** What to put before a command so that it runs there. */
   readonly prefix: readonly string[];
   readonly #holder: ChildProcess;
+  readonly #children: ChildProcess[] = [];
 
   private constructor(holder: ChildProcess) {
     this.#holder = holder;
@@ -42,10 +43,21 @@ export class Ground {
     return new Ground(holder);
   }
 
+  /** Ends what was started, and the namespaces with it. */
   async close(): Promise<void> {
-    const ended = once(this.#holder, 'exit');
-    this.#holder.kill('SIGKILL');
-    await ended;
+    for (const child of [...this.#children, this.#holder]) {
+      const ended = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
+      child.kill('SIGKILL');
+      await ended;
+    }
+  }
+
+  /** A program that stays; it is killed on closing. */
+  start(argv: readonly string[]): ChildProcess {
+    const [command = '', ...args] = [...this.prefix, ...argv];
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#children.push(child);
+    return child;
   }
 
   async run(argv: readonly string[], stdin = ''): Promise<CommandExit> {

@@ -1,13 +1,13 @@
 /**
  * `npm run conformance [-- --only ID] [--reference-only]`: every case on our executable, in every version,
- * and on Debian's reference plugins as an oracle. Exit status 1 if a case fails, or if the reference
+ * done by an agent and by the standalone plugin, and on Debian's reference plugins as an oracle. Exit status 1 if a case fails, or if the reference
  * contradicts one without a reason that is known.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { missing } from '../../scripts/needs.ts';
-import { reference, type Subject, weft } from './subject.ts';
+import { reference, type Subject, weft, weftByAgent } from './subject.ts';
 import { allCases, type Outcome, runSuite } from './suite.ts';
 import { report } from './table.ts';
 
@@ -28,6 +28,7 @@ if (lacking) {
 }
 
 async function run(subject: Subject): Promise<Outcome[]> {
+  process.stderr.write(`${subject.name} `);
   const outcomes = await runSuite({ subject, cases, parallel, onOutcome: progress });
   process.stderr.write('\n');
   return outcomes;
@@ -41,7 +42,7 @@ const progress = ({ verdict }: Outcome): boolean =>
   process.stderr.write({ passed: '.', failed: 'F', differs: 'd' }[verdict]);
 
 const oracle = await run(reference);
-const outcomes = values['reference-only'] ? [] : await run(weft);
+const outcomes = values['reference-only'] ? [] : [...(await run(weft)), ...(await run(weftByAgent))];
 const tables = values['reference-only'] ? report(oracle) : report(outcomes, oracle);
 process.stdout.write(`${tables}\n`);
 process.exitCode = [...outcomes, ...oracle].some((each) => each.verdict === 'failed') ? 1 : 0;

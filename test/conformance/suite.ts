@@ -22,6 +22,7 @@ export const allCases: readonly Case[] = [
 export type Verdict = 'passed' | 'failed' | 'differs';
 
 export interface Outcome {
+  readonly subject: Subject;
   readonly case: Case;
   readonly version: CniVersion;
   readonly verdict: Verdict;
@@ -37,13 +38,16 @@ export interface SuiteOptions {
   readonly cases: readonly Case[];
   /** How many trials at once. */
   readonly parallel: number;
+  /** Of a case's versions; default: all. */
+  readonly versions?: (versions: readonly CniVersion[]) => readonly CniVersion[];
   readonly onOutcome?: (outcome: Outcome) => void;
 }
 
 /** In the order of cases and versions. */
-export async function runSuite({ subject, cases, parallel, onOutcome }: SuiteOptions): Promise<Outcome[]> {
+export async function runSuite(options: SuiteOptions): Promise<Outcome[]> {
+  const { subject, cases, parallel, versions = (all) => all, onOutcome } = options;
   const trials = cases.flatMap((each) =>
-    versionsOf(each, subject).map((version) => ({ case: each, version })),
+    versions(versionsOf(each, subject)).map((version) => ({ subject, case: each, version })),
   );
   const outcomes: Outcome[] = [];
   let next = 0;
@@ -51,7 +55,7 @@ export async function runSuite({ subject, cases, parallel, onOutcome }: SuiteOpt
     for (let i = next++; i < trials.length; i = next++) {
       const trial = trials[i];
       if (!trial) return;
-      const outcome = { ...trial, ...(await judge(subject, trial)) };
+      const outcome = { ...trial, ...(await judge(trial)) };
       outcomes[i] = outcome;
       onOutcome?.(outcome);
     }
@@ -62,17 +66,20 @@ export async function runSuite({ subject, cases, parallel, onOutcome }: SuiteOpt
 
 function versionsOf(each: Case, subject: Subject): readonly CniVersion[] {
   const versions = each.versions ?? cniVersions;
-  if (subject.name === 'weft') return versions;
+  if (subject.name !== 'reference') return versions;
   return each.oursAlone ? [] : versions.filter((version) => !unknownToReference.includes(version));
 }
 
-async function judge(
-  subject: Subject,
-  about: { case: Case; version: CniVersion },
-): Promise<Pick<Outcome, 'verdict' | 'reason'>> {
+async function judge(about: {
+  subject: Subject;
+  case: Case;
+  version: CniVersion;
+}): Promise<Pick<Outcome, 'verdict' | 'reason'>> {
+  const { subject } = about;
   const ground = await Ground.open();
   const trial = new Trial({ ground, subject, version: about.version });
   try {
+    await subject.furnish?.(ground);
     await about.case.run(trial);
     const [difference] = trial.differences;
     return difference ? { verdict: 'differs', reason: difference } : { verdict: 'passed' };

@@ -25,8 +25,7 @@ export function report(outcomes: readonly Outcome[], oracle?: readonly Outcome[]
     ...rows,
     '',
     ...failures.map(explained),
-    summary('tried', outcomes),
-    oracle ? summary('reference', oracle) : '',
+    ...summaries([...outcomes, ...(oracle ?? [])]),
   ]
     .join('\n')
     .trimEnd();
@@ -34,9 +33,13 @@ export function report(outcomes: readonly Outcome[], oracle?: readonly Outcome[]
 
 const nameOf = (each: Case): string => `${each.id}: ${each.title}`;
 
+/** What became of it, at the worst of the ways it was tried. */
 function cell(outcomes: readonly Outcome[], one: Case, version: CniVersion): string {
-  const outcome = outcomes.find((each) => each.case === one && each.version === version);
-  return outcome ? signs[outcome.verdict] : '-';
+  const verdicts = outcomes
+    .filter((each) => each.case === one && each.version === version)
+    .map((each) => each.verdict);
+  const worst = (['failed', 'differs', 'passed'] as const).find((each) => verdicts.includes(each));
+  return worst ? signs[worst] : '-';
 }
 
 function compared(one: Case, oracle: readonly Outcome[]): string {
@@ -48,10 +51,15 @@ function compared(one: Case, oracle: readonly Outcome[]): string {
   return differing ? `differs: ${differing.reason}` : 'same';
 }
 
-const explained = ({ case: one, version, reason }: Outcome): string =>
-  `FAIL ${nameOf(one)} (${version})\n${(reason ?? '').replaceAll(/^/gm, '     ')}\n`;
+export const explained = ({ subject, case: one, version, reason }: Outcome): string =>
+  `FAIL ${nameOf(one)} (${subject.name}, ${version})\n${(reason ?? '').replaceAll(/^/gm, '     ')}\n`;
 
-function summary(what: string, outcomes: readonly Outcome[]): string {
-  const count = (verdict: Verdict) => outcomes.filter((each) => each.verdict === verdict).length;
-  return `${what}: ${count('passed')} passed, ${count('failed')} failed, ${count('differs')} differ`;
+/** One line per subject. */
+function summaries(outcomes: readonly Outcome[]): string[] {
+  const names = [...new Set(outcomes.map((each) => each.subject.name))];
+  return names.map((name) => {
+    const count = (verdict: Verdict) =>
+      outcomes.filter((each) => each.subject.name === name && each.verdict === verdict).length;
+    return `${name}: ${count('passed')} passed, ${count('failed')} failed, ${count('differs')} differ`;
+  });
 }

@@ -4,7 +4,7 @@ import { executePlugin, type PluginExit } from '../../lab/libcni/execute.ts';
 import { isObject, type Json } from '../../lab/libcni/json.ts';
 import type { CniVersion } from '../../plugin/protocol/version.ts';
 import type { Ground } from './ground.ts';
-import type { Address, Link, Route } from './kernel-state.ts';
+import { type Address, globalAddresses, type Link, type Route } from './kernel-state.ts';
 import type { Subject } from './subject.ts';
 
 /** The variables of a call besides the verb; null takes one away. */
@@ -137,6 +137,18 @@ export class Trial {
   async hostState(): Promise<string> {
     const links = (await this.links()).map((each) => [each.ifname, each.master, each.linkinfo?.info_kind]);
     return JSON.stringify(links.sort());
+  }
+
+  /** Links and addresses of the host and of a pod, as text to compare. */
+  async addressState(pod: string): Promise<string> {
+    const states = [undefined, pod].map(async (place) => {
+      const all = JSON.parse(await this.#ip(place, 'addr')) as (Link & { addr_info: Address[] })[];
+      return all.map((each) => [
+        ...[each.ifname, each.address, each.mtu, each.master],
+        ...globalAddresses(each.addr_info),
+      ]);
+    });
+    return JSON.stringify((await Promise.all(states)).flat().sort());
   }
 
   async #ip(pod: string | undefined, ...args: string[]): Promise<string> {

@@ -96,8 +96,13 @@ export const checkGcCases: readonly Case[] = [
       run: async (trial) => {
         const prevResult = await checked(trial);
         const veth = String(listOf(prevResult, 'interfaces')[1]?.name);
+        const before = await trial.addressState('pod');
         for (const command of commands({ veth })) await trial.ground.must(...command);
-        await trial.refuses('CHECK', { code: 105 }, { config: { ...config, prevResult } });
+        const exit = await trial.call('CHECK', { config: { ...config, prevResult } });
+        // An agent may have been quicker, and then all must be as it was.
+        const isMended = exit.status === 0 && trial.subject.mends;
+        if (isMended) assert.equal(await trial.addressState('pod'), before);
+        else trial.assertRefused(exit, { code: 105 });
       },
     }),
   ),

@@ -1,0 +1,35 @@
+/**
+ * Every case, done by an agent in one version for each shape that a result has, and by the standalone plugin, whose
+ * work is the same code's, in the newest. `npm run conformance` tries them all, and the reference plugins.
+ */
+import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
+import { describe, it } from 'node:test';
+import type { CniVersion } from '../../plugin/protocol/version.ts';
+import { weft, weftByAgent } from './subject.ts';
+import { allCases, runSuite } from './suite.ts';
+import { explained } from './table.ts';
+
+const parallel = availableParallelism();
+
+const newest = (versions: readonly CniVersion[]) => versions.slice(-1);
+
+const shapes: readonly CniVersion[] = ['0.2.0', '0.4.0', '1.1.0'];
+const eachShape = (versions: readonly CniVersion[]) => {
+  const found = versions.filter((version) => shapes.includes(version));
+  return found.length > 0 ? found : newest(versions);
+};
+
+describe('the contract of CNI', () => {
+  for (const { subject, versions } of [
+    { subject: weftByAgent, versions: eachShape },
+    { subject: weft, versions: newest },
+  ]) {
+    it(`is kept by ${subject.name}`, async (test) => {
+      const outcomes = await runSuite({ subject, cases: allCases, parallel, versions });
+      const failed = outcomes.filter((each) => each.verdict === 'failed');
+      test.diagnostic(`${outcomes.length} trials of ${allCases.length} cases, ${failed.length} failed`);
+      assert.deepEqual(failed.map(explained), []);
+    });
+  }
+});
