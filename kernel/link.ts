@@ -91,6 +91,8 @@ export interface VethEnd {
   mac: string;
   mtuBytes: number;
   index?: number;
+  /** How many queues it has in each direction; the kernel's default is one per CPU. */
+  queues?: number;
 }
 
 /**
@@ -111,6 +113,7 @@ export function veth(
           ifname: peer.name,
           address: bytesOfMac(peer.mac),
           mtu: peer.mtuBytes,
+          ...queueAttributes(peer.queues),
           ...(peer.netnsFd === undefined ? {} : { netNsFd: peer.netnsFd }),
         },
       },
@@ -169,8 +172,12 @@ interface NewLink {
   index?: number | undefined;
   up?: boolean | undefined;
   master?: number | undefined;
+  queues?: number | undefined;
   data?: Buffer | undefined;
 }
+
+const queueAttributes = (queues: number | undefined): { numTxQueues?: number; numRxQueues?: number } =>
+  queues === undefined ? {} : { numTxQueues: queues, numRxQueues: queues };
 
 function newLink(link: NewLink): NetlinkRequest {
   const info: ifla.Info = { kind: link.kind, ...(link.data ? { data: link.data } : {}) };
@@ -188,6 +195,7 @@ function newLink(link: NewLink): NetlinkRequest {
           ...(link.mac === undefined ? {} : { address: bytesOfMac(link.mac) }),
           ...(link.mtuBytes === undefined ? {} : { mtu: link.mtuBytes }),
           ...(link.master === undefined ? {} : { master: link.master }),
+          ...queueAttributes(link.queues),
           linkinfo: bodyOf((nested) => nested.emit(ifla.formatInfo(info))),
         },
       },

@@ -97,8 +97,8 @@ interface Work {
 
 async function attach(host: Host, work: Work): Promise<CniResult> {
   const { record } = work;
-  record.start(intentOf(host, work));
   try {
+    record.start(intentOf(host, work));
     return await make(host, work);
   } catch (error) {
     await undo(host, record, error);

@@ -44,12 +44,18 @@ export class LockedRecord {
 
   /** Forgets what was there before, and starts anew with this. */
   start(attachment: Attachment): void {
-    if (fstatSync(this.#fd).size > 0) ftruncateSync(this.#fd, 0);
+    this.attachment = undefined;
+    explained(this.#path, () => {
+      if (fstatSync(this.#fd).size > 0) ftruncateSync(this.#fd, 0);
+    });
     this.append(attachment);
   }
 
+  /** @throws CniError input-output where it could not be written whole. */
   append(attachment: Attachment): void {
-    writeSync(this.#fd, encodeAttachment(attachment));
+    const line = Buffer.from(encodeAttachment(attachment));
+    const written = explained(this.#path, () => writeSync(this.#fd, line));
+    if (written < line.length) throw unwritable(this.#path, `only ${written} of ${line.length} bytes fitted`);
     this.attachment = attachment;
   }
 
@@ -134,13 +140,16 @@ function explained<T>(path: string, block: () => T): T {
     return block();
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error;
-    throw new CniError(
-      'input-output',
-      `cannot keep the attachment's record: ${error.message}`,
-      `${path} must be writable by root and have space left`,
-    );
+    throw unwritable(path, error.message);
   }
 }
+
+const unwritable = (path: string, message: string): CniError =>
+  new CniError(
+    'input-output',
+    `cannot keep the attachment's record: ${message}`,
+    `${path} must be writable by root and have space left`,
+  );
 
 /** What is on record of one attachment, as it is at this moment and without its lock. */
 export function readRecord(runDir: string, key: AttachmentKey): Attachment | undefined {

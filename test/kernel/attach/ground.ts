@@ -85,13 +85,14 @@ export interface Answer {
 
 /** A node's plugin, with a runDir of its own. */
 export class Plugin {
-  readonly runDir = mkdtempSync(join(tmpdir(), 'weft-attach-'));
+  readonly runDir: string;
   readonly verbs: ReturnType<typeof createVerbs>;
   /** The network's configuration; tests replace it. */
   config: Record<string, unknown> = {};
 
   constructor(options: Partial<HostOptions> = {}) {
-    this.verbs = createVerbs({ runDir: this.runDir, ...options });
+    this.runDir = options.runDir ?? mkdtempSync(join(tmpdir(), 'weft-attach-'));
+    this.verbs = createVerbs({ ...options, runDir: this.runDir });
   }
 
   lease(lines: Record<string, string | number> = {}): void {

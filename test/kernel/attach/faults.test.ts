@@ -1,0 +1,118 @@
+/** Several processes on one directory, and directories that cannot be written. */
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { createVerbs } from '../../../plugin/attach/verbs.ts';
+import { answer } from '../../../plugin/protocol/answer.ts';
+import { addressOf, enterHost, ipJson, leaveHost, Plugin, Pod, ping, run } from './ground.ts';
+
+before(enterHost);
+after(leaveHost);
+
+let plugin: Plugin;
+let pods: Pod[];
+const pod = (): Pod => {
+  const made = new Pod();
+  pods.push(made);
+  return made;
+};
+beforeEach(() => {
+  plugin = new Plugin();
+  plugin.lease();
+  pods = [];
+});
+afterEach(() => {
+  for (const made of pods) made.destroy();
+  plugin.dispose();
+});
+
+describe('an agent and a standalone plugin at once', () => {
+  it('give no address twice, and each takes away what the other made', async () => {
+    const standalone = createVerbs({ runDir: plugin.runDir });
+    const all = Array.from({ length: 16 }, pod);
+    const byTurns = (verb: string, offset: number) =>
+      Promise.all(
+        all.map(async (each, i) => {
+          const verbs = (i + offset) % 2 ? standalone : plugin.verbs;
+          const { status, stdout } = await answer(plugin.call(verb, each), verbs);
+          assert.equal(status, 0, stdout);
+          return stdout === '' ? '' : addressOf(JSON.parse(stdout));
+        }),
+      );
+    const addresses = await byTurns('ADD', 0);
+    assert.equal(new Set(addresses).size, all.length);
+    for (const address of addresses.slice(0, 3)) ping(address);
+    await byTurns('DEL', 1);
+    plugin.assertNothingLeft();
+    standalone.close();
+  });
+
+  it('attach one container once, if both are asked to', async () => {
+    const standalone = createVerbs({ runDir: plugin.runDir });
+    const a = pod();
+    const outcomes = await Promise.all(
+      [plugin.verbs, standalone].map((verbs) => answer(plugin.call('ADD', a), verbs)),
+    );
+    assert.deepEqual(outcomes.map(({ status }) => status).sort(), [0, 1]);
+    assert.equal(plugin.allocated().length, 1);
+    a.ping('10.244.1.1');
+    standalone.close();
+  });
+});
+
+describe('a directory that cannot be written', () => {
+  const assertNoLinks = () =>
+    assert.deepEqual(
+      ipJson('link', 'show').filter(({ linkinfo }) => linkinfo?.info_kind === 'veth'),
+      [],
+    );
+
+  for (const name of ['attachments', 'ipam', 'ipam-order']) {
+    it(`is named, and nothing is half made (${name})`, async () => {
+      writeFileSync(join(plugin.runDir, name), 'a file where a directory should be');
+      await plugin.refused(
+        5,
+        /cannot keep the (attachment's record|addresses of network weft)/,
+        'ADD',
+        pod(),
+      );
+      assertNoLinks();
+      rmSync(join(plugin.runDir, name));
+      await plugin.must('ADD', pod());
+    });
+  }
+
+  it('because the disk is full costs an ADD, and nothing else', async () => {
+    const living = pod();
+    const disk = join(plugin.runDir, 'disk');
+    mkdirSync(disk);
+    run('mount', '-t', 'tmpfs', '-o', 'size=64k', 'weft-test', disk);
+    try {
+      const small = new Plugin({ runDir: disk });
+      small.lease();
+      await small.must('ADD', living);
+      const filler = join(disk, 'filler');
+      for (let kilobytes = 64; kilobytes > 0; kilobytes--) {
+        try {
+          writeFileSync(filler, Buffer.alloc(1024), { flag: 'a' });
+        } catch {
+          break;
+        }
+      }
+      const late = pod();
+      await small.refused(5, /ENOSPC|fitted/, 'ADD', late);
+      assert.equal(ipJson('link', 'show', 'master', 'cni0').length, 1);
+      assert.equal(small.allocated().length, 1);
+      assert.equal(small.records().length, 1);
+      await small.must('DEL', living);
+      rmSync(filler);
+      ping(addressOf(await small.must('ADD', late)));
+      await small.must('DEL', late);
+      small.assertNothingLeft();
+      small.verbs.close();
+    } finally {
+      run('umount', disk);
+    }
+  });
+});
