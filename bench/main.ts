@@ -9,6 +9,7 @@ import type { Figure, Suite } from './figure.ts';
 import { formatFigures } from './table.ts';
 
 const suites: Readonly<Record<string, () => Promise<{ readonly suite: Suite }>>> = {
+  cni: () => import('./cni/suite.ts'),
   baseline: () => import('./baseline/suite.ts'),
 };
 
