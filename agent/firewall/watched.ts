@@ -32,7 +32,16 @@ function foreignDamage(event: NftEvent, { chains }: Watched): string | undefined
 function peerDamage(event: NftEvent, message: NetlinkMessage, { peers }: Watched): string | undefined {
   const set = peerSets.find(({ name, family }) => name === event.name && family === event.family);
   if (!set || !peers) return undefined;
-  const known = new Set(peers.map(formatIp));
+  const known = textsOf(peers);
   const wrong = elementsOf(set, message).some(({ key }) => known.has(formatIp(key[0] as Ip)) === event.gone);
   return wrong ? 'tunnel guard changed' : undefined;
+}
+
+/** Thousands of peers mean thousands of notifications when they are added: asked once for each list of peers. */
+const texts = new WeakMap<readonly Ip[], ReadonlySet<string>>();
+
+function textsOf(peers: readonly Ip[]): ReadonlySet<string> {
+  const known = texts.get(peers) ?? new Set(peers.map(formatIp));
+  texts.set(peers, known);
+  return known;
 }

@@ -64,7 +64,9 @@ export class Starter {
     const eachMs = lines.map((line, i) => {
       const [status, micros] = line.split(' ').map(Number);
       if (status !== 0)
-        throw new Error(`${processes[i]?.command.join(' ')}: status ${status} of call ${i}, among:\n${readFileSync(log, 'utf8').slice(-1000)}`);
+        throw new Error(
+          `${processes[i]?.command.join(' ')}: status ${status} of call ${i}, among:\n${readFileSync(log, 'utf8').slice(-1000)}`,
+        );
       return (micros ?? Number.NaN) / 1000;
     });
     return { eachMs, wallMs };
