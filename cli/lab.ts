@@ -18,13 +18,14 @@ Examples:
 `;
 
 /** What `lab up` can be asked for. */
-const stores = ['file'];
+const stores = ['file', 'etcd'] as const;
 
 interface UpOptions {
   nodes: number;
   subnets: number;
   backend: string;
-  store: string;
+  store: (typeof stores)[number];
+  etcdMembers: number;
   family: string;
 }
 
@@ -52,6 +53,7 @@ export function describeLab(lab: Command): void {
       new Option('--backend <type>', 'how packets reach another node').choices(backendTypes).default('vxlan'),
     )
     .addOption(new Option('--store <type>', 'where leases are kept').choices(stores).default('file'))
+    .option('--etcd-members <count>', 'members of etcd, with --store etcd', wholeNumber, 1)
     .addOption(
       new Option('--family <family>', 'address family of pods and nodes')
         .choices(Object.keys(familiesOf))
@@ -59,16 +61,9 @@ export function describeLab(lab: Command): void {
     )
     .action(async (options: UpOptions) => {
       const { Lab } = await labModule();
-      const { backend, nodes, subnets, family } = options;
+      const { family, ...rest } = options;
       const progress = (step: string) => process.stdout.write(`${step}\n`);
-      const up = await Lab.up({
-        name: name(),
-        nodes,
-        subnets,
-        backend,
-        families: familiesOf[family] ?? [],
-        progress,
-      });
+      const up = await Lab.up({ ...rest, name: name(), families: familiesOf[family] ?? [], progress });
       process.stdout.write(`${up.nodes.map(describeNode).join('\n')}\n`);
     });
 

@@ -6,13 +6,14 @@
 import type { Family } from '../inet/ip.ts';
 import { type Configuration, configureNode, labConfiguration } from './configuration.ts';
 import { LabError } from './errors.ts';
+import { EtcdMember, etcdConfiguration, prepareEtcd } from './etcd.ts';
 import { checkLabName, defaultLab, fabric, netnsPath } from './names.ts';
 import { LabNode } from './node.ts';
 import { type PingResult, pingAll } from './ping.ts';
 import { LabPod } from './pod.ts';
 import { findProduct, type Product } from './product.ts';
 import { settle } from './settle.ts';
-import { claimLab, type LabRecord, loadLab, loadPods, saveLab } from './state.ts';
+import { claimLab, type LabRecord, type LabStore, loadLab, loadPods, saveLab } from './state.ts';
 import { teardownLab } from './teardown.ts';
 import { checkBackend, planTopology } from './topology.ts';
 import { type Hop, tracePing } from './trace.ts';
@@ -29,6 +30,10 @@ export interface LabOptions {
   readonly backend?: string;
   /** Default IPv4 alone. */
   readonly families?: readonly Family[];
+  /** Where leases are kept; default file. */
+  readonly store?: LabStore;
+  /** Members of etcd, where that is the store; default 1. */
+  readonly etcdMembers?: number;
   /** Nodes whose agents are not started: `true` for all of them. */
   readonly withoutAgents?: boolean | readonly string[];
   /** Keys of weft.yaml over the lab's own, the same on every node. */
@@ -41,6 +46,8 @@ export class Lab {
   readonly name: string;
   readonly record: LabRecord;
   readonly nodes: readonly LabNode[];
+  /** Empty where the store is another. */
+  readonly etcd: readonly EtcdMember[];
   readonly #product: Product;
 
   private constructor(name: string, record: LabRecord, product: Product) {
@@ -50,6 +57,7 @@ export class Lab {
     this.nodes = record.topology.nodes.map(
       (member) => new LabNode({ lab: name, member, weftd: product.weftd }),
     );
+    this.etcd = record.topology.etcd.map((member) => new EtcdMember(record.topology, member));
   }
 
   /**
@@ -65,15 +73,25 @@ export class Lab {
       nodes: options.nodes ?? 3,
       subnets: options.subnets ?? 1,
       families: options.families ?? ['ipv4'],
+      etcdMembers: options.store === 'etcd' ? (options.etcdMembers ?? 1) : 0,
     });
-    const record: LabRecord = { topology, backend: options.backend ?? 'vxlan', store: 'file' };
-    checkBackend(record.backend, topology.segments.length);
+    const record: LabRecord = {
+      topology,
+      backend: options.backend ?? 'vxlan',
+      store: options.store ?? 'file',
+    };
+    checkBackend(record.backend, options.subnets ?? 1);
     claimLab(name);
     try {
       saveLab(name, record);
       const lab = new Lab(name, record, product);
-      progress(`${topology.nodes.length} nodes, ${topology.segments.length} underlay`);
+      progress(`${topology.nodes.length} nodes`);
       await raiseUnderlay({ topology, root: product.root });
+      if (lab.etcd.length > 0) {
+        progress(`${lab.etcd.length} etcd`);
+        await prepareEtcd(topology);
+        await allSettled(lab.etcd.map((member) => member.daemon.start()));
+      }
       for (const node of lab.nodes) lab.#configure(node, options.configuration ?? {});
       const quiet = options.withoutAgents ?? false;
       const started = lab.nodes.filter((node) =>
@@ -154,7 +172,8 @@ export class Lab {
 
   #configure(node: LabNode, over: Configuration): void {
     const { topology, backend } = this.record;
-    const configuration = { ...labConfiguration({ topology, backend }), ...over };
+    const store = this.etcd.length > 0 ? etcdConfiguration(node, topology) : {};
+    const configuration = { ...labConfiguration({ topology, backend }), ...store, ...over };
     configureNode({ node, product: this.#product, configuration });
   }
 

@@ -7,6 +7,8 @@ import { decodeValue } from '../agent/lease/value.ts';
 import { type Cidr, firstIp } from '../inet/cidr.ts';
 import { formatIp } from '../inet/ip.ts';
 import { LabError } from './errors.ts';
+import type { EtcdMember } from './etcd.ts';
+import type { Lab } from './lab.ts';
 import { labFolder } from './names.ts';
 import type { LabNode } from './node.ts';
 
@@ -16,22 +18,44 @@ export interface LabLease extends LeaseAttributes {
   readonly subnets: readonly Cidr[];
 }
 
-/** Every lease in the file store, by subnet. Throws `LabError` for a record that is none. */
-export function readLeases(lab: string, nodes: readonly LabNode[]): LabLease[] {
-  const folder = join(labFolder(lab), 'store', subnetsFolder);
-  const leases = readdirSync(folder)
-    .filter((key) => !key.startsWith('.'))
-    .map((key): LabLease => {
-      const subnets = parseSubnetKey(key);
-      const attributes = decodeValue(readFileSync(join(folder, key), 'utf8'));
-      if (!subnets || typeof attributes === 'string') {
-        throw new LabError(
-          `${join(folder, key)} is no lease: ${subnets ? attributes : 'its name is no subnet'}`,
-        );
-      }
-      return { ...attributes, subnets, node: ownerOf(attributes, nodes) };
-    });
+/** Every lease in the store, by subnet. Throws `LabError` for a record that is none. */
+export async function readLeases(lab: Lab): Promise<LabLease[]> {
+  const [member] = lab.etcd;
+  const records = member ? await recordsOfEtcd(member) : recordsOfFolder(lab.name);
+  const leases = records.map(({ key, value }): LabLease => {
+    const subnets = parseSubnetKey(key);
+    const attributes = decodeValue(value);
+    if (!subnets || typeof attributes === 'string') {
+      throw new LabError(
+        `${subnetsFolder}${key} is no lease: ${subnets ? attributes : 'its name is no subnet'}`,
+      );
+    }
+    return { ...attributes, subnets, node: ownerOf(attributes, lab.nodes) };
+  });
   return leases.sort((a, b) => (baseOf(a) < baseOf(b) ? -1 : 1));
+}
+
+interface Record {
+  /** Without what is before the subnet. */
+  readonly key: string;
+  readonly value: string;
+}
+
+function recordsOfFolder(lab: string): Record[] {
+  const folder = join(labFolder(lab), 'store', subnetsFolder);
+  return readdirSync(folder).map((key) => ({ key, value: readFileSync(join(folder, key), 'utf8') }));
+}
+
+async function recordsOfEtcd(member: EtcdMember): Promise<Record[]> {
+  const prefix = `/coreos.com/network/${subnetsFolder}`;
+  const answer = JSON.parse(await member.ctl('get', '--prefix', prefix, '--write-out', 'json')) as {
+    kvs?: { key: string; value: string }[];
+  };
+  const text = (base64: string) => Buffer.from(base64, 'base64').toString();
+  return (answer.kvs ?? []).map(({ key, value }) => ({
+    key: text(key).slice(prefix.length),
+    value: text(value),
+  }));
 }
 
 const ownerOf = (attributes: LeaseAttributes, nodes: readonly LabNode[]): string | undefined =>

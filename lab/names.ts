@@ -40,7 +40,7 @@ export const isNodeName = (name: string): boolean => nodePattern.test(name);
 
 export const labFolder = (lab: string): string => join(labsFolder, lab);
 
-/** The folder under which a node keeps its own `/run`, `/etc/cni`, ... and the lab what it knows of the node. */
+/** The folder of a member. Under it a node its own `/run`, `/etc/cni`, ...; the lab what it knows of it. */
 export const nodeFolder = (lab: string, node: string): string => join(labFolder(lab), node);
 
 /** The namespace that stands for the network between the nodes: bridges, gateway, and the world beyond. */
@@ -56,7 +56,7 @@ export const netnsPath = (lab: string, member: string): string => `/run/netns/${
  * labs `a` and `a-node-1` never take each other's.
  */
 export function isMemberOf(lab: string, netns: string): boolean {
-  const match = /^weft-(.+)-(?:node-[1-9]\d*|fabric)$/.exec(netns);
+  const match = /^weft-(.+)-(?:node-[1-9]\d*|etcd-[1-9]\d*|fabric)$/.exec(netns);
   return match?.[1] === lab;
 }
 

@@ -1,12 +1,13 @@
 /** One node of a running lab. */
 import { join } from 'node:path';
-import { Agent } from './agent.ts';
+import { agentOf } from './agent.ts';
 import { mustRun, type Outcome, type RunOptions, run, runAttached } from './command.ts';
+import type { Daemon } from './daemon.ts';
 import { LabError } from './errors.ts';
 import { onGround, ownFolders } from './ground.ts';
 import { netnsPath, nodeFolder, processMark } from './names.ts';
 import type { Endpoint } from './ping.ts';
-import type { Member } from './topology.ts';
+import { type Member, plainAddress } from './topology.ts';
 import type { Station } from './trace.ts';
 
 export class LabNode implements Endpoint {
@@ -15,14 +16,14 @@ export class LabNode implements Endpoint {
   /** On the underlay, without their length. */
   readonly addresses: readonly string[];
   readonly segment: number;
-  readonly agent: Agent;
+  readonly agent: Daemon;
 
   constructor(request: { lab: string; member: Member; weftd: string }) {
     this.lab = request.lab;
     this.name = request.member.name;
     this.segment = request.member.segment;
-    this.addresses = request.member.addresses.map((address) => address.slice(0, address.indexOf('/')));
-    this.agent = new Agent({ lab: this.lab, node: this.name, weftd: request.weftd });
+    this.addresses = request.member.addresses.map(plainAddress);
+    this.agent = agentOf({ lab: this.lab, node: this.name, weftd: request.weftd });
   }
 
   /** Runs a program on the node; its failure is a status. */

@@ -1,5 +1,5 @@
 /** ADD and DEL on a node, as a container runtime there would do them: with the node's own configuration and executables. */
-import { serviceEnvironment } from './agent.ts';
+import { serviceEnvironment } from './daemon.ts';
 import { LabError } from './errors.ts';
 import { onGround } from './ground.ts';
 import { firstNetwork, type Network } from './libcni/network.ts';

@@ -6,10 +6,13 @@ import { labFolder, labsFolder, nodeFolder } from './names.ts';
 import type { ProcessId } from './processes.ts';
 import type { Topology } from './topology.ts';
 
+/** `etcd`: one member or more, as the topology says. */
+export type LabStore = 'file' | 'etcd';
+
 export interface LabRecord {
   readonly topology: Topology;
   readonly backend: string;
-  readonly store: string;
+  readonly store: LabStore;
 }
 
 export interface PodRecord {
@@ -48,17 +51,17 @@ export function loadLab(lab: string): LabRecord {
 /** Every lab that has a folder, whole or not. */
 export const labNames = (): string[] => entries(labsFolder);
 
+const holderFile = (lab: string, node: string): string => join(nodeFolder(lab, node), 'holder.json');
+
 export const saveHolder = (lab: string, node: string, holder: ProcessId): void =>
-  writeJson(join(nodeFolder(lab, node), 'holder.json'), holder);
+  saveProcess(holderFile(lab, node), holder);
 
 export const loadHolder = (lab: string, node: string): ProcessId | undefined =>
-  readJson(join(nodeFolder(lab, node), 'holder.json')) as ProcessId | undefined;
+  loadProcess(holderFile(lab, node));
 
-export const saveAgent = (lab: string, node: string, agent: ProcessId): void =>
-  writeJson(join(nodeFolder(lab, node), 'weftd.json'), agent);
+export const saveProcess = (file: string, process: ProcessId): void => writeJson(file, process);
 
-export const loadAgent = (lab: string, node: string): ProcessId | undefined =>
-  readJson(join(nodeFolder(lab, node), 'weftd.json')) as ProcessId | undefined;
+export const loadProcess = (file: string): ProcessId | undefined => readJson(file) as ProcessId | undefined;
 
 const podsFolder = (lab: string, node: string): string => join(nodeFolder(lab, node), 'pods');
 

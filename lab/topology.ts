@@ -12,12 +12,16 @@ import { fabric, netnsName } from './names.ts';
 
 export const maxNodes = 150;
 export const maxSubnets = 16;
+/** Where etcd lives; the nodes' subnets count from 1. */
+const storeSegment = 0;
 
 export interface TopologyOptions {
   readonly lab: string;
   readonly nodes: number;
   readonly subnets: number;
   readonly families: readonly Family[];
+  /** Members of etcd; 0 where the store is another. */
+  readonly etcdMembers?: number;
 }
 
 export interface Member {
@@ -33,6 +37,8 @@ export interface Topology {
   readonly families: readonly Family[];
   readonly segments: readonly number[];
   readonly nodes: readonly Member[];
+  /** In a subnet of their own. */
+  readonly etcd: readonly Member[];
 }
 
 /** What pods' addresses come from, per family. */
@@ -59,18 +65,27 @@ const addressOf = (family: Family, segment: number, host: number): string =>
 export function planTopology(options: TopologyOptions): Topology {
   checkCount('nodes', options.nodes, maxNodes);
   checkCount('subnets', options.subnets, Math.min(maxSubnets, options.nodes));
-  const numbers = Array.from({ length: options.nodes }, (_, i) => i + 1);
+  const addresses = (segment: number, host: number): string[] =>
+    options.families.map((family) => addressOf(family, segment, host));
+  const etcd = upTo(options.etcdMembers ?? 0).map((number) => ({
+    name: `etcd-${number}`,
+    segment: storeSegment,
+    addresses: addresses(storeSegment, 10 + number),
+  }));
   return {
     lab: options.lab,
     families: options.families,
-    segments: Array.from({ length: options.subnets }, (_, i) => i + 1),
-    nodes: numbers.map((number) => {
+    segments: [...(etcd.length > 0 ? [storeSegment] : []), ...upTo(options.subnets)],
+    etcd,
+    nodes: upTo(options.nodes).map((number) => {
       const segment = ((number - 1) % options.subnets) + 1;
-      const addresses = options.families.map((family) => addressOf(family, segment, 100 + number));
-      return { name: `node-${number}`, segment, addresses };
+      return { name: `node-${number}`, segment, addresses: addresses(segment, 100 + number) };
     }),
   };
 }
+
+/** 1, 2, ... */
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
 
 /** A combination that cannot work is refused before anything is made. */
 export function checkBackend(backend: string, subnets: number): void {
@@ -87,9 +102,15 @@ function checkCount(what: string, count: number, most: number): void {
   }
 }
 
+/** Everybody with a cable. */
+export const members = (topology: Topology): Member[] => [...topology.nodes, ...topology.etcd];
+
+/** `192.168.188.101/24` without its length. */
+export const plainAddress = (address: string): string => address.slice(0, address.indexOf('/'));
+
 /** Run on the host: the network namespaces. */
 export const namespaceLines = (topology: Topology): string[] =>
-  [fabric, ...topology.nodes.map((node) => node.name)].map(
+  [fabric, ...members(topology).map(({ name }) => name)].map(
     (member) => `netns add ${netnsName(topology.lab, member)}`,
   );
 
@@ -108,21 +129,21 @@ export function fabricLines(topology: Topology): string[] {
       );
     }
   }
-  for (const node of topology.nodes) lines.push(...cableLines(topology, node));
+  for (const member of members(topology)) lines.push(...cableLines(topology, member));
   return lines;
 }
 
-/** Run in the fabric: the cable of one node. */
-export const cableLines = (topology: Topology, node: Member): string[] => [
-  `link add ${node.name} up master segment-${node.segment} type veth peer name eth0 netns ${netnsName(topology.lab, node.name)}`,
+/** Run in the fabric: the cable of one member. */
+export const cableLines = (topology: Topology, { name, segment }: Member): string[] => [
+  `link add ${name} up master segment-${segment} type veth peer name eth0 netns ${netnsName(topology.lab, name)}`,
 ];
 
-/** Run in the node: its end of the cable. */
-export function nodeLines(topology: Topology, node: Member): string[] {
+/** Run at the member: its end of the cable. */
+export function memberLines(topology: Topology, member: Member): string[] {
   const lines = ['link set lo up', 'link set eth0 up'];
   topology.families.forEach((family, i) => {
-    lines.push(`address add ${node.addresses[i]} dev eth0 ${nodad(family)}`);
-    lines.push(`route add default via ${gateway(family, node.segment)}`);
+    lines.push(`address add ${member.addresses[i]} dev eth0 ${nodad(family)}`);
+    lines.push(`route add default via ${gateway(family, member.segment)}`);
   });
   return lines;
 }

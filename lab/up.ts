@@ -1,9 +1,9 @@
 /** From nothing to nodes joined by an underlay. Steps that do not need each other run at the same time. */
 import { dirname } from 'node:path';
 import { mustRun } from './command.ts';
-import { onGround, raiseGround } from './ground.ts';
+import { raiseGround } from './ground.ts';
 import { fabric, netnsName, netnsPath, processMark } from './names.ts';
-import { fabricLines, type Member, namespaceLines, nodeLines, type Topology } from './topology.ts';
+import { fabricLines, type Member, memberLines, members, namespaceLines, type Topology } from './topology.ts';
 
 /** Makes namespaces, bridges, cables, addresses. `seen`: what of the host every node must see. */
 export async function raiseUnderlay(request: { topology: Topology; root: string }): Promise<void> {
@@ -16,13 +16,13 @@ export async function raiseUnderlay(request: { topology: Topology; root: string 
     mustRun(fabricShell(lab), { input: batch(fabricLines(topology)), env }),
     ...topology.nodes.map((node) => raiseGround({ lab, node: node.name, seen })),
   ]);
-  await Promise.all(topology.nodes.map((node) => plugIn({ topology, node, env })));
+  await Promise.all(members(topology).map((member) => plugIn({ topology, member, env })));
 }
 
-const plugIn = (request: { topology: Topology; node: Member; env: NodeJS.ProcessEnv }): Promise<string> => {
-  const { topology, node, env } = request;
-  const argv = onGround({ lab: topology.lab, node: node.name }, ['ip', '-batch', '-']);
-  return mustRun(argv, { input: batch(nodeLines(topology, node)), env });
+const plugIn = (request: { topology: Topology; member: Member; env: NodeJS.ProcessEnv }): Promise<string> => {
+  const { topology, member, env } = request;
+  const argv = ['ip', '-n', netnsName(topology.lab, member.name), '-batch', '-'];
+  return mustRun(argv, { input: batch(memberLines(topology, member)), env });
 };
 
 /** `arp_ignore`, as on the nodes: an address is answered for by the interface that has it, and by no other. */

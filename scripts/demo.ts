@@ -52,7 +52,7 @@ async function show({ family, backend }: DemoOptions): Promise<{ sent: number; l
   step('ready');
 
   heading('Leases: which subnet each node holds, and how its peers reach it');
-  print(indented(formatTable(leaseRows(readLeases(lab.name, lab.nodes)))));
+  print(indented(formatTable(leaseRows(await readLeases(lab)))));
 
   const [from, to] = [pods[0], pods.at(-1)];
   if (from && to) {

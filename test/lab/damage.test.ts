@@ -47,8 +47,8 @@ function addressOf(pod: LabPod, family: Family): string {
 const gatewayOf = (address: string): string => address.replace(/\d+\/\d+$/, '1');
 
 /** What damages are written with. */
-function variablesOf(family: Family): Record<string, string> {
-  const peer = readLeases(lab.name, lab.nodes).find((lease) => lease.node === 'node-2');
+async function variablesOf(family: Family): Promise<Record<string, string>> {
+  const peer = (await readLeases(lab)).find((lease) => lease.node === 'node-2');
   const subnet = peer?.subnets.find((candidate) => candidate.family === family);
   const configured = lab.record.topology.nodes.find((member) => member.name === node.name)?.addresses ?? [];
   const own = configured.find((address) => familyOf(address) === family);
@@ -141,8 +141,8 @@ const rows: Record<string, Row> = {
   },
 };
 
-const shell = (command: string, family: Family) =>
-  node.exec(['sh', '-c', command], { env: { ...process.env, ...variablesOf(family) } });
+const shell = async (command: string, family: Family) =>
+  node.exec(['sh', '-c', command], { env: { ...process.env, ...(await variablesOf(family)) } });
 
 /** Pings until there is an answer; returns how long that took, or fails. */
 async function answered(from: LabPod, address: string): Promise<void> {

@@ -24,10 +24,17 @@ after(async () => {
   assert.deepEqual(await leftovers(name), []);
 });
 
-const leases = (): LabLease[] => readLeases(lab.name, lab.nodes);
+const leases = (): Promise<LabLease[]> => readLeases(lab);
 
-function leaseOf(node: LabNode): { subnet: string; base: string; publicIp: string; vtepMac: string } {
-  const lease = leases().find((candidate) => candidate.node === node.name);
+interface NodeLease {
+  readonly subnet: string;
+  readonly base: string;
+  readonly publicIp: string;
+  readonly vtepMac: string;
+}
+
+async function leaseOf(node: LabNode): Promise<NodeLease> {
+  const lease = (await leases()).find((candidate) => candidate.node === node.name);
   const [subnet, publicIp] = [lease?.subnets[0], lease?.publicIps[0]];
   assert.ok(subnet && publicIp && lease?.backend.vtepMac, `${node.name} holds a lease with a VTEP MAC`);
   return {
@@ -38,7 +45,8 @@ function leaseOf(node: LabNode): { subnet: string; base: string; publicIp: strin
   };
 }
 
-const peersOf = (node: LabNode) => lab.nodes.filter((other) => other !== node).map(leaseOf);
+const peersOf = (node: LabNode): Promise<NodeLease[]> =>
+  Promise.all(lab.nodes.filter((other) => other !== node).map(leaseOf));
 
 /** The rows that a program prints as JSON, each cut down to the keys of interest, in a stable order. */
 async function rows(node: LabNode, argv: string[], keys: string[]): Promise<Json[]> {
@@ -52,7 +60,7 @@ const sorted = (all: Json[]): Json[] =>
 
 /** Invariants that hold after whatever happened: I1, and I4 as far as the overlay goes. */
 async function assertQuiet(): Promise<void> {
-  const held = leases();
+  const held = await leases();
   assert.equal(held.length, lab.nodes.length, 'a lease for each node');
   for (const [i, lease] of held.entries()) {
     for (const other of held.slice(i + 1)) {
@@ -65,7 +73,7 @@ async function assertQuiet(): Promise<void> {
 
 /** What flannel's vxlan backend has in the kernel, one of each per peer, and nothing else of ours. */
 async function assertKernelState(node: LabNode): Promise<void> {
-  const peers = peersOf(node);
+  const peers = await peersOf(node);
   assert.deepEqual(
     await rows(node, ['ip', '-j', 'route', 'show', 'proto', '87'], ['dst', 'gateway', 'dev', 'flags']),
     sorted(
@@ -124,7 +132,7 @@ describe('three nodes with two pods each', () => {
 
   it('have a VXLAN device as flannel configures it', async () => {
     for (const node of lab.nodes) {
-      const { base, publicIp, vtepMac } = leaseOf(node);
+      const { base, publicIp, vtepMac } = await leaseOf(node);
       const [link] = (await node.json(['ip', '-j', '-d', 'link', 'show', 'weft.1'])) as [
         { mtu: number; address: string; linkinfo: { info_data: Json } },
       ];
@@ -161,7 +169,7 @@ describe('three nodes with two pods each', () => {
 
   it('pass the devices in the order in which they are drawn', async () => {
     const hops = await lab.trace(pod('a-node-1'), pod('b-node-3'));
-    const [one, three] = [lab.node('node-1'), lab.node('node-3')].map(leaseOf);
+    const [one, three] = await Promise.all([lab.node('node-1'), lab.node('node-3')].map(leaseOf));
     const tunnel = { vni: 1, source: one?.publicIp, destination: three?.publicIp };
     const way = hops.map((hop) => [
       hop.station,
@@ -229,7 +237,7 @@ describe('running pods lose no packet while their agent', () => {
   for (const [what, happen] of events) {
     it(what, async () => {
       const [from, to] = [pod('a-node-1'), pod('a-node-2')];
-      const before = leases();
+      const before = await leases();
       const pings = [
         new SteadyPing(from, to),
         new SteadyPing(to, from),
@@ -244,7 +252,7 @@ describe('running pods lose no packet while their agent', () => {
           assert.deepEqual(missing, []);
         }
       }
-      assert.deepEqual(leases(), before, 'every node holds what it held');
+      assert.deepEqual(await leases(), before, 'every node holds what it held');
       await assertQuiet();
     });
   }
@@ -253,11 +261,11 @@ describe('running pods lose no packet while their agent', () => {
 describe('a cluster that changes', () => {
   it('has a node make its lost device again with the MAC that its peers know', async () => {
     const node = lab.node('node-2');
-    const was = leaseOf(node);
+    const was = await leaseOf(node);
     await node.agent.stop('SIGTERM');
     await node.mustExec(['ip', 'link', 'delete', 'weft.1']);
     await node.agent.start();
-    assert.deepEqual(leaseOf(node), was, 'the MAC is kept on disk');
+    assert.deepEqual(await leaseOf(node), was, 'the MAC is kept on disk');
     await pingsFine();
     await assertQuiet();
   });

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { describeFrame } from '../../lab/frame.ts';
 import { checkLabName, checkPodName, isMemberOf, netnsName } from '../../lab/names.ts';
 import { formatMatrix, lost } from '../../lab/ping.ts';
-import { fabricLines, nodeLines, planTopology } from '../../lab/topology.ts';
+import { fabricLines, memberLines, planTopology } from '../../lab/topology.ts';
 import { selectTests } from '../../scripts/tests.ts';
 
 const topologyOf = (over: Partial<Parameters<typeof planTopology>[0]> = {}) =>
@@ -13,7 +13,7 @@ describe('a lab', () => {
   it('knows its own namespaces by their names, also beside labs whose names look alike', () => {
     const labs = ['a', 'a-node-1', 'a-node', 'node-1', 'fabric'];
     for (const lab of labs) {
-      for (const member of ['node-1', 'node-12', 'fabric']) {
+      for (const member of ['node-1', 'node-12', 'etcd-1', 'fabric']) {
         const owners = labs.filter((candidate) => isMemberOf(candidate, netnsName(lab, member)));
         assert.deepEqual(owners, [lab], netnsName(lab, member));
       }
@@ -48,7 +48,7 @@ describe('a lab', () => {
     );
     const [, second] = topology.nodes;
     assert.ok(second);
-    assert.ok(nodeLines(topology, second).includes('route add default via 192.168.189.1'));
+    assert.ok(memberLines(topology, second).includes('route add default via 192.168.189.1'));
     assert.ok(fabricLines(topology).includes('route add blackhole fd00:10:244::/48'));
   });
   for (const [option, over] of [
