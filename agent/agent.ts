@@ -249,7 +249,8 @@ class Agent {
     const peers = holder.peers.leases.size;
     const subnets = holder.lease.subnets.map(formatCidr).join(' ');
     const status = `${subnets}, ${peers} peers${problems.length ? `, ${problems.length} problems` : ''}`;
-    if (!holder.peers.complete) {
+    // With the store away, the peers of before are all that will come: pods need not wait for it.
+    if (!holder.peers.complete && holder.status.phase !== 'away') {
       notifier.status(`${status}, list of peers not complete`);
       return;
     }

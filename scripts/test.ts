@@ -42,7 +42,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     'dockerd',
   ],
   etcd: ['etcd', 'etcdctl', 'openssl', 'setpriv'],
-  lab: ['root', 'ip', 'bridge', 'nft', 'ping', 'mount', 'nsenter'],
+  lab: ['root', 'ip', 'bridge', 'nft', 'ping', 'mount', 'nsenter', 'setpriv', 'etcd', 'etcdctl', 'openssl'],
 };
 
 /** Grounds of their own, with a script of their own: too large for every run. */
