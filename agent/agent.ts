@@ -32,6 +32,7 @@ import { healthRoutes } from './serve/health/routes.ts';
 import { serveHttp } from './serve/http.ts';
 import { servePods } from './serve/pods.ts';
 import { writeSubnetFile } from './subnet-file/subnet-file.ts';
+import { SysctlLedger } from './sysctl/ledger.ts';
 import { findUnderlay } from './underlay/find-underlay.ts';
 import { FollowedUnderlay } from './underlay/follow.ts';
 
@@ -128,6 +129,7 @@ class Agent {
     const bridges = new KeptBridges({ rtnl: this.#rtnl, runDir: config.runDir });
     const service: OverlayService = new OverlayService({
       rtnl: this.#rtnl,
+      setSysctl: new SysctlLedger(config.stateDir).set,
       states: async (pass) => {
         if (pass.underlay) await this.#followUnderlay(underlay, identity, holder);
         return this.#states(underlay, holder, probes);

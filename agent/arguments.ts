@@ -1,10 +1,11 @@
 /** weftd's command line. */
-import { Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError } from 'commander';
 import { defaultConfigPath } from './config/load.ts';
 
 export type Order =
   | { readonly kind: 'run'; readonly config: string | undefined }
   | { readonly kind: 'check'; readonly config: string | undefined }
+  | { readonly kind: 'plan'; readonly config: string | undefined }
   /** Nothing to do but to say something: help, the version, or what is wrong with the command line. */
   | { readonly kind: 'say'; readonly text: string; readonly status: number };
 
@@ -23,6 +24,11 @@ export function parseArguments(args: readonly string[], version: string): Order 
       '--check-config',
       'print the configuration with every default filled in, or what is wrong with it',
     )
+    .addArgument(
+      new Argument('[task]', 'plan: print what would be changed on this host, and change nothing').choices([
+        'plan',
+      ]),
+    )
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({ writeOut: write, writeErr: write });
@@ -33,5 +39,6 @@ export function parseArguments(args: readonly string[], version: string): Order 
     throw error;
   }
   const { config, checkConfig } = command.opts<{ config?: string; checkConfig?: true }>();
-  return { kind: checkConfig ? 'check' : 'run', config };
+  const kind = command.processedArgs[0] === 'plan' ? 'plan' : 'run';
+  return { kind: checkConfig ? 'check' : kind, config };
 }

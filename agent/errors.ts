@@ -13,6 +13,8 @@ export type AgentErrorCode =
   | 'device'
   /** What is kept in stateDir or runDir cannot be read, or not written. */
   | 'state'
+  /** What runs on this host would not survive being cleaned up, or would put everything back. */
+  | 'cleanup'
   /** Something else already has the address or port. */
   | 'listen'
   /** The service manager's socket does not take our message. */

@@ -7,6 +7,7 @@ import { type ConfigSource, configSource, loadConfig } from './config/load.ts';
 import { reasonOf } from './errors.ts';
 import { createLog } from './log/log.ts';
 import { takeNotifier } from './notify/notifier.ts';
+import { planHost } from './plan.ts';
 import { version } from './version.ts';
 
 async function main(): Promise<void> {
@@ -17,7 +18,15 @@ async function main(): Promise<void> {
     const { status, stdout, stderr } = checkConfig(source);
     return leave(status, status === 0 ? stdout : stderr);
   }
+  if (order.kind === 'plan') return plan(source);
   await run(source);
+}
+
+async function plan(source: ConfigSource): Promise<void> {
+  const { config, path } = loadConfig(source);
+  const { steps, problems } = await planHost({ config, file: path ?? source.path });
+  const lines = steps.length ? steps : ['nothing to change'];
+  leave(0, [...lines, ...problems.map((problem) => `cannot be had: ${problem}`), ''].join('\n'));
 }
 
 async function run(source: ConfigSource): Promise<void> {

@@ -54,6 +54,25 @@ export function describeNode(node: Command): void {
       );
       process.stdout.write(`${gone.key} of ${gone.name || gone.publicIps.join(',')} is free again\n`);
     });
+
+  node
+    .command('cleanup')
+    .description('leaves this host as weft found it; stop weftd first, and drain the node')
+    .option('--config <file>', 'weft.yaml (WEFT_CONFIG, /etc/weft/weft.yaml)')
+    .option('--force', 'though pods run: they lose their network', false)
+    .action(async ({ config, force }: { config?: string; force: boolean }) => {
+      const { cleanUpHost } = await import('../agent/cleanup/cleanup.ts');
+      const { configSource, loadConfig } = await import('../agent/config/load.ts');
+      if (process.geteuid?.() !== 0)
+        throw new UsageError('cleanup changes the network of this host: use sudo');
+      const loaded = loadConfig(configSource({ flag: config, env: process.env }));
+      const removed = await cleanUpHost({ config: loaded.config, force });
+      const { stateDir } = loaded.config;
+      process.stdout.write(removed.map((what) => `removed or put back: ${what}\n`).join(''));
+      process.stdout.write(
+        `kept: ${stateDir}, with the node's identity and its lease ("weftctl node leave" gives the subnet back)\n`,
+      );
+    });
 }
 
 function table(rows: readonly (readonly string[])[]): string {

@@ -1,12 +1,7 @@
-/**
- * What probing the direct way takes (backend `auto`): a rule that leads marked packets to their own table, and
- * reverse-path filters that let a packet come in on either way while the two ends have not both changed yet.
- */
+/** What probing the direct way takes (backend `auto`): a rule that leads marked packets to their own table. */
 import { failedWith } from '../../kernel/errors.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import * as rule from '../../kernel/rule.ts';
-import { ensureSysctl, readSysctl } from '../../kernel/sysctl.ts';
-import { deviceName } from './device.ts';
 import { DIRECT_TABLE } from './entry.ts';
 import type { OverlayState } from './overlay.ts';
 
@@ -14,34 +9,37 @@ import type { OverlayState } from './overlay.ts';
 export const DIRECT_PROBE_MARK = 0x77656674;
 const RULE_PRIORITY = 8787;
 
-/** Returns what was changed, in words. In other modes it takes the rule away. */
-export function ensureDirectProbing(rtnl: Rtnl, state: OverlayState): string[] {
+/** Rules too many, and the one that is missing. */
+function planRules(rtnl: Rtnl, state: OverlayState): { stale: rule.MarkRule[]; missing: rule.MarkRule[] } {
   const { family } = state.network;
   const wanted = { family, mark: DIRECT_PROBE_MARK, table: DIRECT_TABLE, priority: RULE_PRIORITY };
-  const there = rule.ourRules(rtnl, family);
   const isWanted = (found: rule.MarkRule) =>
     found.mark === wanted.mark && found.table === wanted.table && found.priority === wanted.priority;
+  const there = rule.ourRules(rtnl, family);
   const auto = state.backend.type === 'auto';
-  const done: string[] = [];
-  for (const stale of there.filter((found) => !auto || !isWanted(found))) {
-    const [refusal] = rtnl.attempt([rule.remove(stale)]);
-    if (refusal && !failedWith(refusal, 'ENOENT')) throw refusal;
-    done.push(`remove rule ${stale.priority}`);
-  }
-  if (auto && !there.some(isWanted)) {
-    rtnl.execute([rule.add(wanted)]);
-    done.push(`add rule ${wanted.priority}`);
-  }
-  if (auto && family === 'ipv4') {
-    done.push(...loosen(state.underlay.name), ...loosen(deviceName(family, state.backend.vni)));
-  }
-  return done;
+  return {
+    stale: there.filter((found) => !auto || !isWanted(found)),
+    missing: auto && !there.some(isWanted) ? [wanted] : [],
+  };
 }
 
-/** Strict filtering (1) of either `all` or the interface becomes loose (2) on the interface; off stays off. */
-function loosen(name: string): string[] {
-  const key = `net/ipv4/conf/${name}/rp_filter`;
-  const strict = [readSysctl('net/ipv4/conf/all/rp_filter'), readSysctl(key)].includes('1');
-  const before = strict ? ensureSysctl(key, '2') : undefined;
-  return before === undefined ? [] : [`${key}: ${before} -> 2`];
+/** What `ensureDirectProbing` would do, in words. */
+export function previewDirectProbing(rtnl: Rtnl, state: OverlayState): string[] {
+  const { stale, missing } = planRules(rtnl, state);
+  return [
+    ...missing.map(({ priority }) => `add rule ${priority}`),
+    ...stale.map(({ priority }) => `remove rule ${priority}`),
+  ];
+}
+
+/** Returns what was changed, in words. In modes other than `auto` it takes the rule away. */
+export function ensureDirectProbing(rtnl: Rtnl, state: OverlayState): string[] {
+  const { stale, missing } = planRules(rtnl, state);
+  rtnl.execute(missing.map(rule.add));
+  const refusals = rtnl.attempt(stale.map(rule.remove));
+  for (const refusal of refusals) if (refusal && !failedWith(refusal, 'ENOENT')) throw refusal;
+  return [
+    ...missing.map(({ priority }) => `add rule ${priority}`),
+    ...stale.map(({ priority }) => `remove rule ${priority}`),
+  ];
 }

@@ -10,7 +10,9 @@ import type { KernelError } from '../../kernel/errors.ts';
 import { linkByName, vxlanOverheadBytes } from '../../kernel/link.ts';
 import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
+import { ensureSysctl } from '../../kernel/sysctl.ts';
 import type { BackendType } from '../config/config.ts';
+import type { SetSysctl } from '../sysctl/ledger.ts';
 import { actualEntries } from './actual.ts';
 import { applyPlan } from './apply.ts';
 import { Backoff } from './backoff.ts';
@@ -19,12 +21,12 @@ import { describePort, describeProtocol } from './culprit.ts';
 import { type Damage, damageBy, type Watched } from './damage.ts';
 import { type DesiredMemory, desiredEntries, type Ground, type PeerPlan } from './desired.ts';
 import { type DesiredDevice, deviceName, ensureDevice, planDevice } from './device.ts';
-import { ensureDirectProbing } from './direct-probing.ts';
+import { ensureDirectProbing, previewDirectProbing } from './direct-probing.ts';
 import { describeEntry, type Entry, idOf, sameEntry } from './entry.ts';
-import { ensureForwarding } from './forwarding.ts';
 import { Mirror } from './mirror.ts';
 import type { Peer } from './peer.ts';
 import { describePlan, isEmpty, type Plan, planEntries } from './plan.ts';
+import { ensureSettings, previewSettings, settingsOf } from './settings.ts';
 import { type Sighting, sightingOf } from './sighting.ts';
 
 /** What this node brings to the overlay of one family. */
@@ -72,6 +74,7 @@ const TOLD = 20;
 
 export class Overlay {
   readonly #rtnl: Rtnl;
+  readonly #set: SetSysctl;
   readonly #mirror = new Mirror();
   readonly #memory: DesiredMemory = new WeakMap();
   readonly #backoff = new Backoff();
@@ -84,8 +87,10 @@ export class Overlay {
   readonly #refusals = new Map<string, string>();
   #watched: Watched | undefined;
 
-  constructor(rtnl: Rtnl) {
+  /** `set`: how the host's settings are changed. */
+  constructor(rtnl: Rtnl, set: SetSysctl = ensureSysctl) {
     this.#rtnl = rtnl;
+    this.#set = set;
   }
 
   /** A notification. Answers why it makes a pass necessary; undefined where it does not. */
@@ -106,9 +111,9 @@ export class Overlay {
 
   /** Makes the kernel what the state asks for. Throws only where nothing at all can be done (no device). */
   async converge(state: OverlayState): Promise<Converged> {
-    const done = ensureForwarding(state.underlay.name, state.network.family);
+    const done: string[] = [];
     const ground = this.#ensureGround(state, done);
-    done.push(...ensureDirectProbing(this.#rtnl, state));
+    done.push(...ensureSettings(settingsOf(state), this.#set), ...ensureDirectProbing(this.#rtnl, state));
     const { entries, problems } = desiredEntries(peerPlans(state), ground, this.#memory);
     const before = this.#watched?.entries;
     this.#watched = watchedOf(state, ground, entries);
@@ -163,6 +168,8 @@ export class Overlay {
     const plan = planEntries(entries, actualEntries(this.#rtnl, scope));
     return {
       plan: [
+        ...previewSettings(settingsOf(state)),
+        ...previewDirectProbing(this.#rtnl, state),
         ...steps.map(({ kind, why }) => `${kind} ${device?.name}: ${why}`),
         ...describePlan({ ...plan, remove: state.complete ? plan.remove : [] }),
       ],

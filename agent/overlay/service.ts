@@ -5,12 +5,14 @@
 import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import { NetlinkMonitor, RTNLGRP } from '../../kernel/netlink/monitor.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
+import type { SetSysctl } from '../sysctl/ledger.ts';
 import type { Damage, Needs } from './damage.ts';
 import { Overlay, type OverlayState } from './overlay.ts';
 import { Reconciler } from './reconciler.ts';
 
 export interface OverlayServiceOptions {
   readonly rtnl: Rtnl;
+  readonly setSysctl: SetSysctl;
   /** What should be, as of now; called at the start of each pass. `underlay`: which one it is may have changed. */
   readonly states: (pass: Required<Pick<Needs, 'underlay'>>) => Promise<readonly OverlayState[]>;
   /** The rest of the host's state that goes with the overlay (bridges, the firewall). */
@@ -160,7 +162,7 @@ export class OverlayService {
 
   #overlay(state: OverlayState): Overlay {
     const { family } = state.network;
-    const overlay = this.#overlays.get(family) ?? new Overlay(this.#options.rtnl);
+    const overlay = this.#overlays.get(family) ?? new Overlay(this.#options.rtnl, this.#options.setSysctl);
     this.#overlays.set(family, overlay);
     return overlay;
   }

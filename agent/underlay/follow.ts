@@ -36,10 +36,7 @@ export class FollowedUnderlay {
 
   /** The part of one family. */
   of(family: Family): OverlayState['underlay'] {
-    const { name, index, mtuBytes, addresses } = this.#current;
-    const address = addresses.find((candidate) => candidate.address.family === family);
-    if (!address) throw new Error(`the underlay ${name} was chosen without an ${family} address`);
-    return { name, index, mtuBytes, address };
+    return underlayPart(this.#current, family);
   }
 
   #warn(): void {
@@ -47,6 +44,14 @@ export class FollowedUnderlay {
     if (text && text !== this.#warned) this.#onWarnings(this.#current.warnings);
     this.#warned = text;
   }
+}
+
+/** The part of one family; an underlay is chosen with an address of each. */
+export function underlayPart(underlay: Underlay, family: Family): OverlayState['underlay'] {
+  const { name, index, mtuBytes, addresses } = underlay;
+  const address = addresses.find((candidate) => candidate.address.family === family);
+  if (!address) throw new Error(`the underlay ${name} was chosen without an ${family} address`);
+  return { name, index, mtuBytes, address };
 }
 
 export interface FollowOptions {

@@ -11,6 +11,8 @@ describe("weftd's command line", () => {
     [[], { kind: 'run', config: undefined }],
     [['--config', '/x.yaml'], { kind: 'run', config: '/x.yaml' }],
     [['-c', '/x.yaml'], { kind: 'run', config: '/x.yaml' }],
+    [['plan'], { kind: 'plan', config: undefined }],
+    [['plan', '--config', '/x.yaml'], { kind: 'plan', config: '/x.yaml' }],
     [['--check-config'], { kind: 'check', config: undefined }],
     [['--check-config', '--config=/x.yaml'], { kind: 'check', config: '/x.yaml' }],
     [['--version'], { kind: 'say', text: '1.2.3\n', status: 0 }],
@@ -22,10 +24,15 @@ describe("weftd's command line", () => {
   }
 
   const said: [args: string[], status: number, text: RegExp][] = [
-    [['--help'], 0, /Usage: weftd \[options\][\s\S]*--config <file>[\s\S]*WEFT_CONFIG[\s\S]*--check-config/],
+    [
+      ['--help'],
+      0,
+      /Usage: weftd \[options\] \[task\][\s\S]*--config <file>[\s\S]*WEFT_CONFIG[\s\S]*--check-config/,
+    ],
     [['--confg'], 1, /unknown option '--confg'\n\(Did you mean --config\?\)/],
     [['--config'], 1, /option '-c, --config <file>' argument missing/],
-    [['start'], 1, /too many arguments/],
+    [['start'], 1, /'start' is invalid for argument 'task'. Allowed choices are plan/],
+    [['plan', 'more'], 1, /too many arguments/],
   ];
   for (const [args, status, text] of said) {
     it(`weftd ${args.join(' ')}: says so`, () => {

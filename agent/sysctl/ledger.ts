@@ -1,0 +1,67 @@
+/**
+ * The host's settings that weft changes, with the values that it found: `weftctl node cleanup` puts them back.
+ * They are kept in stateDir, for the agent that changed one may be gone long before.
+ */
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureSysctl, readSysctl } from '../../kernel/sysctl.ts';
+import { readBootId } from '../../plugin/ipam/boot.ts';
+import { replaceFile } from '../disk/replace-file.ts';
+
+/** Sets a setting where it differs; returns the value that stood there, undefined where nothing was changed. */
+export type SetSysctl = (key: string, value: string) => string | undefined;
+
+interface Notes {
+  /** Settings do not outlive a boot, so neither do notes of them. */
+  readonly boot: string;
+  readonly found: Readonly<Record<string, string>>;
+}
+
+export const ledgerPath = (stateDir: string): string => join(stateDir, 'sysctl.json');
+
+export class SysctlLedger {
+  readonly #path: string;
+  readonly #boot = readBootId();
+
+  constructor(stateDir: string) {
+    this.#path = ledgerPath(stateDir);
+  }
+
+  /** Sets it, and notes what was found before it is changed for the first time. */
+  readonly set: SetSysctl = (key, value) => {
+    const before = readSysctl(key);
+    if (before === undefined || before === value) return undefined;
+    const { found } = this.#read();
+    if (!Object.hasOwn(found, key)) {
+      const notes: Notes = { boot: this.#boot, found: { ...found, [key]: before } };
+      replaceFile({ path: this.#path, content: `${JSON.stringify(notes)}\n` });
+    }
+    return ensureSysctl(key, value);
+  };
+
+  /** Puts back every setting that still has its interface; returns what was changed, in words. */
+  restore(): string[] {
+    const done: string[] = [];
+    for (const [key, value] of Object.entries(this.#read().found)) {
+      const before = ensureSysctl(key, value);
+      if (before !== undefined) done.push(`${key}: ${before} -> ${value}`);
+    }
+    rmSync(this.#path, { force: true });
+    return done;
+  }
+
+  /** What cannot be read says nothing: a file of another boot, or one that somebody else wrote. */
+  #read(): Notes {
+    const nothing: Notes = { boot: this.#boot, found: {} };
+    try {
+      const notes = JSON.parse(readFileSync(this.#path, 'utf8')) as Partial<Notes>;
+      return notes.boot === this.#boot && typeof notes.found === 'object'
+        ? { ...nothing, ...notes }
+        : nothing;
+    } catch (error) {
+      const absent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      if (absent || error instanceof SyntaxError) return nothing;
+      throw error;
+    }
+  }
+}
