@@ -163,8 +163,11 @@ class Agent {
   async #acquire(identity: Identity, underlay: FollowedUnderlay): Promise<LeaseHolder> {
     const { config, log, signal } = this.#options;
     const { networks, backend } = clusterConfigOf(config);
+    const store = await openStore(config.store);
+    // An open stream to etcd would keep the process from ending.
+    signal.addEventListener('abort', () => store.close(), { once: true });
     const holder = await acquireLease({
-      store: await openStore(config.store),
+      store,
       node: { id: identity.nodeId, name: nodeName() },
       networks,
       backend,

@@ -11,6 +11,7 @@ import { formatFigures } from './table.ts';
 const suites: Readonly<Record<string, () => Promise<{ readonly suite: Suite }>>> = {
   cni: () => import('./cni/suite.ts'),
   baseline: () => import('./baseline/suite.ts'),
+  leases: () => import('./leases/suite.ts'),
 };
 
 const resultsPath = fileURLToPath(new URL('../../bench/results.json', import.meta.url));

@@ -1,0 +1,289 @@
+/**
+ * The part that runs in a network namespace of its own: a real etcd filled with leases, and the real weftd that
+ * makes kernel entries of them. Prints `LeaseSamples` as JSON.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
+import { EtcdStore } from '../../agent/lease/etcd/etcd-store.ts';
+import { encodeNode } from '../../agent/lease/node-record.ts';
+import type { Write } from '../../agent/lease/store.ts';
+import { encodeValue } from '../../agent/lease/value.ts';
+import { formatIp, ip } from '../../inet/ip.ts';
+import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
+import { RTPROT_WEFT, routes } from '../../kernel/route.ts';
+
+export interface LeaseRequest {
+  readonly weftd: string;
+  readonly leases: readonly number[];
+  readonly puts: number;
+  readonly quietSeconds: number;
+}
+
+export interface LeaseSamples {
+  readonly starts: readonly {
+    readonly leases: number;
+    readonly programmedMs: number;
+    readonly requests: number;
+    readonly receivedBytes: number;
+    readonly residentMb: number;
+  }[];
+  readonly putToRouteMs: readonly number[];
+  /** While nothing changes. */
+  readonly quiet: {
+    readonly seconds: number;
+    readonly revisions: number;
+    readonly requests: number;
+    readonly bytes: number;
+  };
+}
+
+const underlay = '192.168.250.1';
+const endpoint = { secure: false, host: '127.0.0.1', port: 2379 };
+const prefix = '/coreos.com/network';
+const never = new AbortController().signal;
+
+const peerKey = (n: number): string => `10.${128 + (n >> 8)}.${n & 255}.0-24`;
+
+function peerWrites(n: number, session: string): Write[] {
+  const mac = `0e:00:00:00:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 255).toString(16).padStart(2, '0')}`;
+  const publicIps = [ip(`192.168.${n >> 8}.${n & 255}`)];
+  const value = encodeValue({ publicIps, backend: { type: 'vxlan', vni: 1, vtepMac: mac } });
+  const node = {
+    id: `bench-${n}`,
+    name: `bench-${n}`,
+    subnet: peerKey(n),
+    boot: 'b',
+    run: 'r',
+    renewSeconds: 10,
+  };
+  return [
+    { type: 'put', key: `subnets/${peerKey(n)}`, value, session },
+    { type: 'put', key: `weft/nodes/bench-${n}`, value: encodeNode(node), session },
+    { type: 'put', key: `weft/claims/${peerKey(n)}`, value: node.id, session },
+  ];
+}
+
+/** Numbers from 1 on, 250 excepted in the third octet: there is the underlay. */
+const peerNumbers = (count: number): number[] =>
+  Array.from({ length: count + 512 }, (_, n) => n + 1)
+    .filter((n) => n >> 8 !== 250)
+    .slice(0, count);
+
+class Bench {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'weft-bench-leases-'));
+  readonly #request: LeaseRequest;
+  readonly #rtnl: Rtnl = openRtnl();
+  #etcd: ChildProcess | undefined;
+  #agent: ChildProcess | undefined;
+  #store: EtcdStore | undefined;
+
+  constructor(request: LeaseRequest) {
+    this.#request = request;
+  }
+
+  async run(): Promise<LeaseSamples> {
+    try {
+      const starts: LeaseSamples['starts'][number][] = [];
+      for (const leases of this.#request.leases) {
+        await this.#fresh(leases);
+        starts.push(await this.#start(leases));
+        await this.#stopAgent();
+      }
+      await this.#fresh(1);
+      await this.#start(1);
+      const putToRouteMs = await this.#putToRoute();
+      const quiet = await this.#quiet();
+      return { starts, putToRouteMs, quiet };
+    } finally {
+      await this.#stopAgent();
+      await this.#stopEtcd();
+      this.#rtnl.close();
+      rmSync(this.#folder, { recursive: true, force: true });
+    }
+  }
+
+  /** A new etcd with that many leases; the kernel without any. */
+  async #fresh(leases: number): Promise<void> {
+    tell(`etcd with ${leases} leases`);
+    await this.#stopAgent();
+    await this.#stopEtcd();
+    await command('ip', ['route', 'flush', 'proto', String(RTPROT_WEFT)]);
+    const data = join(this.#folder, 'etcd');
+    rmSync(data, { recursive: true, force: true });
+    const args = ['--data-dir', data, '--logger', 'zap', '--log-level', 'error', '--unsafe-no-fsync'];
+    this.#etcd = spawn('setpriv', ['--pdeathsig', 'KILL', 'etcd', ...args], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    this.#store = EtcdStore.open({
+      type: 'etcd',
+      endpoints: [endpoint],
+      prefix,
+      tls: undefined,
+      login: undefined,
+      leaseTtlSeconds: 86_400,
+    });
+    const session = await this.#session();
+    const writes = peerNumbers(leases).flatMap((n) => peerWrites(n, session));
+    // etcd takes 128 operations in one transaction.
+    for (let n = 0; n < writes.length; n += 120) {
+      await this.#store.commit({ compare: [], write: writes.slice(n, n + 120) }, never);
+    }
+  }
+
+  async #session(): Promise<string> {
+    for (let tries = 0; ; tries++) {
+      try {
+        const granted = await this.#store?.grant(86_400, never);
+        if (granted) return granted.session;
+      } catch (error) {
+        if (tries > 100) throw error;
+      }
+      await pause(50);
+    }
+  }
+
+  async #start(leases: number): Promise<LeaseSamples['starts'][number]> {
+    const home = join(this.#folder, `agent-${leases}`);
+    rmSync(home, { recursive: true, force: true });
+    mkdirSync(home, { recursive: true });
+    const config = join(home, 'weft.yaml');
+    const store = { type: 'etcd', endpoints: ['http://127.0.0.1:2379'], prefix };
+    writeFileSync(
+      config,
+      JSON.stringify({
+        network: '10.128.0.0/9',
+        store,
+        underlay,
+        listen: 'off',
+        masquerade: false,
+        runDir: join(home, 'run'),
+        stateDir: join(home, 'state'),
+        log: { level: process.env.WEFT_BENCH_LOG ?? 'warn' },
+      }),
+    );
+    tell('weftd');
+    const before = await metrics();
+    const startedMs = performance.now();
+    this.#agent = spawn(process.execPath, [this.#request.weftd, '--config', config], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    while (this.#routes() < leases) {
+      if (this.#agent.exitCode !== null) throw new Error(`weftd ended with ${this.#agent.exitCode}`);
+      if (performance.now() - startedMs > 60_000)
+        throw new Error(`${this.#routes()} of ${leases} routes after 60 s`);
+      await pause(leases > 500 ? 10 : 3);
+    }
+    const programmedMs = performance.now() - startedMs;
+    tell(`programmed after ${Math.round(programmedMs)} ms`);
+    await pause(3000);
+    const after = await metrics();
+    const status = readFileSync(`/proc/${this.#agent.pid}/status`, 'utf8');
+    const residentMb = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
+    return {
+      leases,
+      programmedMs,
+      requests: after.requests - before.requests,
+      receivedBytes: after.sent - before.sent,
+      residentMb,
+    };
+  }
+
+  #routes(): number {
+    return routes(this.#rtnl, { family: 'ipv4', protocol: RTPROT_WEFT }).length;
+  }
+
+  /** From the call of the put to the notification of the route, by `ip monitor`. */
+  async #putToRoute(): Promise<number[]> {
+    const monitor = spawn('ip', ['-o', 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const waiting = new Map<string, (atMs: number) => void>();
+    createInterface({ input: monitor.stdout }).on('line', (line) => {
+      const atMs = performance.now();
+      const prefix = /^(\d+\.\d+\.\d+\.0\/24) /.exec(line)?.[1];
+      if (prefix !== undefined) waiting.get(prefix)?.(atMs);
+    });
+    await pause(300);
+    const session = await this.#session();
+    const samples: number[] = [];
+    for (const n of peerNumbers(this.#request.puts + 10).slice(10)) {
+      const network = `${formatIp(ip(`10.${128 + (n >> 8)}.${n & 255}.0`))}/24`;
+      const seen = new Promise<number>((resolve) => waiting.set(network, resolve));
+      const putMs = performance.now();
+      const [lease] = peerWrites(n, session);
+      if (lease) await this.#store?.commit({ compare: [], write: [lease] }, never);
+      samples.push((await seen) - putMs);
+      await pause(30);
+    }
+    monitor.kill('SIGKILL');
+    return samples;
+  }
+
+  async #quiet(): Promise<LeaseSamples['quiet']> {
+    const seconds = this.#request.quietSeconds;
+    await pause(2000);
+    const revision = async () => Number((await this.#store?.list(never))?.cursor);
+    const [firstRevision, before] = [await revision(), await metrics()];
+    await pause(seconds * 1000);
+    const after = await metrics();
+    return {
+      seconds,
+      revisions: (await revision()) - firstRevision,
+      requests: after.messages - before.messages,
+      bytes: after.sent + after.received - before.sent - before.received,
+    };
+  }
+
+  async #stopAgent(): Promise<void> {
+    await end(this.#agent, 'SIGTERM');
+    this.#agent = undefined;
+  }
+
+  async #stopEtcd(): Promise<void> {
+    this.#store?.close();
+    this.#store = undefined;
+    await end(this.#etcd, 'SIGKILL');
+    this.#etcd = undefined;
+  }
+}
+
+async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return;
+  const closed = once(child, 'close');
+  child.kill(signal);
+  const late = setTimeout(() => child.kill('SIGKILL'), 30_000);
+  const [, how] = await closed;
+  clearTimeout(late);
+  if (how === 'SIGKILL' && signal !== how) throw new Error(`${child.spawnfile} does not end at ${signal}`);
+}
+
+async function command(name: string, args: readonly string[]): Promise<void> {
+  const child = spawn(name, args, { stdio: 'ignore' });
+  await once(child, 'close');
+}
+
+/** What etcd itself has counted; a stream is one request, each message in it one message. */
+async function metrics(): Promise<{ requests: number; messages: number; sent: number; received: number }> {
+  const text = await (await fetch('http://127.0.0.1:2379/metrics')).text();
+  const sum = (name: string): number =>
+    [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].reduce(
+      (all, [, value]) => all + Number(value),
+      0,
+    );
+  return {
+    requests: sum('grpc_server_started_total'),
+    messages: sum('grpc_server_msg_received_total'),
+    sent: sum('etcd_network_client_grpc_sent_bytes_total'),
+    received: sum('etcd_network_client_grpc_received_bytes_total'),
+  };
+}
+
+function tell(text: string): void {
+  process.stderr.write(`  ${text}\n`);
+}
+
+const request: LeaseRequest = JSON.parse(process.argv[2] ?? '');
+process.stdout.write(JSON.stringify(await new Bench(request).run()));

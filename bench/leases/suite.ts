@@ -1,0 +1,123 @@
+/** Leases in etcd: how fast a node knows its peers, and what it costs etcd and the node. */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { atMost, type Figure, percentile, plain, type Suite } from '../figure.ts';
+import type { LeaseRequest, LeaseSamples } from './inside.ts';
+
+const inside = fileURLToPath(new URL('./inside.js', import.meta.url));
+const weftd = fileURLToPath(new URL('../../../dist/bin/weftd', import.meta.url));
+const namespace = 'weft-bench-leases';
+
+/** Of flannel v0.28.9 with etcd 3.4 on a 2-core machine of this kind. */
+const flannel = 'flannel 0.28.9, measured elsewhere';
+const startMs: Readonly<Record<number, { most: number; flannel: number }>> = {
+  1: { most: 300, flannel: 140 },
+  255: { most: 350, flannel: 300 },
+  1000: { most: 500, flannel: 900 },
+  5000: { most: 1100, flannel: 4400 },
+};
+const residentMb: Readonly<Record<number, { most: number; flannel: number }>> = {
+  255: { most: 85, flannel: 43 },
+  5000: { most: 115, flannel: 48 },
+};
+
+export const suite: Suite = async ({ progress }) => {
+  progress('etcd and weftd in a namespace of their own, with 1, 255, 1000 and 5000 leases');
+  const samples = await measure({ weftd, leases: [1, 255, 1000, 5000], puts: 100, quietSeconds: 60 });
+  return [
+    ...samples.starts.flatMap(startFigures),
+    ...[0.5, 0.99].map((share) =>
+      atMost(share === 0.5 ? 4 : 7, {
+        what: `a lease put until the route is notified, p${share * 100}`,
+        ours: percentile(samples.putToRouteMs, share),
+        peer: { name: flannel, value: share === 0.5 ? 4 : 6.5 },
+        unit: 'ms',
+      }),
+    ),
+    atMost(0, {
+      what: 'revisions while nothing changes',
+      ours: samples.quiet.revisions,
+      peer: undefined,
+      unit: '',
+    }),
+    ...dailyFigures(samples),
+  ];
+};
+
+function startFigures(start: LeaseSamples['starts'][number]): Figure[] {
+  const { leases, programmedMs, requests } = start;
+  const time = startMs[leases];
+  const memory = residentMb[leases];
+  const figures = [
+    atMost(time?.most ?? 0, {
+      what: `weftd started until every peer is programmed, ${leases} leases`,
+      ours: programmedMs,
+      peer: { name: flannel, value: time?.flannel ?? 0 },
+      unit: 'ms',
+    }),
+    atMost(12, {
+      what: `requests of a cold start, ${leases} leases`,
+      ours: requests,
+      peer: { name: `${flannel}: 2N + 9`, value: 2 * leases + 9 },
+      unit: '',
+    }),
+  ];
+  if (memory) {
+    figures.push(
+      atMost(memory.most, {
+        what: `resident memory of weftd, ${leases} peers`,
+        ours: start.residentMb,
+        peer: { name: flannel, value: memory.flannel },
+        unit: 'MB',
+      }),
+    );
+  }
+  return figures;
+}
+
+/**
+ * Computed: the quiet minute as measured, and a whole list an hour. flannel by its source: each day a grant and
+ * a put of its own, and for each peer's put an event and a TimeToLive, here with 0.5 kB for the two.
+ */
+function dailyFigures({ quiet, starts }: LeaseSamples): Figure[] {
+  const quietDays = 86_400 / quiet.seconds;
+  const largest = starts.at(-1);
+  const bytesPerLease = (largest?.receivedBytes ?? 0) / (largest?.leases ?? 1);
+  return [10, 1000, 5000].flatMap((nodes) => [
+    plain({
+      what: `messages at etcd per node and day, ${nodes} nodes (computed)`,
+      ours: quiet.requests * quietDays + 24,
+      peer: { name: "flannel's source", value: 2 + nodes },
+      unit: '',
+    }),
+    plain({
+      what: `bytes at etcd per node and day, ${nodes} nodes (computed)`,
+      ours: (quiet.bytes * quietDays + 24 * nodes * bytesPerLease) / 1e6,
+      peer: { name: "flannel's source", value: (nodes * 500) / 1e6 },
+      unit: 'MB',
+    }),
+  ]);
+}
+
+async function measure(request: LeaseRequest): Promise<LeaseSamples> {
+  const ip = (...args: string[]) => execFileSync('ip', args, { stdio: 'pipe' });
+  ip('netns', 'add', namespace);
+  try {
+    const within = (...args: string[]) => ip('-n', namespace, ...args);
+    within('link', 'set', 'lo', 'up');
+    within('link', 'add', 'underlay', 'type', 'veth', 'peer', 'name', 'far');
+    within('address', 'add', '192.168.250.1/24', 'dev', 'underlay');
+    within('link', 'set', 'far', 'up');
+    within('link', 'set', 'underlay', 'up');
+    const args = ['netns', 'exec', namespace, process.execPath, inside, JSON.stringify(request)];
+    const child = spawn('ip', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const output: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
+    const [status] = await once(child, 'close');
+    if (status !== 0) throw new Error(`the part within ${namespace} failed with ${status}`);
+    return JSON.parse(Buffer.concat(output).toString());
+  } finally {
+    ip('netns', 'delete', namespace);
+  }
+}
