@@ -2,6 +2,7 @@
  * What the agent tells whoever makes pods on this host, in flannel's words (flannel pkg/subnet/subnet.go,
  * WriteSubnetFile): its being there means that the node is ready for pods, so it is written last of all.
  */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Cidr, formatCidr, formatInterfaceAddress, nthIp } from '../../inet/cidr.ts';
 import { replaceFile } from '../disk/replace-file.ts';
@@ -35,6 +36,21 @@ export function formatSubnetFile({ networks, subnets, mtuBytes, masquerade }: Su
   return [...lines, `FLANNEL_MTU=${mtuBytes}`, `FLANNEL_IPMASQ=${masquerade}`, ''].join('\n');
 }
 
-/** @throws AgentError `state` */
-export const writeSubnetFile = (runDir: string, file: SubnetFile): void =>
-  replaceFile({ path: subnetFilePath(runDir), content: formatSubnetFile(file) });
+/**
+ * Written only where it is missing or says something else: every pass asks for it, and the disk makes it wait.
+ *
+ * @throws AgentError `state`
+ */
+export function writeSubnetFile(runDir: string, file: SubnetFile): void {
+  const path = subnetFilePath(runDir);
+  const content = formatSubnetFile(file);
+  if (contentOf(path) !== content) replaceFile({ path, content });
+}
+
+function contentOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined; // whatever is there, it is not the file
+  }
+}
