@@ -53,7 +53,7 @@ describe('containerd', () => {
         host(on).cri.run({
           name,
           annotations,
-          portMappings: ports.map(([hostPort, containerPort]) => ({ protocol: 0, hostPort, containerPort })),
+          portMappings: ports.map(([hostPort, containerPort]) => tcp(hostPort, containerPort)),
         }),
       ),
     );
@@ -102,4 +102,90 @@ describe('containerd', () => {
     );
     for (const { node } of hosts) assert.deepEqual(await ground.leftovers(node), []);
   });
+
+  it("publishes a pod's port on every address of its node, and takes it back", async () => {
+    const [here, there] = [host(0), host(1)];
+    const [nodeAddress] = here.node.addresses;
+    const page = (from: Host, address = '') => ground.page(from.node, address, 8080);
+    await withPods([{ on: 0, name: 'web', ports: [[8080, 80]] }], async (web) => {
+      assert.ok(web);
+      await here.cri.exec(web, 'httpd', '-p', '80', '-h', '/etc');
+      for (const [from, address] of [
+        [there, nodeAddress],
+        [here, nodeAddress],
+        [here, '127.0.0.1'],
+      ] as const) {
+        assert.match(await page(from, address), /^root:/m, `${address} from ${from.node.name}`);
+      }
+      await assert.rejects(here.cri.run({ name: 'rival', portMappings: [tcp(8080, 80)] }), /8080/);
+    });
+    assert.equal(await page(there, nodeAddress), '');
+    assert.deepEqual(await ground.leftovers(here.node), []);
+  });
+
+  it('holds a pod to the bandwidth of its annotations, in both directions', async () => {
+    const [here, there] = [host(0), host(1)];
+    const bandwidth = (value: string) => ({
+      'kubernetes.io/ingress-bandwidth': value,
+      'kubernetes.io/egress-bandwidth': value,
+    });
+    await withPods(
+      [
+        { on: 0, name: 'wide' },
+        { on: 1, name: 'narrow', annotations: bandwidth('4M') },
+      ],
+      async (wide, narrow) => {
+        assert.ok(wide && narrow);
+        await serveFile(here.cri, wide);
+        await serveFile(there.cri, narrow);
+        for (const [to, from, cri] of [
+          [narrow, wide, there.cri],
+          [wide, narrow, here.cri],
+        ] as const) {
+          const startMs = performance.now();
+          const url = `http://${from.addresses[0]}/file`;
+          const got = await cri.exec(to, 'wget', '-q', '-O', '/dev/null', url);
+          assert.equal(got.status, 0, got.stderr);
+          const bitsPerSecond = (fileBytes * 8) / ((performance.now() - startMs) / 1000);
+          assert.ok(bitsPerSecond < 5e6, `${from.name} to ${to.name}: ${Math.round(bitsPerSecond)} bit/s`);
+        }
+      },
+    );
+    for (const { node } of hosts) assert.deepEqual(await ground.leftovers(node), []);
+  });
+
+  it('does not lose its pods with the agent: one is made and one removed while it is away', async () => {
+    const { node, cri } = host(0);
+    const before = await cri.run({ name: 'before' });
+    await node.agent.stop('SIGKILL');
+    const meanwhile = await cri.run({ name: 'meanwhile' });
+    const ping = await cri.exec(before, 'ping', '-c', '1', '-W', '2', meanwhile.addresses[0] ?? '');
+    assert.equal(ping.status, 0, ping.stdout);
+    await cri.stop(before);
+    await cri.remove(before);
+    await node.agent.start();
+    await cri.stop(meanwhile);
+    await cri.remove(meanwhile);
+    assert.deepEqual(await ground.leftovers(node), []);
+  });
+
+  it('stops a pod twice, and one whose namespace somebody has taken away', async () => {
+    const { node, cri } = host(0);
+    const pod = await cri.run({ name: 'robbed' });
+    await node.mustExec(['sh', '-c', 'for n in /run/netns/cni-*; do umount "$n" && rm "$n"; done']);
+    await cri.stop(pod);
+    await cri.stop(pod);
+    await cri.remove(pod);
+    assert.deepEqual(await ground.leftovers(node), []);
+  });
 });
+
+const tcp = (hostPort: number, containerPort: number) => ({ protocol: 0, hostPort, containerPort }) as const;
+
+const fileBytes = 500_000;
+
+/** Serves a file of that many bytes on port 80 of a pod. */
+async function serveFile(cri: Cri, pod: CriPod): Promise<void> {
+  await cri.exec(pod, 'dd', 'if=/dev/zero', 'of=/www/file', `bs=${fileBytes}`, 'count=1');
+  await cri.exec(pod, 'httpd', '-p', '80', '-h', '/www');
+}

@@ -42,6 +42,18 @@ describe('Docker', () => {
     assert.deepEqual(await ground.leftovers(docker.node), []);
   });
 
+  it("publishes a container's port to other nodes", async () => {
+    const container = await docker.run('web');
+    const added = await docker.network('add', 'web', '--publish', '8082:80');
+    assert.equal(added.status, 0, added.stderr);
+    await docker.exec(container, 'httpd', '-p', '80', '-h', '/etc');
+    const [address = ''] = docker.node.addresses;
+    assert.match(await ground.page(ground.lab.node('node-2'), address, 8082), /^root:/m);
+    assert.equal((await docker.network('del', 'web')).status, 0);
+    await container.remove({ force: true });
+    assert.deepEqual(await ground.leftovers(docker.node), []);
+  });
+
   it('lets go of what a container had that has ended or was removed', async () => {
     const container = await docker.run('two');
     assert.equal((await docker.network('add', 'two')).status, 0);

@@ -48,6 +48,13 @@ export class RuntimeGround {
     return `${prefix}.0/24`;
   }
 
+  /** What a web server at an address answers to a node that asks for its `/passwd`; empty if nobody does. */
+  async page(from: LabNode, address: string, port: number): Promise<string> {
+    const input = 'GET /passwd HTTP/1.0\r\n\r\n';
+    const { stdout } = await from.exec(['busybox', 'nc', '-w', '2', address, String(port)], { input });
+    return stdout;
+  }
+
   /** What pods have left on a node, in words; empty if nothing. */
   async leftovers(node: LabNode): Promise<string[]> {
     const links = (await node.json(['ip', '-j', '-d', 'link', 'show', 'type', 'veth'])) as {

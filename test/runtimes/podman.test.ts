@@ -51,6 +51,15 @@ describe('podman', () => {
     assert.deepEqual(await ground.leftovers(podman.node), []);
   });
 
+  it("publishes a container's port to other nodes", async () => {
+    const serve = ['httpd', '-f', '-p', '80', '-h', '/etc'];
+    await podman.run(['--name', 'web', '--network', 'weft', '--publish', '8081:80'], image, ...serve);
+    const [address = ''] = podman.node.addresses;
+    assert.match(await ground.page(ground.lab.node('node-2'), address, 8081), /^root:/m);
+    await podman.must('rm', '--force', '--time', '0', 'web');
+    assert.deepEqual(await ground.leftovers(podman.node), []);
+  });
+
   it('lets the containers of one pod speak on localhost, and nobody else', async () => {
     await podman.must(
       'pod',
