@@ -43,6 +43,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
   ],
   etcd: ['etcd', 'etcdctl', 'openssl', 'setpriv'],
   lab: ['root', 'ip', 'bridge', 'nft', 'ping', 'mount', 'nsenter', 'setpriv', 'etcd', 'etcdctl', 'openssl'],
+  vm: ['root', 'ip', 'nsenter', 'qemu-system-x86_64', 'qemu-img', 'debootstrap', 'mke2fs', 'ssh'],
 };
 
 /** Grounds of their own, with a script of their own: too large for every run. */

@@ -71,7 +71,7 @@ check_rivals() {
     die "flannel runs on this node ($rival): the two would fight over its pods. Nodes with weft and nodes with flannel are one network, but each node runs one of them: drain this one, stop flannel, delete its device (ip link delete flannel.1), remove its file from /etc/cni/net.d, then run this again (--force to install all the same)"
   port=$(effective_config | sed -n 's/^  port: //p')
   port=${port:-8472}
-  rival=$(ip -d -o link show type vxlan | grep -E "dstport $port( |$)" | awk -F': ' '$2 !~ /^weft/ { print "device " $2; exit }')
+  rival=$(ip -d -o link show type vxlan | awk -v port="$port" -F': ' '$2 !~ /^weft/ && $0 ~ "dstport " port "( |$)" { print "device " $2; exit }')
   [ -n "$rival" ] || rival=$(udp_listener "$port")
   [ -z "$rival" ] ||
     die "UDP port $port is taken by $rival: stop that, or give weft another port on every node (backend: { port: ... } in weft.yaml; --force to install all the same)"

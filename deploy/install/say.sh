@@ -19,5 +19,8 @@ run_undo() {
   exit "$status"
 }
 trap run_undo EXIT
+# What fails without a word of its own must not fail without any.
+set -E
+trap 'printf "weft: install.sh failed in %s, line %s: %s\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH_COMMAND" >&2' ERR
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP

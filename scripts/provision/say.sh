@@ -21,3 +21,7 @@ names() {
   local pair
   for pair in ${nodes//,/ }; do echo "${pair%%=*}"; done
 }
+
+# What fails without a word of its own must not fail without any.
+set -E
+trap 'say "failed in ${BASH_SOURCE[0]##*/}, line $LINENO: $BASH_COMMAND" >&2' ERR
