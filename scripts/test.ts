@@ -43,11 +43,23 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
   ],
   etcd: ['etcd', 'etcdctl', 'openssl', 'setpriv'],
   lab: ['root', 'ip', 'bridge', 'nft', 'ping', 'mount', 'nsenter', 'setpriv', 'etcd', 'etcdctl', 'openssl'],
+  package: [
+    'root',
+    'ip',
+    'nft',
+    'ss',
+    'unshare',
+    'pgrep',
+    'systemd-analyze',
+    'shellcheck',
+    'vagrant',
+    'dpkg-deb',
+  ],
   vm: ['root', 'ip', 'nsenter', 'qemu-system-x86_64', 'qemu-img', 'debootstrap', 'mke2fs', 'ssh'],
 };
 
 /** Grounds of their own, with a script of their own: too large for every run. */
-const onlyOnRequest: ReadonlySet<string> = new Set(['vm', 'kubernetes']);
+const onlyOnRequest: ReadonlySet<string> = new Set(['vm', 'package', 'kubernetes']);
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 

@@ -1,16 +1,35 @@
+/**
+ * Nodes that have a kernel, a systemd and a container runtime of their own, made by the scripts that Vagrant runs. The
+ * tests are steps of one story, in this order: a machine takes minutes to make.
+ */
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Cluster } from './ground/cluster.ts';
 import type { Machine } from './ground/machine.ts';
+import { outsideAnswer } from './ground/network.ts';
+import {
+  askOutside,
+  callPlugin,
+  containerdPod,
+  dockerPod,
+  makeImage,
+  mustPing,
+  type Pod,
+} from './ground/pods.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const over = new AbortController();
+/** Twice what all of it takes on two cores. */
+const timeoutMs = 1_800_000;
 
-describe('two machines with a kernel of their own', () => {
+describe('two machines with a kernel of their own', { timeout: timeoutMs }, () => {
   let cluster: Cluster;
   let first: Machine;
   let second: Machine;
+  let pods: Pod[] = [];
+  let subnet = '';
+  let failed = false;
 
   before(async () => {
     cluster = await Cluster.prepare({ root, count: 2, signal: over.signal });
@@ -23,9 +42,168 @@ describe('two machines with a kernel of their own', () => {
     await cluster?.remove();
   });
 
-  test('are made nodes by the scripts that Vagrant runs, all at once', async () => {
+  /** A step of the story: after a failure the rest says nothing. */
+  function step(sentence: string, body: (t: TestContext) => Promise<void>): void {
+    test(sentence, async (t) => {
+      if (failed) return t.skip('an earlier step has failed');
+      failed = true;
+      await body(t);
+      failed = false;
+    });
+  }
+
+  const subnetOf = (machine: Machine): Promise<string> =>
+    machine.run("sed -n 's/^FLANNEL_SUBNET=//p' /run/weft/subnet.env");
+  const leases = (): Promise<string> => first.run('weftctl node list');
+  const ready = (machine: Machine): Promise<string> =>
+    machine.run(`left=240
+      until systemctl is-active --quiet weftd && [ -e /run/weft/subnet.env ]; do
+        left=$((left - 1)); [ $left -gt 0 ] || { journalctl -u weftd -n 30 --no-pager; exit 1; }
+        sleep 0.5
+      done`);
+
+  step('are made nodes by the scripts that Vagrant runs, all at once', async () => {
     await Promise.all([cluster.up(first), cluster.up(second)]);
     await Promise.all([cluster.provision(second), cluster.provision(first)]);
-    process.stdout.write(`${await cluster.verify()}\n`);
+    subnet = await subnetOf(second);
+  });
+
+  step('verify: every pod reaches every pod, with the largest packets too', async (t) => {
+    const matrix = await cluster.verify();
+    t.diagnostic(matrix);
+    assert.match(matrix, /every pod reaches every pod/);
+    assert.equal(await first.run('ip netns list'), '', 'nothing is left of it');
+  });
+
+  step('tell each other the private address, never the one that all of them have', async () => {
+    for (const machine of [first, second]) {
+      assert.match(await machine.run('ip -br -4 address show eth0'), /10\.0\.2\.15/);
+    }
+    const list = await leases();
+    for (const { address } of [first, second]) assert.ok(list.includes(address), list);
+    assert.doesNotMatch(list, /10\.0\.2\./);
+  });
+
+  step('refuse that address where it is the only one named', async () => {
+    const { status, stderr } = await second.attempt(`
+      printf 'underlay: eth0\\nbackend: { type: vxlan }\\nstore: { type: file, path: /tmp/store }\\nrunDir: /tmp/run\\nstateDir: /tmp/state\\nlisten: "off"\\n' >/tmp/weft.yaml
+      timeout 60 /opt/weft/current/bin/weftd --config /tmp/weft.yaml`);
+    assert.notEqual(status, 0);
+    assert.match(stderr, /10\.0\.2/);
+  });
+
+  step("containerd's and Docker's pods reach each other, other nodes, and the outside", async () => {
+    await Promise.all([makeImage(first), makeImage(second)]);
+    pods = await Promise.all([
+      containerdPod(first, 'ctr-1'),
+      containerdPod(second, 'ctr-2'),
+      dockerPod(first, 'docker-1'),
+      dockerPod(second, 'docker-2'),
+    ]);
+    await Promise.all(
+      pods.map(async (from) => {
+        for (const to of pods) await mustPing(from, to.address);
+        for (const { address } of [first, second]) await mustPing(from, address);
+        assert.equal(await askOutside(from), outsideAnswer);
+      }),
+    );
+  });
+
+  step("nodes reach the other nodes' pods", async () => {
+    for (const pod of pods) {
+      for (const machine of [first, second]) await machine.run(`ping -c 2 -W 5 ${pod.address}`);
+    }
+  });
+
+  step('an upgrade under load loses no packet and no call, and neither does the way back', async () => {
+    const target = pods.find(({ machine }) => machine === first);
+    const other = pods.find(({ machine }) => machine === second);
+    assert.ok(target && other);
+    await second.run(`
+      rm -rf /root/newer && mkdir /root/newer
+      tar -xzf /var/lib/weft-provision/bundle/weft-*.tar.gz -C /root/newer --strip-components=1
+      cd /root/newer && echo 99.0.0 >VERSION
+      sed -i "s#^.*  VERSION#$(sha256sum VERSION)#" SHA256SUMS`);
+    // Pings from the pod that stays, and calls of the plugin one after another, until told to stop.
+    await second.run(`
+      nohup nsenter -n -t "$(docker inspect -f '{{.State.Pid}}' docker-2)" \
+        ping -q -i 0.002 ${target.address} >/tmp/pings 2>&1 & echo $! >/tmp/pings.pid
+      cat >/tmp/calls <<'SCRIPT'
+        ip netns add calls
+        while [ ! -e /tmp/calls.stop ]; do
+          ${callPlugin('ADD', 'calls', '/run/netns/calls')} >/tmp/calls.last || { echo "ADD: $(cat /tmp/calls.last)"; continue; }
+          ${callPlugin('DEL', 'calls', '/run/netns/calls')} >/tmp/calls.last || { echo "DEL: $(cat /tmp/calls.last)"; continue; }
+          echo done
+        done
+        ip netns delete calls
+        echo end
+SCRIPT
+      nohup bash /tmp/calls >/tmp/calls.log 2>&1 &`);
+    await second.run('/root/newer/install.sh');
+    assert.equal(await second.run('cat /opt/weft/current/VERSION'), '99.0.0');
+    await second.run('/opt/weft/current/install.sh --rollback');
+    assert.notEqual(await second.run('cat /opt/weft/current/VERSION'), '99.0.0');
+    await second.run(
+      `touch /tmp/calls.stop; kill -INT "$(cat /tmp/pings.pid)"; until tail -n 1 /tmp/calls.log | grep -qx end; do sleep 0.2; done`,
+    );
+    const pings = await second.run('cat /tmp/pings');
+    const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(pings) ?? [];
+    assert.ok(Number(sent) > 1000, pings);
+    // The one that is under way when ping is told to stop.
+    assert.ok(Number(sent) - Number(received) <= 1, pings);
+    const calls = (await second.run('cat /tmp/calls.log')).split('\n');
+    assert.ok(calls.filter((line) => line === 'done').length > 5, calls.join('\n'));
+    assert.deepEqual(
+      calls.filter((line) => line !== 'done' && line !== 'end'),
+      [],
+    );
+  });
+
+  step('a reboot leaks no address, and pods started again get one', async () => {
+    await second.reboot();
+    await ready(second);
+    assert.equal(await subnetOf(second), subnet);
+    assert.equal(await second.run('find /run/weft/ipam -type f | wc -l'), '0');
+    await second.run('docker rm -f docker-2 >/dev/null; ctr container rm ctr-2');
+    const again = await containerdPod(second, 'ctr-2');
+    pods = pods.filter(({ machine }) => machine === first);
+    for (const pod of pods) await mustPing(again, pod.address);
+    pods.push(again);
+  });
+
+  step('a reboot while etcd is away: the node has its subnet, its peers and pods', async () => {
+    await first.run('systemctl stop etcd');
+    await second.reboot();
+    await second.run('ctr container rm ctr-2');
+    await second.run(
+      'left=120; until [ -e /run/weft/subnet.env ]; do left=$((left - 1)); [ $left -gt 0 ]; sleep 0.5; done',
+    );
+    assert.equal(await subnetOf(second), subnet);
+    const again = await containerdPod(second, 'ctr-2');
+    for (const pod of pods.filter(({ machine }) => machine === first)) await mustPing(again, pod.address);
+    await first.run('systemctl start etcd');
+    await ready(second);
+  });
+
+  step('a machine whose power failed comes back with its subnet, and to its peers', async () => {
+    await second.kill();
+    await second.up();
+    await ready(second);
+    assert.equal(await subnetOf(second), subnet);
+    assert.match(await cluster.verify(), /every pod reaches every pod/);
+  });
+
+  step('the store comes back from a reboot of its own, and the nodes with it', async () => {
+    await first.reboot();
+    await Promise.all([ready(first), ready(second)]);
+    assert.match(await cluster.verify(), /every pod reaches every pod/);
+  });
+
+  step('a machine that was destroyed and made anew has the subnet of the old one', async () => {
+    await second.destroy();
+    await cluster.up(second);
+    await cluster.provision(second);
+    assert.equal(await subnetOf(second), subnet);
+    assert.match(await cluster.verify(), /every pod reaches every pod/);
   });
 });

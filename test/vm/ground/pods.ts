@@ -1,0 +1,63 @@
+/** Pods in a virtual machine: by containerd, which reads the CNI configuration, and by Docker, whose containers are handed to the plugin. */
+import type { Machine } from './machine.ts';
+import { outsideAddress, outsidePort } from './network.ts';
+
+export interface Pod {
+  readonly name: string;
+  readonly machine: Machine;
+  readonly address: string;
+  /** Runs a program of busybox in it. */
+  readonly exec: (command: string) => Promise<string>;
+}
+
+/** What pods are made of: busybox, as an image in both runtimes. */
+export async function makeImage(machine: Machine): Promise<void> {
+  await machine.run(`
+    cd "$(mktemp -d)" && mkdir bin && cp /bin/busybox bin/ && ln -s busybox bin/sh
+    tar -c . | docker import - busybox >/dev/null
+    docker save busybox | ctr image import - >/dev/null`);
+}
+
+export async function containerdPod(machine: Machine, name: string): Promise<Pod> {
+  await machine.run(`ctr run -d --cni docker.io/library/busybox:latest ${name} /bin/busybox sleep 100000`);
+  const exec = (command: string): Promise<string> =>
+    machine.run(`ctr task exec --exec-id x$RANDOM ${name} /bin/busybox ${command}`);
+  return { name, machine, address: await addressIn(exec), exec };
+}
+
+export async function dockerPod(machine: Machine, name: string): Promise<Pod> {
+  await machine.run(`
+    docker run -d --network none --name ${name} busybox /bin/busybox sleep 100000 >/dev/null
+    pid=$(docker inspect -f '{{.State.Pid}}' ${name})
+    ${callPlugin('ADD', name, '/proc/$pid/ns/net')} >/dev/null`);
+  const exec = (command: string): Promise<string> =>
+    machine.run(`docker exec ${name} /bin/busybox ${command}`);
+  return { name, machine, address: await addressIn(exec), exec };
+}
+
+/** A shell command that runs the plugin as a runtime does. */
+export const callPlugin = (verb: 'ADD' | 'DEL', container: string, netns: string): string =>
+  `env CNI_COMMAND=${verb} CNI_CONTAINERID=${container} CNI_NETNS=${netns} CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin \
+    /opt/cni/bin/weft <<<'{"cniVersion":"1.0.0","name":"weft","type":"weft"}'`;
+
+export async function removeContainerdPod(pod: Pod): Promise<void> {
+  await pod.machine.run(`ctr task kill -s KILL ${pod.name}; ctr container rm ${pod.name} || true`);
+}
+
+const addressIn = async (exec: Pod['exec']): Promise<string> => {
+  const text = await exec('ip -4 -o addr show eth0');
+  const address = /inet ([0-9.]+)\//.exec(text)?.[1];
+  if (!address) throw new Error(`a pod has no address: ${text}`);
+  return address;
+};
+
+/** Throws, naming the pair, if a ping is not answered. */
+export async function mustPing(from: Pod, address: string): Promise<void> {
+  await from.exec(`ping -c 2 -W 5 ${address}`).catch((error: unknown) => {
+    throw new Error(`${from.name} (${from.address}) does not reach ${address}`, { cause: error });
+  });
+}
+
+/** What a server outside the cluster says to a pod. */
+export const askOutside = (pod: Pod): Promise<string> =>
+  pod.exec(`wget -qO- http://${outsideAddress}:${outsidePort}/`);
