@@ -10,7 +10,8 @@ import { formatIp } from '../inet/ip.ts';
 import { openRtnl, type Rtnl } from '../kernel/netlink/rtnl.ts';
 import { attributesOf } from './attributes.ts';
 import { KeptBridges } from './bridge/keep.ts';
-import type { Config } from './config/config.ts';
+import { type Config, defaultRunDir } from './config/config.ts';
+import { conflistDirectory, ensureConflist } from './conflist.ts';
 import { AgentError } from './errors.ts';
 import { KeptFirewall } from './firewall/keep.ts';
 import { podsOnRecord } from './firewall/records.ts';
@@ -265,8 +266,17 @@ class Agent {
       return;
     }
     this.#ready = true;
+    this.#offerPods();
     notifier.ready(status);
     log.info({ peers }, 'agent.ready');
+  }
+
+  /** From here on runtimes find the plugin configured: the relay asks the agent that has the default runDir. */
+  #offerPods(): void {
+    const { config, log } = this.#options;
+    if (config.runDir !== defaultRunDir) return;
+    const outcome = ensureConflist({ directory: conflistDirectory, stateDir: config.stateDir });
+    log.info({ directory: conflistDirectory, outcome }, 'agent.conflist');
   }
 
   #reportPeers(probes: FamilyProbes): void {

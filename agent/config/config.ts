@@ -37,6 +37,9 @@ export interface BackendConfig {
   readonly mtu: number | 'auto';
 }
 
+/** The one that the relay knows: it reads no configuration. */
+export const defaultRunDir = '/run/weft';
+
 export const backendTypes = ['vxlan', 'direct', 'auto'] as const;
 export type BackendType = (typeof backendTypes)[number];
 

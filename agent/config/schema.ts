@@ -6,7 +6,7 @@
  */
 import * as z from 'zod/mini';
 import { endpointText, listenText, prefixText, underlayText } from './choices.ts';
-import { backendTypes, logLevels } from './config.ts';
+import { backendTypes, defaultRunDir, logLevels } from './config.ts';
 import { expected } from './explain.ts';
 import { cidrText, cidrTextOf, durationText, hostIpText, pathText } from './scalars.ts';
 
@@ -158,7 +158,7 @@ export const configShape = z.strictObject({
   listen: z
     .prefault(listenText, '127.0.0.1:9472')
     .check(z.describe('where health is served over HTTP: ADDRESS:PORT, or off')),
-  runDir: z.prefault(pathText, '/run/weft').check(z.describe('runtime state; gone after a reboot')),
+  runDir: z.prefault(pathText, defaultRunDir).check(z.describe('runtime state; gone after a reboot')),
   stateDir: z.prefault(pathText, '/var/lib/weft').check(z.describe("lasting state: the node's identity")),
   log: z.prefault(log, {}).check(z.describe('JSON lines on standard output')),
 });

@@ -20,7 +20,7 @@ uninstall_package() {
 # The subnet given back and the kernel as it was.
 teardown_node() {
   local weftctl=$weft_root/current/bin/weftctl
-  rm -f /etc/cni/net.d/10-weft.conflist
+  rm -f /etc/cni/net.d/10-weft.conflist /var/lib/weft/10-weft.conflist
   [ -x "$weftctl" ] || return 0
   "$weftctl" node leave || warn "the subnet was not given back; once the store answers: weftctl node forget $(uname -n)"
   if [ "$force" = yes ]; then "$weftctl" node cleanup --force; else "$weftctl" node cleanup; fi

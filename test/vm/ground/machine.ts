@@ -107,7 +107,6 @@ export class Machine {
     const mac = (network: number): string => `52:54:00:00:0${network}:0${this.#number}`;
     const argv = this.#surroundings.enter([
       ...[
-        'nice',
         'qemu-system-x86_64',
         '-nodefaults',
         '-display',
