@@ -60,6 +60,15 @@ export function ipOfBytes(bytes: Uint8Array): Ip {
   throw new RangeError(`an address has 4 or 16 bytes, not ${view.length}`);
 }
 
+/** The IPv6 link-local address that follows from a MAC (RFC 4291 appendix A, modified EUI-64). */
+export function linkLocalIp(mac: string): Ip {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = mac
+    .split(':')
+    .map((octet) => Number.parseInt(octet, 16));
+  const bytes = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 0x02, b, c, 0xff, 0xfe, d, e, f];
+  return ipOfBytes(Uint8Array.from(bytes));
+}
+
 export const sameIp = (a: Ip, b: Ip): boolean => a.family === b.family && a.value === b.value;
 
 /** The address `offset` further on (or back); throws `RangeError` beyond the end of the family. */

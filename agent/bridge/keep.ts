@@ -5,7 +5,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatInterfaceAddress, type InterfaceAddress, nthIp } from '../../inet/cidr.ts';
-import { formatIp } from '../../inet/ip.ts';
+import { formatIp, linkLocalIp } from '../../inet/ip.ts';
 import * as address from '../../kernel/address.ts';
 import { failedWith } from '../../kernel/errors.ts';
 import * as link from '../../kernel/link.ts';
@@ -98,12 +98,24 @@ export class KeptBridges {
       done.push(`${name}: MAC ${bridge.mac} -> ${mac}`);
     }
     if (Object.keys(change).length > 1) this.#rtnl.execute([link.set(change)]);
+    if (change.up && mac !== undefined) this.#hastenLinkLocal(wish, bridge.index, mac);
     done.push(...this.#ensureAddresses(wish, bridge.index));
     if (!found || whole) done.push(...this.#ensurePorts(wish, bridge.index));
     const before = ensureSysctl(`net/ipv6/conf/${name}/accept_ra`, '0');
     if (before !== undefined) done.push(`${name}: accept_ra: ${before} -> 0`);
     this.#kept.set(name, { index: bridge.index, mac });
     return done;
+  }
+
+  /**
+   * A bridge that comes up gets its link-local address up to a second later (the kernel's linkwatch), and asks for
+   * no pod's MAC before (net/ipv6/ndisc.c, ndisc_send_ns).
+   */
+  #hastenLinkLocal({ addresses }: BridgeWish, index: number, mac: string): void {
+    if (!addresses.some((gateway) => gateway.address.family === 'ipv6')) return;
+    const own = { address: linkLocalIp(mac), length: 64, index, noDad: true };
+    const [refusal] = this.#rtnl.attempt([address.add(own)]);
+    if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
   }
 
   #create({ name, addresses }: BridgeWish, done: string[]): link.Link {
