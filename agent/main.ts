@@ -1,5 +1,5 @@
 /** weftd: wiring only. */
-import './thread-pool.ts';
+import './engine.ts';
 import { runAgent } from './agent.ts';
 import { parseArguments } from './arguments.ts';
 import { checkConfig } from './config/check.ts';

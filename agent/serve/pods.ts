@@ -5,6 +5,7 @@ import { createVerbs } from '../../plugin/attach/verbs.ts';
 import { CniError } from '../../plugin/errors.ts';
 import { Tombstones } from '../../plugin/launcher/tombstones.ts';
 import { answer } from '../../plugin/protocol/answer.ts';
+import { Tidying } from '../engine.ts';
 import type { Log } from '../log/log.ts';
 import { listenAt, listenOnPassed, takePassedSocket } from './cni-listen.ts';
 import { CniServer } from './cni-server.ts';
@@ -43,7 +44,8 @@ export async function servePods(options: PodsOptions): Promise<{ readonly done: 
     answer: (call) => answer(call, verbs),
     log,
   });
-  const server = new CniServer({ answer: tombstones.guard(), log });
+  const tidying = new Tidying(signal);
+  const server = new CniServer({ answer: tombstones.guard(), log, onCall: () => tidying.called() });
   const passed = takePassedSocket(process.env);
   await (passed === undefined
     ? listenAt(server.server, join(runDir, 'cni.sock'))
