@@ -39,30 +39,47 @@ const recoveries: Record<string, (plugin: Plugin, pod: Pod) => Promise<void>> = 
   },
 };
 
-for (const verb of ['ADD', 'DEL']) {
-  for (const [recovery, recover] of Object.entries(recoveries)) {
-    describe(`${verb} killed after its k-th side effect, then ${recovery}`, () => {
-      it('leaves nothing, for every k', async (t) => {
-        const plugin = new Plugin();
-        plugin.lease();
-        for (let k = 1; ; k++) {
-          const pod = new Pod();
-          if (verb === 'DEL') await plugin.must('ADD', pod);
-          const died = diesAfter(k, plugin, verb, pod);
-          await recover(plugin, pod);
-          try {
-            plugin.assertNothingLeft();
-          } catch (error) {
-            throw new Error(`killed after side effect ${k}`, { cause: error });
+const configurations: Record<string, object> = {
+  'without options': {},
+  'with every option': {
+    macspoofchk: true,
+    runtimeConfig: {
+      portMappings: [
+        { hostPort: 8080, containerPort: 80, protocol: 'tcp' },
+        { hostPort: 8080, containerPort: 80, protocol: 'udp', hostIP: '127.0.0.1' },
+      ],
+      bandwidth: { ingressRate: 1e6, ingressBurst: 1e6, egressRate: 1e6, egressBurst: 1e6 },
+    },
+  },
+};
+
+for (const [what, config] of Object.entries(configurations)) {
+  for (const verb of ['ADD', 'DEL']) {
+    for (const [recovery, recover] of Object.entries(recoveries)) {
+      describe(`${verb} ${what}, killed after its k-th side effect, then ${recovery}`, () => {
+        it('leaves nothing, for every k', async (t) => {
+          const plugin = new Plugin();
+          plugin.lease();
+          plugin.config = { ...config };
+          for (let k = 1; ; k++) {
+            const pod = new Pod();
+            if (verb === 'DEL') await plugin.must('ADD', pod);
+            const died = diesAfter(k, plugin, verb, pod);
+            await recover(plugin, pod);
+            try {
+              plugin.assertNothingLeft();
+            } catch (error) {
+              throw new Error(`killed after side effect ${k}`, { cause: error });
+            }
+            pod.destroy();
+            if (!died) {
+              t.diagnostic(`${k - 1} side effects`);
+              break;
+            }
           }
-          pod.destroy();
-          if (!died) {
-            t.diagnostic(`${k - 1} side effects`);
-            break;
-          }
-        }
-        plugin.dispose();
+          plugin.dispose();
+        });
       });
-    });
+    }
   }
 }

@@ -9,7 +9,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setns } from '../../../kernel/ffi.ts';
 import { openNetns } from '../../../kernel/netns.ts';
+import { elements, nameOfElement } from '../../../kernel/nft/element.ts';
+import { openNfnl } from '../../../kernel/nft/nfnetlink.ts';
 import type { HostOptions } from '../../../plugin/attach/host.ts';
+import { podRules } from '../../../plugin/attach/pod-rules.ts';
 import { createVerbs } from '../../../plugin/attach/verbs.ts';
 import { answer, type PluginCall } from '../../../plugin/protocol/answer.ts';
 
@@ -162,6 +165,7 @@ export class Plugin {
     assert.deepEqual(this.allocated(), []);
     assert.deepEqual(this.records(), []);
     assert.deepEqual(list(join(this.runDir, 'ipam-order/weft/new')), []);
+    assert.deepEqual(elementsInSets(), []);
   }
 
   /** Forgets the bridge, so that tests do not see each other's. */
@@ -169,6 +173,18 @@ export class Plugin {
     this.verbs.close();
     for (const { ifname } of ipJson('link', 'show', 'type', 'bridge')) run('ip', 'link', 'del', ifname);
     rmSync(this.runDir, { recursive: true });
+  }
+}
+
+/** What is in weft's sets and maps. */
+function elementsInSets(): string[] {
+  const nfnl = openNfnl();
+  try {
+    return podRules
+      .flatMap(({ sets }) => sets)
+      .flatMap((set) => (elements(nfnl, set) ?? []).map(({ key }) => nameOfElement({ set, key })));
+  } finally {
+    nfnl.close();
   }
 }
 

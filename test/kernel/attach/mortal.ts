@@ -14,6 +14,10 @@ const effects = ['writeSync', 'writeFileSync', 'linkSync', 'renameSync', 'unlink
 const [runDir = '', killAfter = ''] = process.argv.slice(2);
 let left = Number(killAfter);
 
+function die(): void {
+  if (--left === 0) process.kill(process.pid, 'SIGKILL');
+}
+
 /** Makes the method count as a side effect. */
 function mortal(target: object, name: string): void {
   const methods = target as Record<string, (...args: unknown[]) => unknown>;
@@ -21,7 +25,8 @@ function mortal(target: object, name: string): void {
   if (!original) throw new RangeError(`no ${name} to wrap`);
   methods[name] = function (this: unknown, ...args: unknown[]) {
     const result = original.apply(this, args);
-    if (--left === 0) process.kill(process.pid, 'SIGKILL');
+    if (result instanceof Promise) return result.finally(die);
+    die();
     return result;
   };
 }
@@ -29,7 +34,7 @@ function mortal(target: object, name: string): void {
 const { env, stdin } = JSON.parse(fs.readFileSync(0, 'utf8'));
 for (const name of effects) mortal(fs, name);
 syncBuiltinESMExports();
-mortal(NetlinkSocket.prototype, 'exchange');
+for (const name of ['exchange', 'executeAsync', 'transact']) mortal(NetlinkSocket.prototype, name);
 
 const { status, stdout } = await answer({ env, stdin: Buffer.from(stdin) }, createVerbs({ runDir }));
 process.stdout.write(stdout);
