@@ -173,7 +173,7 @@ function intentOf(host: Host, { request, sandbox, names, plan }: Work): Attachme
     addresses: [],
     hostLocalDir: config.addressing.kind === 'none' ? '' : config.addressing.hostLocalDir,
     masquerade: config.bridge.ipMasq && config.addressing.kind === 'ranges',
-    spoofCheck: config.bridge.macspoofchk,
+    spoofCheck: { mac: config.bridge.macspoofchk, address: config.bridge.ipspoofchk },
     hostPorts: config.hostPorts,
     bandwidth: config.bandwidth,
     pod,

@@ -44,7 +44,7 @@ export interface Attachment extends AttachmentKey {
   readonly hostLocalDir: string;
   /** What the steps after the interface are to make. */
   readonly masquerade: boolean;
-  readonly spoofCheck: boolean;
+  readonly spoofCheck: { readonly mac: boolean; readonly address: boolean };
   readonly hostPorts: readonly PortMapping[];
   readonly bandwidth: Bandwidth;
   readonly pod: PodIdentity;

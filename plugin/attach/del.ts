@@ -25,7 +25,11 @@ export async function del(host: Host, key: AttachmentKey): Promise<void> {
 }
 
 async function teardownUnrecorded(host: Host, key: AttachmentKey): Promise<void> {
-  await teardownInterface(host, namesOf(key).hostInterface);
+  const name = namesOf(key).hostInterface;
+  for (const step of host.steps.toReversed()) {
+    await step.teardownLost({ network: key.network, host: { name } });
+  }
+  await teardownInterface(host, name);
   releaseHeld(host, key, host.hostLocalDir);
   releaseHostLocal(host.hostLocalDir, key);
 }

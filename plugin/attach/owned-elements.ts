@@ -76,6 +76,17 @@ export function amissOwned(nfnl: Nfnl, part: Part, wanted: readonly SetElement[]
   return undefined;
 }
 
+/** Removes whatever in these sets is this owner's. */
+export function removeAllOwned(nfnl: Nfnl, sets: readonly NftSet[], owner: string): void {
+  for (const set of sets) {
+    const owned = (elements(nfnl, set, owner) ?? []).filter(({ comment }) => comment === owner);
+    ensureAbsent(
+      nfnl,
+      owned.map((element) => ({ set, ...element })),
+    );
+  }
+}
+
 /** Removes elements of this network's pods whose owner is not among the living. */
 export function sweepOwned(
   nfnl: Nfnl,
@@ -83,7 +94,7 @@ export function sweepOwned(
 ): void {
   const prefix = ownerPrefix(options.network);
   for (const set of options.sets) {
-    const stale = (elements(nfnl, set) ?? []).filter(
+    const stale = (elements(nfnl, set, prefix) ?? []).filter(
       ({ comment }) => comment?.startsWith(prefix) && !options.live.has(comment),
     );
     ensureAbsent(

@@ -3,8 +3,15 @@ import { formatElement } from '../../kernel/nft/element.ts';
 import type { Nfnl } from '../../kernel/nft/nfnetlink.ts';
 import { CniError } from '../errors.ts';
 import type { Attachment } from './attachment.ts';
-import { amissOwned, ensureOwned, removeOwned, sweepOwned, type Taken } from './owned-elements.ts';
-import { ownerOf } from './owner.ts';
+import {
+  amissOwned,
+  ensureOwned,
+  removeAllOwned,
+  removeOwned,
+  sweepOwned,
+  type Taken,
+} from './owned-elements.ts';
+import { type Owner, ownerOf } from './owner.ts';
 import type { PodRules } from './pod-rules.ts';
 import type { Step, Wish } from './step.ts';
 
@@ -12,6 +19,7 @@ import type { Step, Wish } from './step.ts';
 export interface RuleStep extends Step {
   ensure(attachment: Attachment): void;
   teardown(attachment: Attachment): void;
+  teardownLost(pod: Owner): void;
   verify(attachment: Attachment): void;
   sweep(network: string, live: readonly Attachment[]): void;
 }
@@ -33,6 +41,9 @@ export function ruleStep(options: {
     },
     teardown(attachment) {
       removeOwned(nfnl(), rules.elementsOf(attachment));
+    },
+    teardownLost(pod) {
+      removeAllOwned(nfnl(), rules.sets, ownerOf(pod));
     },
     verify(attachment) {
       const amiss = amissOwned(nfnl(), rules.part, rules.elementsOf(attachment));

@@ -4,9 +4,10 @@
  */
 import type { NetworkConfig } from '../protocol/network.ts';
 import type { Attachment } from './attachment.ts';
+import type { Owner } from './owner.ts';
 
 /** An option of the configuration that only a step can fulfil. */
-export type Wish = 'portMappings' | 'bandwidth' | 'macspoofchk' | 'ipMasq';
+export type Wish = 'portMappings' | 'bandwidth' | 'spoofCheck' | 'ipMasq';
 
 export interface Step {
   /** Which option it fulfils. */
@@ -21,6 +22,8 @@ export interface Step {
    * the interface goes and its addresses are freed. In phase `intent` no address is known.
    */
   teardown(attachment: Attachment): void | Promise<void>;
+  /** The same where the record is lost: whatever bears the pod's name. */
+  teardownLost(pod: Owner): void | Promise<void>;
   /** Throws `CniError` check-failed, saying what is amiss. */
   verify(attachment: Attachment): void | Promise<void>;
   /** Removes what belongs to no attachment of this network; `live` are those that stay. */
@@ -31,7 +34,7 @@ export interface Step {
 const wishes: Readonly<Record<Wish, (config: NetworkConfig) => boolean>> = {
   portMappings: ({ hostPorts }) => hostPorts.length > 0,
   bandwidth: ({ bandwidth }) => bandwidth.ingress !== undefined || bandwidth.egress !== undefined,
-  macspoofchk: ({ bridge }) => bridge.macspoofchk,
+  spoofCheck: ({ bridge }) => bridge.macspoofchk || bridge.ipspoofchk,
   // What the leased subnet sends out is masqueraded by the agent, once for the host.
   ipMasq: ({ bridge, addressing }) => bridge.ipMasq && addressing.kind === 'ranges',
 };
@@ -44,6 +47,6 @@ export const wishesOf = (config: NetworkConfig): Wish[] =>
 export const wishesIn = (attachment: Attachment): Wish[] => [
   ...(attachment.hostPorts.length > 0 ? ['portMappings' as const] : []),
   ...(attachment.bandwidth.ingress || attachment.bandwidth.egress ? ['bandwidth' as const] : []),
-  ...(attachment.spoofCheck ? ['macspoofchk' as const] : []),
+  ...(attachment.spoofCheck.mac || attachment.spoofCheck.address ? ['spoofCheck' as const] : []),
   ...(attachment.masquerade ? ['ipMasq' as const] : []),
 ];

@@ -6,7 +6,7 @@ import { ruleStep } from './rule-step.ts';
 import type { Step } from './step.ts';
 
 export const allSteps = (host: Sockets & BandwidthGround): Step[] => [
-  ruleStep({ wish: 'macspoofchk', rules: spoofRules, nfnl: () => host.nfnl }),
+  ruleStep({ wish: 'spoofCheck', rules: spoofRules, nfnl: () => host.nfnl }),
   ruleStep({ wish: 'ipMasq', rules: masqueradeRules, nfnl: () => host.nfnl }),
   hostPortsStep(host),
   bandwidthStep(host),

@@ -31,6 +31,7 @@ export function decodeBridgeOptions(network: Fields, addressing: Addressing): Br
     hairpinMode: network.boolean('hairpinMode') ?? (leased && !promiscMode),
     promiscMode,
     macspoofchk: network.boolean('macspoofchk') ?? false,
+    ipspoofchk: network.boolean('ipspoofchk') ?? false,
     portIsolation: network.boolean('portIsolation') ?? false,
     enabledad: network.boolean('enabledad') ?? false,
     disableContainerInterface: network.boolean('disableContainerInterface') ?? false,

@@ -43,7 +43,10 @@ export interface BridgeOptions {
   /** Never together with `promiscMode`. Default: true with a leased subnet, else false. */
   readonly hairpinMode: boolean;
   readonly promiscMode: boolean;
+  /** The pod sends from its own MAC only. */
   readonly macspoofchk: boolean;
+  /** The pod sends from its own addresses only. Not in the reference. */
+  readonly ipspoofchk: boolean;
   readonly portIsolation: boolean;
   /** IPv6 duplicate address detection in the pod. */
   readonly enabledad: boolean;

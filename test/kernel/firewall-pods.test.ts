@@ -38,7 +38,7 @@ after(() => {
 const pod = anAttachment({
   addresses: [podAddress('10.244.1.2', '10.244.1.1'), podAddress('fd00:1::2', 'fd00:1::1')],
   masquerade: true,
-  spoofCheck: true,
+  spoofCheck: { mac: true, address: true },
   hostPorts: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp', hostIp: undefined }],
 });
 const desired = (made: readonly Attachment[]): DesiredFirewall => ({

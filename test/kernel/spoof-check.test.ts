@@ -19,7 +19,7 @@ let nfnl: Nfnl;
 let speaks: Wire;
 let hears: Wire;
 
-before(() => {
+before(async () => {
   node = ground.place(
     'node',
     'link add cni0 type bridge',
@@ -43,6 +43,7 @@ before(() => {
   nfnl = node.within(openNfnl);
   speaks = openWire(pod, 'eth0');
   hears = openWire(sibling, 'eth0');
+  for (const host of ['0.0.0.0', '::']) await sibling.serve('tcp', host, 80);
 });
 after(() => {
   for (const closable of [speaks, hears, nfnl]) closable?.close();
@@ -53,9 +54,9 @@ const checked = anAttachment({
   host: { name: 'veth1', index: 1, mac: '' },
   container: { index: 1, mac: mac.pod },
   addresses: [podAddress('10.244.1.2', '10.244.1.1'), podAddress('fd00:1::2', 'fd00:1::1')],
-  spoofCheck: true,
+  spoofCheck: { mac: true, address: true },
 });
-const step = () => ruleStep({ wish: 'macspoofchk', rules: spoofRules, nfnl: () => nfnl });
+const step = () => ruleStep({ wish: 'spoofCheck', rules: spoofRules, nfnl: () => nfnl });
 const ensure = (attachment = checked) => node.within(() => step().ensure(attachment));
 const teardown = (attachment = checked) => node.within(() => step().teardown(attachment));
 
@@ -76,52 +77,119 @@ async function passes(sent: Buffer): Promise<boolean> {
 
 const own = { fromMac: mac.pod };
 const others = { fromMac: mac.sibling };
-const frames: readonly (readonly [string, boolean, Buffer])[] = [
-  ['IPv4 from its address', true, ipv4(own, '10.244.1.2', '10.244.1.3')],
-  ['IPv4 from another address', false, ipv4(own, '10.244.1.3', '10.244.1.1')],
-  ['IPv4 from no address', false, ipv4(own, '0.0.0.0', '255.255.255.255')],
-  ['IPv4 from another MAC', false, ipv4(others, '10.244.1.2', '10.244.1.1')],
-  ['an ARP answer for itself', true, arp(own, { operation: 2, mac: mac.pod, address: '10.244.1.2' })],
-  ['an ARP question as itself', true, arp(own, { operation: 1, mac: mac.pod, address: '10.244.1.2' })],
-  ['an ARP probe', true, arp(own, { operation: 1, mac: mac.pod, address: '0.0.0.0' })],
-  ['an ARP answer for another', false, arp(own, { operation: 2, mac: mac.pod, address: '10.244.1.3' })],
+/** Whether it passes where addresses are checked, and where the MAC is. */
+const frames: readonly (readonly [string, { readonly address: boolean; readonly mac: boolean }, Buffer])[] = [
+  ['IPv4 from its address', { address: true, mac: true }, ipv4(own, '10.244.1.2', '10.244.1.3')],
+  ['IPv4 from another address', { address: false, mac: true }, ipv4(own, '10.244.1.3', '10.244.1.1')],
+  ['IPv4 from no address', { address: false, mac: true }, ipv4(own, '0.0.0.0', '255.255.255.255')],
+  ['IPv4 from another MAC', { address: true, mac: false }, ipv4(others, '10.244.1.2', '10.244.1.1')],
   [
-    'an ARP answer with another’s MAC',
-    false,
-    arp(own, { operation: 2, mac: mac.sibling, address: '10.244.1.2' }),
+    'an ARP answer for itself',
+    { address: true, mac: true },
+    arp(own, { operation: 2, mac: mac.pod, address: '10.244.1.2' }),
   ],
-  ['a question from its IPv6 address', true, icmpv6(own, 'fd00:1::2', { type: 135, target: 'fd00:1::3' })],
-  ['IPv6 from another address', false, icmpv6(own, 'fd00:1::3', { type: 128, target: '::' })],
-  ['IPv6 from a link-local address', true, icmpv6(own, 'fe80::1', { type: 128, target: '::' })],
-  ['duplicate address detection', true, icmpv6(own, '::', { type: 135, target: 'fe80::1' })],
-  ['an echo from no address', false, icmpv6(own, '::', { type: 128, target: '::' })],
-  ['an advertisement of itself', true, icmpv6(own, 'fd00:1::2', { type: 136, target: 'fd00:1::2' })],
+  [
+    'an ARP question as itself',
+    { address: true, mac: true },
+    arp(own, { operation: 1, mac: mac.pod, address: '10.244.1.2' }),
+  ],
+  [
+    'an ARP probe',
+    { address: true, mac: true },
+    arp(own, { operation: 1, mac: mac.pod, address: '0.0.0.0' }),
+  ],
+  [
+    'an ARP answer for another',
+    { address: false, mac: true },
+    arp(own, { operation: 2, mac: mac.pod, address: '10.244.1.3' }),
+  ],
+  [
+    'a question from its IPv6 address',
+    { address: true, mac: true },
+    icmpv6(own, 'fd00:1::2', { type: 135, target: 'fd00:1::3' }),
+  ],
+  [
+    'IPv6 from another address',
+    { address: false, mac: true },
+    icmpv6(own, 'fd00:1::3', { type: 128, target: '::' }),
+  ],
+  [
+    'IPv6 from another MAC',
+    { address: true, mac: false },
+    icmpv6(others, 'fd00:1::2', { type: 128, target: '::' }),
+  ],
+  [
+    'IPv6 from a link-local address',
+    { address: true, mac: true },
+    icmpv6(own, 'fe80::1', { type: 128, target: '::' }),
+  ],
+  [
+    'duplicate address detection',
+    { address: true, mac: true },
+    icmpv6(own, '::', { type: 135, target: 'fe80::1' }),
+  ],
+  ['an echo from no address', { address: false, mac: true }, icmpv6(own, '::', { type: 128, target: '::' })],
+  [
+    'an advertisement of itself',
+    { address: true, mac: true },
+    icmpv6(own, 'fd00:1::2', { type: 136, target: 'fd00:1::2' }),
+  ],
   [
     'an advertisement of its link-local address',
-    true,
+    { address: true, mac: true },
     icmpv6(own, 'fe80::1', { type: 136, target: 'fe80::1' }),
   ],
-  ['an advertisement of another', false, icmpv6(own, 'fd00:1::2', { type: 136, target: 'fd00:1::3' })],
-  ['the same from a link-local address', false, icmpv6(own, 'fe80::1', { type: 136, target: 'fd00:1::3' })],
-  ['a router advertisement', false, icmpv6(own, 'fe80::1', { type: 134, target: '::' })],
-  ['a redirect', false, icmpv6(own, 'fe80::1', { type: 137, target: '::' })],
-  ['what is neither IP nor ARP', false, frame(own, 0x88b5, Buffer.from('experiment'))],
+  [
+    'an advertisement of another',
+    { address: false, mac: true },
+    icmpv6(own, 'fd00:1::2', { type: 136, target: 'fd00:1::3' }),
+  ],
+  [
+    'the same from a link-local address',
+    { address: false, mac: true },
+    icmpv6(own, 'fe80::1', { type: 136, target: 'fd00:1::3' }),
+  ],
+  [
+    'a router advertisement',
+    { address: false, mac: true },
+    icmpv6(own, 'fe80::1', { type: 134, target: '::' }),
+  ],
+  ['a redirect', { address: false, mac: true }, icmpv6(own, 'fe80::1', { type: 137, target: '::' })],
+  [
+    'what is neither IP nor ARP',
+    { address: false, mac: true },
+    frame(own, 0x88b5, Buffer.from('experiment')),
+  ],
 ];
 
-describe('a pod that is checked', () => {
-  before(() => ensure());
-  after(() => teardown());
-  for (const [what, allowed, sent] of frames) {
-    it(`${allowed ? 'can' : 'cannot'} send ${what}`, async () => assert.equal(await passes(sent), allowed));
-  }
+for (const spoofCheck of [
+  { address: true, mac: false },
+  { address: false, mac: true },
+  { address: true, mac: true },
+]) {
+  const checks = Object.entries(spoofCheck).filter(([, checks]) => checks);
+  const attachment = { ...checked, spoofCheck };
+  describe(`a pod whose ${checks.map(([what]) => what).join(' and ')} is checked`, () => {
+    before(() => ensure(attachment));
+    after(() => teardown(attachment));
+    for (const [what, passesFor, sent] of frames) {
+      const allowed = (passesFor.address || !spoofCheck.address) && (passesFor.mac || !spoofCheck.mac);
+      it(`${allowed ? 'can' : 'cannot'} send ${what}`, async () => assert.equal(await passes(sent), allowed));
+    }
 
-  it('talks to its siblings and the node', async () => {
-    await sibling.serve('tcp', '0.0.0.0', 80);
-    await sibling.serve('tcp', '::', 80);
-    assert.equal(await pod.ask('tcp', '10.244.1.3', 80), '10.244.1.2');
-    assert.equal(await pod.ask('tcp', 'fd00:1::3', 80), 'fd00:1::2');
-    pod.run('ping', '-c1', '-W5', '10.244.1.1');
+    it('talks to its siblings and the node', async () => {
+      assert.equal(await pod.ask('tcp', '10.244.1.3', 80), '10.244.1.2');
+      assert.equal(await pod.ask('tcp', 'fd00:1::3', 80), 'fd00:1::2');
+      pod.run('ping', '-c1', '-W5', '10.244.1.1');
+    });
   });
+}
+
+it('an ARP answer with another’s MAC is a lie where the MAC is checked', async () => {
+  const attachment = { ...checked, spoofCheck: { address: true, mac: true } };
+  ensure(attachment);
+  assert.equal(await passes(arp(own, { operation: 2, mac: mac.sibling, address: '10.244.1.2' })), false);
+  teardown(attachment);
 });
 
 describe('a pod that is not checked', () => {
@@ -136,13 +204,4 @@ describe('a pod that is not checked', () => {
   it('has nothing in any set', () => {
     for (const set of spoofRules.sets) assert.deepEqual(elements(nfnl, set), []);
   });
-});
-
-it('a pod without addresses is checked by its MAC alone', async () => {
-  const layer2 = { ...checked, addresses: [] };
-  ensure(layer2);
-  assert.ok(await passes(ipv4(own, '10.244.1.3', '10.244.1.1')));
-  assert.ok(await passes(frame(own, 0x88b5, Buffer.from('experiment'))));
-  assert.equal(await passes(ipv4(others, '10.244.1.2', '10.244.1.1')), false);
-  teardown(layer2);
 });

@@ -38,7 +38,7 @@ const attachment: Attachment = {
   ],
   hostLocalDir: '/var/lib/cni/networks',
   masquerade: false,
-  spoofCheck: true,
+  spoofCheck: { mac: true, address: true },
   hostPorts: [
     { hostPort: 8080, containerPort: 80, protocol: 'tcp', hostIp: ip('127.0.0.1') },
     { hostPort: 53, containerPort: 53, protocol: 'udp', hostIp: undefined },

@@ -5,7 +5,7 @@ import type { Rate } from '../../protocol/network.ts';
 /** Runtimes ask for no particular burst by the largest number: containerd by MaxUint32, others by MaxInt32. */
 const NO_BURST_BITS = 0x7fff_ffff;
 /** The kernel wakes up late now and then: what it may catch up with at once. */
-const BURST_SECONDS = 0.01;
+const BURST_SECONDS = 0.02;
 /** How long a packet waits at most: long enough for TCP to fill the rate, short enough to talk over it. */
 const QUEUE_SECONDS = 0.05;
 /** At low rates some packets all the same. */
@@ -17,7 +17,7 @@ const ETHERNET_BYTES = 14;
  * The rate is that of IP packets, as the pod sees them; the bucket counts their Ethernet headers as well, and
  * gets as much more.
  *
- * The burst that was asked for, as far as it makes sense: never below a few packets and ten milliseconds, and
+ * The burst that was asked for, as far as it makes sense: never below a few packets and twenty milliseconds, and
  * chosen by us where a runtime asks for the largest. The queue does not grow with the burst.
  */
 export function bucketOf({ bitsPerSecond, burstBits }: Rate, mtuBytes: number): TokenBucket {

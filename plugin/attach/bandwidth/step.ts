@@ -12,7 +12,7 @@ import { openRtnl, type Rtnl } from '../../../kernel/netlink/rtnl.ts';
 import * as tc from '../../../kernel/tc.ts';
 import { CniError } from '../../errors.ts';
 import type { Attachment } from '../attachment.ts';
-import { ownerOf } from '../owner.ts';
+import { type Owner, ownerOf } from '../owner.ts';
 import type { Step } from '../step.ts';
 import { bucketOf, sameBucket } from './bucket.ts';
 
@@ -26,11 +26,8 @@ export function bandwidthStep(ground: BandwidthGround): Step {
   return {
     wish: 'bandwidth',
     ensure: (attachment) => ensureBuckets(ground, attachment),
-    teardown: async (attachment) => {
-      // The buckets on the host's end go with it.
-      const device = link.linkByName(ground.rtnl, deviceOf(attachment));
-      if (device) await ground.removeLinks([device.index]);
-    },
+    teardown: (attachment) => removeDevice(ground, attachment),
+    teardownLost: (pod) => removeDevice(ground, pod),
     verify: (attachment) => verifyBuckets(ground, attachment),
     sweep: async (network, live) => {
       const alive = new Set(live.map(aliasOf));
@@ -43,11 +40,17 @@ export function bandwidthStep(ground: BandwidthGround): Step {
   };
 }
 
+/** The buckets on the host's end go with it. */
+async function removeDevice({ rtnl, removeLinks }: BandwidthGround, pod: Owner): Promise<void> {
+  const device = link.linkByName(rtnl, deviceOf(pod));
+  if (device) await removeLinks([device.index]);
+}
+
 /** `vethX` has `ifbX`: at most 15 bytes as well. */
-const deviceOf = ({ host }: Pick<Attachment, 'host'>): string => host.name.replace(/^veth/, 'ifb');
+const deviceOf = ({ host }: Owner): string => host.name.replace(/^veth/, 'ifb');
 
 /** Not the pair's own alias: GC takes a link that has that, and no record, for a lost host end. */
-const aliasOf = (pod: { network: string; host: { name: string } }): string => `shaping ${ownerOf(pod)}`;
+const aliasOf = (pod: Owner): string => `shaping ${ownerOf(pod)}`;
 
 async function ensureBuckets({ rtnl }: BandwidthGround, attachment: Attachment): Promise<void> {
   const host = link.linkByName(rtnl, attachment.host.name);

@@ -1,4 +1,4 @@
-/** Who a pod may claim to be, as elements: its port on the bridge, its MAC, and its addresses. */
+/** Who a pod may claim to be, as elements: its port on the bridge with its MAC, its addresses, or both. */
 import type { Family, Ip } from '../../../inet/ip.ts';
 import { elementOf, type NftSet, type SetElement } from '../../../kernel/nft/element.ts';
 import { addressTypeOf } from '../../../kernel/nft/field.ts';
@@ -8,20 +8,19 @@ import { bridgeTable } from '../table.ts';
 /** What the check needs to know of an attachment. */
 export interface CheckedPod extends Owner {
   readonly container: { readonly mac: string };
-  /** None: only the MAC is checked, as for a layer-2 network. */
   readonly addresses: readonly { readonly address: Ip }[];
-  readonly spoofCheck: boolean;
+  readonly spoofCheck: { readonly mac: boolean; readonly address: boolean };
 }
 
-/** Ports whose pods are checked; what comes in by others is not weft's business. */
-export const checkedPorts = {
-  ...bridgeTable,
-  name: 'spoof-ports',
-  key: ['ifname'],
-} as const satisfies NftSet;
+const portSet = <Name extends string>(name: Name) =>
+  ({ ...bridgeTable, name, key: ['ifname'] }) as const satisfies NftSet;
 
-/** Ports whose pods may use any address, as long as the MAC is theirs. */
-export const anyAddress = { ...bridgeTable, name: 'spoof-any', key: ['ifname'] } as const satisfies NftSet;
+/** Ports whose pods are checked; what comes in by others is not weft's business. */
+export const checkedPorts = portSet('spoof-ports');
+/** Ports whose pods have to use the MAC that is theirs. */
+export const macPorts = portSet('spoof-mac-ports');
+/** Ports whose pods may use any address. */
+export const anyAddress = portSet('spoof-any');
 
 export const macs = {
   ...bridgeTable,
@@ -29,10 +28,19 @@ export const macs = {
   key: ['ifname', 'ether_addr'],
 } as const satisfies NftSet;
 
+/** Of pods whose addresses are checked, and not their MAC. */
 export const sources = (family: Family) =>
   ({
     ...bridgeTable,
     name: `spoof-${family}`,
+    key: ['ifname', addressTypeOf(family)],
+  }) as const satisfies NftSet;
+
+/** Of pods of which both are checked. */
+export const macSources = (family: Family) =>
+  ({
+    ...bridgeTable,
+    name: `spoof-mac-${family}`,
     key: ['ifname', 'ether_addr', addressTypeOf(family)],
   }) as const satisfies NftSet;
 
@@ -45,25 +53,34 @@ export const advertised = {
 
 export const spoofSets: readonly NftSet[] = [
   checkedPorts,
+  macPorts,
   anyAddress,
   macs,
   sources('ipv4'),
   sources('ipv6'),
+  macSources('ipv4'),
+  macSources('ipv6'),
   advertised,
 ];
 
 export function spoofElements(pod: CheckedPod): SetElement[] {
-  if (!pod.spoofCheck) return [];
+  const { mac: checksMac, address: checksAddress } = pod.spoofCheck;
+  if (!checksMac && !checksAddress) return [];
   const comment = ownerOf(pod);
   const { name } = pod.host;
   const { mac } = pod.container;
   return [
     elementOf(checkedPorts, { key: [name], comment }),
-    elementOf(macs, { key: [name, mac], comment }),
-    ...(pod.addresses.length === 0 ? [elementOf(anyAddress, { key: [name], comment })] : []),
-    ...pod.addresses.flatMap(({ address }) => [
-      elementOf(sources(address.family), { key: [name, mac, address], comment }),
-      ...(address.family === 'ipv6' ? [elementOf(advertised, { key: [name, address], comment })] : []),
-    ]),
+    ...(checksMac
+      ? [elementOf(macPorts, { key: [name], comment }), elementOf(macs, { key: [name, mac], comment })]
+      : []),
+    ...(checksAddress
+      ? pod.addresses.flatMap(({ address }) => [
+          checksMac
+            ? elementOf(macSources(address.family), { key: [name, mac, address], comment })
+            : elementOf(sources(address.family), { key: [name, address], comment }),
+          ...(address.family === 'ipv6' ? [elementOf(advertised, { key: [name, address], comment })] : []),
+        ])
+      : [elementOf(anyAddress, { key: [name], comment })]),
   ];
 }

@@ -275,7 +275,7 @@ describe('ADD is refused', () => {
   it('where an option needs what this build does not have', async () => {
     const bare = new Plugin({ steps: [] });
     bare.lease();
-    await bare.refused(2, /macspoofchk/, 'ADD', pod(), { config: { macspoofchk: true } });
+    await bare.refused(2, /spoofCheck/, 'ADD', pod(), { config: { ipspoofchk: true } });
     bare.assertNothingLeft();
     bare.dispose();
   });

@@ -43,6 +43,7 @@ const configurations: Record<string, object> = {
   'without options': {},
   'with every option': {
     macspoofchk: true,
+    ipspoofchk: true,
     runtimeConfig: {
       portMappings: [
         { hostPort: 8080, containerPort: 80, protocol: 'tcp' },

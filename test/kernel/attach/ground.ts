@@ -168,9 +168,10 @@ export class Plugin {
     assert.deepEqual(elementsInSets(), []);
   }
 
-  /** Forgets the bridge, so that tests do not see each other's. */
+  /** Forgets the bridge and the firewall, so that tests do not see each other's. */
   dispose(): void {
     this.verbs.close();
+    run('nft', 'flush', 'ruleset');
     for (const { ifname } of ipJson('link', 'show', 'type', 'bridge')) run('ip', 'link', 'del', ifname);
     rmSync(this.runDir, { recursive: true });
   }

@@ -20,7 +20,7 @@ export const anAttachment = (fields: Partial<Attachment>): Attachment => ({
   addresses: [],
   hostLocalDir: '',
   masquerade: false,
-  spoofCheck: false,
+  spoofCheck: { mac: false, address: false },
   hostPorts: [],
   bandwidth: { ingress: undefined, egress: undefined },
   pod: {},

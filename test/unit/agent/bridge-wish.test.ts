@@ -32,7 +32,7 @@ const pods = (...addresses: string[][]): Attachment[] =>
       }),
       hostLocalDir: '',
       masquerade: false,
-      spoofCheck: false,
+      spoofCheck: { mac: false, address: false },
       hostPorts: [],
       bandwidth: { ingress: undefined, egress: undefined },
       pod: { name: undefined, namespace: undefined, uid: undefined },
