@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { tryLock } from '../kernel/ffi.ts';
-import { mustRun, run } from './command.ts';
+import { run } from './command.ts';
 import { LabError } from './errors.ts';
 import { isMemberOf, labFolder, labsFolder } from './names.ts';
 import { isRunning, processesOfLab, signalProcess } from './processes.ts';
@@ -25,13 +25,9 @@ const goneWithinMs = 10_000;
 const namespacesFolder = '/run/netns';
 
 export async function teardownLab(lab: string): Promise<void> {
-  const namespaces = members(lab);
-  await endProcesses(lab, namespaces);
+  await endProcesses(lab);
   await unmountBelow(labFolder(lab));
-  if (namespaces.length > 0) {
-    const lines = namespaces.map((name) => `netns delete ${name}\n`).join('');
-    await mustRun(['ip', '-force', '-batch', '-'], { input: lines });
-  }
+  await deleteNamespaces(lab);
   rmSync(labFolder(lab), { recursive: true, force: true });
   removeIfEmpty(labsFolder);
   await unmountNamespacesFolder();
@@ -60,8 +56,8 @@ const members = (lab: string): string[] =>
   listNames(namespacesFolder).filter((name) => isMemberOf(lab, name));
 
 /** Again and again: a process may have made another while we looked. */
-async function endProcesses(lab: string, namespaces: readonly string[]): Promise<void> {
-  const inodes = new Set(namespaces.map((name) => String(statSync(join(namespacesFolder, name)).ino)));
+async function endProcesses(lab: string): Promise<void> {
+  const inodes = new Set(members(lab).flatMap(inodeOf));
   for (const since = Date.now(); ; await delay(5)) {
     const left = processesOfLab(lab, inodes);
     if (left.length === 0) return;
@@ -71,6 +67,22 @@ async function endProcesses(lab: string, namespaces: readonly string[]): Promise
       throw new LabError(`processes outlive SIGKILL: ${left.map((process) => process.pid).join(', ')}`);
     }
   }
+}
+
+/** Somebody else may take the lab down at the same moment: what counts is that nothing is left. */
+async function deleteNamespaces(lab: string): Promise<void> {
+  const names = members(lab);
+  if (names.length === 0) return;
+  const input = names.map((name) => `netns delete ${name}\n`).join('');
+  const { stderr } = await run(['ip', '-force', '-batch', '-'], { input });
+  const left = members(lab);
+  if (left.length > 0)
+    throw new LabError(`namespaces cannot be deleted: ${left.join(', ')}: ${stderr.trim()}`);
+}
+
+function inodeOf(namespace: string): string[] {
+  const stat = statSync(join(namespacesFolder, namespace), { throwIfNoEntry: false });
+  return stat ? [String(stat.ino)] : [];
 }
 
 /** On the host nothing is mounted there by us; by a visitor perhaps, and then `rm` must not go into it. */

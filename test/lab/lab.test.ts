@@ -8,6 +8,7 @@ import { Lab } from '../../lab/lab.ts';
 import { labName, leftovers, withLab } from './ground.ts';
 
 const weftctl = fileURLToPath(new URL('../../../dist/bin/weftctl', import.meta.url));
+const demoScript = fileURLToPath(new URL('../../scripts/demo.js', import.meta.url));
 const lab = (name: string, ...args: string[]) =>
   run([process.execPath, weftctl, 'lab', '--name', name, ...args]);
 
@@ -93,6 +94,14 @@ describe('weftctl lab', () => {
     });
   }
 
+  it('goes down once, whoever and however many take it down', async () => {
+    const name = labName('downs');
+    await Lab.up({ name, nodes: 2, withoutAgents: true });
+    const downs = await Promise.all([lab(name, 'down'), lab(name, 'down'), Lab.down(name), Lab.down(name)]);
+    assert.deepEqual([downs[0]?.stderr, downs[1]?.stderr], ['', '']);
+    assert.deepEqual(await leftovers(name), []);
+  });
+
   it('that fails says why, with the end of the log, and leaves nothing', async () => {
     const name = labName('fails');
     await assert.rejects(
@@ -131,4 +140,24 @@ describe('the network between the nodes', () => {
       assert.equal(await hops('192.168.189.102'), 1);
     });
   });
+});
+
+describe('the demo', () => {
+  for (const progress of ['3 nodes', '3 agents', '6 pods', 'round-trip']) {
+    it(`cleans up when it is interrupted after "${progress}"`, async () => {
+      const demo = spawn(process.execPath, [demoScript], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+      });
+      let output = '';
+      const closed = new Promise<number | null>((resolve) => demo.once('close', resolve));
+      for await (const chunk of demo.stdout) {
+        if (!output.includes(progress) && `${output}${chunk}`.includes(progress)) demo.kill('SIGINT');
+        output += chunk;
+      }
+      assert.equal(await closed, 1, output);
+      assert.match(output, /the lab is down.*\ndemo: ended by SIGINT\n$/);
+      assert.deepEqual(await leftovers(`demo-${demo.pid}`), []);
+    });
+  }
 });
