@@ -44,8 +44,8 @@ const attachmentOf = (name: string) => ({
 });
 
 async function runtimeHere() {
-  const { firstNetwork } = await import('../lab/libcni/network.ts');
-  const { CniRuntime } = await import('../lab/libcni/runtime.ts');
+  const { firstNetwork } = await import('../libcni/network.ts');
+  const { CniRuntime } = await import('../libcni/runtime.ts');
   const folder = process.env.NETCONFPATH ?? '/etc/cni/net.d';
   const network = await firstNetwork(folder);
   if (!network) {

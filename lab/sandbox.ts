@@ -1,9 +1,10 @@
 /** ADD and DEL on a node, as a container runtime there would do them: with the node's own configuration and executables. */
+
+import { firstNetwork, type Network } from '../libcni/network.ts';
+import { type Attachment, CniRuntime } from '../libcni/runtime.ts';
 import { serviceEnvironment } from './daemon.ts';
 import { LabError } from './errors.ts';
 import { onGround } from './ground.ts';
-import { firstNetwork, type Network } from './libcni/network.ts';
-import { type Attachment, CniRuntime } from './libcni/runtime.ts';
 import type { LabNode } from './node.ts';
 
 /** Where runtimes look for plugins: upstream's folder, then Debian's. */

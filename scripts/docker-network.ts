@@ -11,8 +11,8 @@
  */
 import { parseArgs } from 'node:util';
 import Docker from 'dockerode';
-import { firstNetwork, type Network } from '../lab/libcni/network.ts';
-import { type Attachment, CniRuntime } from '../lab/libcni/runtime.ts';
+import { firstNetwork, type Network } from '../libcni/network.ts';
+import { type Attachment, CniRuntime } from '../libcni/runtime.ts';
 
 const usage = 'docker-network add|del CONTAINER [--publish [ADDRESS:]HOSTPORT:PORT[/udp]]...';
 

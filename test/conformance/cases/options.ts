@@ -1,6 +1,6 @@
 /** The options of the reference bridge and of host-local. */
 import assert from 'node:assert/strict';
-import type { Json } from '../../../lab/libcni/json.ts';
+import type { Json } from '../../../libcni/json.ts';
 import { type Case, since } from '../case.ts';
 import { globalAddresses, isVeth, type Link } from '../kernel-state.ts';
 import { addressesIn, type CallOptions, ipv4, of, type Refusal, type Trial } from '../trial.ts';

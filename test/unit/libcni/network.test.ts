@@ -1,7 +1,7 @@
 /** Network configurations, from text and from directories. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { firstNetwork, parseNetwork, readNetwork, readNetworks } from '../../../lab/libcni/network.ts';
+import { firstNetwork, parseNetwork, readNetwork, readNetworks } from '../../../libcni/network.ts';
 import { pluginDir } from './plugins.ts';
 
 const list = (more: object = {}) => ({ cniVersion: '1.0.0', name: 'net', plugins: [{ type: 'a' }], ...more });

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { PluginError } from '../../../lab/libcni/errors.ts';
-import { parseNetwork } from '../../../lab/libcni/network.ts';
-import { CniRuntime, type RuntimeOptions } from '../../../lab/libcni/runtime.ts';
+import { PluginError } from '../../../libcni/errors.ts';
+import { parseNetwork } from '../../../libcni/network.ts';
+import { CniRuntime, type RuntimeOptions } from '../../../libcni/runtime.ts';
 import { cniVersions } from '../../../plugin/protocol/version.ts';
 import { pluginDir } from './plugins.ts';
 

@@ -4,8 +4,8 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { checkNetworkName } from '../../plugin/protocol/names.ts';
-import { type CniVersion, cniVersions, isCniVersion } from '../../plugin/protocol/version.ts';
+import { checkNetworkName } from '../plugin/protocol/names.ts';
+import { type CniVersion, cniVersions, isCniVersion } from '../plugin/protocol/version.ts';
 import { NetworkError } from './errors.ts';
 import { isObject, type Json } from './json.ts';
 
