@@ -24,7 +24,7 @@ import { openStore } from './lease/open-store.ts';
 import type { Log } from './log/log.ts';
 import type { Notifier } from './notify/notifier.ts';
 import { type OverlayState, podMtuBytes } from './overlay/overlay.ts';
-import { OverlayService } from './overlay/service.ts';
+import { OverlayService, type PassOutcome } from './overlay/service.ts';
 import { overlayStates } from './overlay/state.ts';
 import { FamilyProbes } from './probe/family-probes.ts';
 import { reloadConfig } from './reload.ts';
@@ -144,7 +144,7 @@ class Agent {
       },
       observe: (message) => bridges.observe(message),
       log,
-      onPass: (states, problems) => this.#converged(holder, probes, states, problems),
+      onPass: (states, outcome) => this.#converged(holder, probes, states, outcome),
       onFailure: (error) =>
         this.#health.bad('overlay', error instanceof Error ? error.message : String(error)),
       signal,
@@ -237,7 +237,7 @@ class Agent {
     holder: LeaseHolder,
     probes: FamilyProbes,
     states: readonly OverlayState[],
-    problems: readonly string[],
+    { problems, settling }: PassOutcome,
   ): void {
     const { log, notifier } = this.#options;
     const config = this.#config;
@@ -263,6 +263,10 @@ class Agent {
     this.#health.good('overlay');
     if (this.#ready) {
       notifier.status(status);
+      return;
+    }
+    if (settling.length) {
+      notifier.status(`${status}, ${settling.join(', ')}`);
       return;
     }
     this.#ready = true;

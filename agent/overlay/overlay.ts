@@ -28,6 +28,7 @@ import type { Peer } from './peer.ts';
 import { describePlan, isEmpty, type Plan, planEntries } from './plan.ts';
 import { ensureSettings, previewSettings, settingsOf } from './settings.ts';
 import { type Sighting, sightingOf } from './sighting.ts';
+import { type Hindrance, Soliciting } from './soliciting.ts';
 
 /** What this node brings to the overlay of one family. */
 export interface OverlayState {
@@ -65,12 +66,16 @@ export interface Converged {
   readonly done: readonly string[];
   /** What could not be had, in words that name the peer or the entry and a remedy. */
   readonly problems: readonly string[];
+  /** What peers cannot be reached before, and what passes by itself, in words. */
+  readonly settling: string | undefined;
   /** When the earliest failed entry may be tried again, in milliseconds from now; undefined: nothing failed. */
   readonly retryInMs: number | undefined;
 }
 
 /** What was changed is told entry by entry up to here, then as a number. */
 const TOLD = 20;
+/** What settles by itself is looked at again so soon: not all of it is notified of. */
+const SETTLING_MS = 250;
 
 export class Overlay {
   readonly #rtnl: Rtnl;
@@ -79,6 +84,7 @@ export class Overlay {
   readonly #memory: DesiredMemory = new WeakMap();
   readonly #backoff = new Backoff();
   readonly #contention = new Contention();
+  readonly #soliciting = new Soliciting();
   /** Who was last seen to change an entry that is desired, by its id. */
   readonly #seen = new Map<string, string>();
   /** What somebody undid, and was not put back yet. */
@@ -114,7 +120,8 @@ export class Overlay {
     const done: string[] = [];
     const ground = this.#ensureGround(state, done);
     done.push(...ensureSettings(settingsOf(state), this.#set), ...ensureDirectProbing(this.#rtnl, state));
-    const { entries, problems } = desiredEntries(peerPlans(state), ground, this.#memory);
+    const plans = peerPlans(state);
+    const { entries, problems } = desiredEntries(plans, ground, this.#memory);
     const before = this.#watched?.entries;
     this.#watched = watchedOf(state, ground, entries);
     let changes = done.length;
@@ -141,7 +148,12 @@ export class Overlay {
       for (const id of failures.keys()) this.#settled(id);
     }
     this.#forget(entries);
-    const waits = [this.#backoff.nextInMs(), this.#contention.nextInMs()].filter((ms) => ms !== undefined);
+    const hindrance = this.#hindrance(state, plans);
+    const waits = [
+      this.#backoff.nextInMs(),
+      this.#contention.nextInMs(),
+      hindrance?.passes ? SETTLING_MS : undefined,
+    ].filter((ms) => ms !== undefined);
     return {
       changes,
       done,
@@ -149,7 +161,9 @@ export class Overlay {
         ...problems.map(({ text }) => text),
         ...this.#refusals.values(),
         ...this.#contention.problems(),
+        ...(hindrance && !hindrance.passes ? [hindrance.text] : []),
       ],
+      settling: hindrance?.passes ? hindrance.text : undefined,
       retryInMs: waits.length ? Math.min(...waits) : undefined,
     };
   }
@@ -175,6 +189,14 @@ export class Overlay {
       ],
       problems: problems.map(({ text }) => text),
     };
+  }
+
+  /** Of the direct way that nobody probes: a probed one is not taken before it answers. */
+  #hindrance(state: OverlayState, plans: readonly PeerPlan[]): Hindrance | undefined {
+    const unproven =
+      state.backend.type === 'direct' || plans.some(({ way, probed }) => way === 'direct' && !probed);
+    if (state.network.family !== 'ipv6' || !unproven) return undefined;
+    return this.#soliciting.hindrance(this.#rtnl, state.underlay);
   }
 
   #observeEntry(

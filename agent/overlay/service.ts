@@ -24,8 +24,8 @@ export interface OverlayServiceOptions {
     warn(fields: object, event: string): void;
     error(fields: object, event: string): void;
   };
-  /** After each pass: what it was for, and what it could not have, in words. */
-  readonly onPass: (states: readonly OverlayState[], problems: readonly string[]) => void;
+  /** After each pass. */
+  readonly onPass: (states: readonly OverlayState[], outcome: PassOutcome) => void;
   /** A pass that threw: nothing of the overlay can be promised. */
   readonly onFailure: (error: unknown) => void;
   readonly signal: AbortSignal;
@@ -35,6 +35,13 @@ export interface Pass {
   readonly reasons: readonly string[];
   /** Nothing that is remembered of the kernel's state may be relied on. */
   readonly whole: boolean;
+}
+
+export interface PassOutcome {
+  /** What could not be had, in words. */
+  readonly problems: readonly string[];
+  /** What not all peers can be reached before, and what passes by itself, in words. */
+  readonly settling: readonly string[];
 }
 
 /** What was changed and what could not be had, in words. */
@@ -128,6 +135,7 @@ export class OverlayService {
     const now = await states(needs);
     const done: string[] = [];
     const problems: string[] = [];
+    const settling: string[] = [];
     const retries: number[] = [];
     let changes = 0;
     for (const state of now) {
@@ -137,6 +145,7 @@ export class OverlayService {
       changes += converged.changes;
       done.push(...converged.done);
       problems.push(...converged.problems);
+      if (converged.settling !== undefined) settling.push(converged.settling);
       if (converged.retryInMs !== undefined) retries.push(converged.retryInMs);
     }
     const part = also(now, { reasons, whole: needs.reread });
@@ -149,7 +158,7 @@ export class OverlayService {
       log.info({ reasons, changes, done: done.slice(0, TOLD_LINES), tookMs }, 'overlay.changed');
     }
     this.#tell(problems);
-    onPass(now, problems);
+    onPass(now, { problems, settling });
     return retries.length ? Math.min(...retries) : undefined;
   }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { DIRECT_PROBE_MARK } from '../../agent/overlay/direct-probing.ts';
 import { Overlay, type OverlayState } from '../../agent/overlay/overlay.ts';
 import type { Peer } from '../../agent/overlay/peer.ts';
@@ -349,6 +350,33 @@ for (const [family, values] of Object.entries(families)) {
       assert.equal(problems.length, 1);
       assert.match(problems[0] ?? '', /not on the underlay's network/);
     });
+
+    if (family === 'ipv6') {
+      it('is not settled in backend "direct" while the kernel would ask for no neighbour, and says why', async () => {
+        const direct = () =>
+          state([peer(2)], { backend: { type: 'direct', vni: 1, port: 8472, mtuBytes: undefined } });
+        const eth0 = (...change: string[]) => ground.ip('link', 'set', 'eth0', ...change);
+        eth0('down');
+        eth0('up');
+        ground.ip('address', 'add', values.underlay, 'dev', 'eth0', 'nodad');
+        assert.match((await ground.converge(direct())).settling ?? '', /eth0.*link-local address/);
+        const hindered: string[] = [];
+        for (let now = await ground.converge(direct()); now.settling; now = await ground.converge(direct())) {
+          assert.ok(now.retryInMs, 'it is looked at again');
+          hindered.push(now.settling);
+          await delay(now.retryInMs);
+        }
+        assert.match(hindered.at(-1) ?? '', /tried for duplicates/);
+        assert.deepEqual((await ground.converge(direct())).problems, []);
+        ground.ip('-6', 'address', 'flush', 'dev', 'eth0', 'scope', 'link');
+        let said = await ground.converge(direct());
+        for (; said.settling; said = await ground.converge(direct())) await delay(said.retryInMs);
+        assert.match(said.problems[0] ?? '', /eth0 has no link-local address.*addr_gen_mode/);
+        eth0('down');
+        eth0('up');
+        ground.ip('address', 'add', values.underlay, 'dev', 'eth0', 'nodad');
+      });
+    }
 
     it('takes the direct way to a peer that answers on it in backend "auto", and keeps the tunnel ready', async () => {
       const backend = { type: 'auto', vni: 1, port: 8472, mtuBytes: undefined } as const;
