@@ -85,8 +85,9 @@ type StoredAttachment = Omit<Attachment, 'addresses' | 'hostPorts'> & {
 
 function decodeLine(line: string): Attachment | undefined {
   try {
-    const { version, addresses, hostPorts, ...rest } = JSON.parse(line) as StoredAttachment;
-    if (version !== VERSION) return undefined;
+    const stored: unknown = JSON.parse(line);
+    if (!isStored(stored)) return undefined;
+    const { version: _, addresses, hostPorts, ...rest } = stored;
     return {
       ...rest,
       addresses: addresses.map(({ address, gateway }) => ({
@@ -101,6 +102,37 @@ function decodeLine(line: string): Attachment | undefined {
   } catch {
     return undefined; // damaged: what is read then is an earlier line, or the names that follow from the key
   }
+}
+
+/** What a teardown goes by: a record that lacks any of it, or has something else in its place, is damaged. */
+const shape: Readonly<Record<string, (value: unknown) => boolean>> = {
+  version: (value) => value === VERSION,
+  network: isText,
+  containerId: isText,
+  ifname: isText,
+  phase: isText,
+  bootId: isText,
+  netnsId: isText,
+  bridge: isText,
+  hostLocalDir: isText,
+  host: (value) =>
+    isObject(value) && isText(value.name) && Number.isInteger(value.index) && isText(value.mac),
+  container: (value) => isObject(value) && isText(value.mac),
+  spoofCheck: isObject,
+  bandwidth: isObject,
+  addresses: Array.isArray,
+  hostPorts: Array.isArray,
+};
+
+const isStored = (value: unknown): value is StoredAttachment =>
+  isObject(value) && Object.entries(shape).every(([key, fits]) => fits(value[key]));
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function interfaceAddress(text: string): InterfaceAddress {

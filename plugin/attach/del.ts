@@ -9,13 +9,21 @@ import type { AttachmentKey } from '../protocol/request.ts';
 import type { Host } from './host.ts';
 import { namesOf } from './names.ts';
 import { lockRecord } from './record.ts';
-import { releaseHeld, teardownInterface, teardownRecorded } from './teardown.ts';
+import { releaseHeld, teardownInterface, teardownLost, teardownRecorded } from './teardown.ts';
 
-/** Succeeds in any state, any number of times; afterwards nothing is left. */
-export async function del(host: Host, key: AttachmentKey): Promise<void> {
+/**
+ * Succeeds in any state, any number of times; afterwards nothing is left. `isMeant` is asked once no other call
+ * works on the attachment: where it says no, nothing is done.
+ */
+export async function del(
+  host: Host,
+  key: AttachmentKey,
+  isMeant: () => boolean = () => true,
+): Promise<void> {
   const record = await lockRecord({ runDir: host.runDir, file: namesOf(key).file, create: false });
-  if (!record) return teardownUnrecorded(host, key);
+  if (!record) return isMeant() ? teardownUnrecorded(host, key) : undefined;
   try {
+    if (!isMeant()) return;
     if (record.attachment) await teardownRecorded(host, record.attachment);
     else await teardownUnrecorded(host, key);
     record.remove();
@@ -26,9 +34,7 @@ export async function del(host: Host, key: AttachmentKey): Promise<void> {
 
 async function teardownUnrecorded(host: Host, key: AttachmentKey): Promise<void> {
   const name = namesOf(key).hostInterface;
-  for (const step of host.steps.toReversed()) {
-    await step.teardownLost({ network: key.network, host: { name } });
-  }
+  await teardownLost(host, { network: key.network, host: { name } });
   await teardownInterface(host, name);
   releaseHeld(host, key, host.hostLocalDir);
   releaseHostLocal(host.hostLocalDir, key);

@@ -60,7 +60,7 @@ export class LockedRecord {
   }
 
   remove(): void {
-    unlinkSync(this.#path);
+    explained(this.#path, () => unlinkSync(this.#path));
   }
 
   close(): void {

@@ -4,9 +4,12 @@
  * looks apart say so, and no call is working on it.
  */
 import * as link from '../../kernel/link.ts';
+import { listOwners } from '../ipam/owners.ts';
+import type { AttachmentKey } from '../protocol/request.ts';
 import { del } from './del.ts';
 import type { Host } from './host.ts';
-import { listRecords } from './record.ts';
+import { hostInterfaceOf, namesOf } from './names.ts';
+import { listRecords, lockRecord, type SeenRecord } from './record.ts';
 
 /** Frees what attachments hold that were already dead at the last call. */
 export async function sweep(host: Host): Promise<void> {
@@ -14,9 +17,28 @@ export async function sweep(host: Host): Promise<void> {
   // Records before links: an attachment on record that is being made has its link soon, not late.
   const records = listRecords(host.runDir);
   const present = new Set(link.links(host.rtnl).map(({ name }) => name));
-  const dead = records.filter(({ attachment }) => attachment && !present.has(attachment.host.name));
+  const dead = records.filter(({ file }) => !present.has(hostInterfaceOf(file)));
   host.seenDead = new Set(dead.map(({ file }) => file));
-  for (const { file, attachment } of dead) {
-    if (attachment && before.has(file)) await del(host, attachment);
+  for (const record of dead) if (before.has(record.file)) await giveUp(host, record);
+}
+
+/** Unless the container has been attached again meanwhile, under the same id. */
+async function giveUp(host: Host, { file, attachment }: SeenRecord): Promise<void> {
+  const isOver = () => link.linkByName(host.rtnl, hostInterfaceOf(file)) === undefined;
+  const key = attachment ?? keyOf(host, file);
+  if (key) await del(host, key, isOver);
+  else await dropNameless(host, file, isOver);
+}
+
+/** Whose record it is that cannot be read: if it holds addresses, they say it. */
+const keyOf = (host: Host, file: string): AttachmentKey | undefined =>
+  listOwners(host.runDir).find((key) => namesOf(key).file === file);
+
+async function dropNameless(host: Host, file: string, isOver: () => boolean): Promise<void> {
+  const record = await lockRecord({ runDir: host.runDir, file, create: false });
+  try {
+    if (record && !record.attachment && isOver()) record.remove();
+  } finally {
+    record?.close();
   }
 }

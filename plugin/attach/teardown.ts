@@ -5,6 +5,7 @@ import * as neighbour from '../../kernel/neighbour.ts';
 import type { AttachmentKey } from '../protocol/request.ts';
 import type { Attachment } from './attachment.ts';
 import type { Host } from './host.ts';
+import type { Owner } from './owner.ts';
 import { wishesIn } from './step.ts';
 
 /**
@@ -48,11 +49,18 @@ export function releaseAddresses(host: Host, attachment: Attachment): void {
 
 /**
  * The same for what a record on disk speaks of: a call that was killed may have had addresses that it did not
- * come to write down.
+ * come to write down, and a record that lost its end may stand for more than it says.
  */
 export async function teardownRecorded(host: Host, attachment: Attachment): Promise<void> {
+  if (attachment.phase === 'intent' && attachment.bootId === host.bootId)
+    await teardownLost(host, attachment);
   await teardown(host, attachment);
   if (attachment.phase === 'intent') releaseHeld(host, attachment, attachment.hostLocalDir);
+}
+
+/** What steps made for a pod, by its name alone. */
+export async function teardownLost(host: Host, pod: Owner): Promise<void> {
+  for (const step of host.steps.toReversed()) await step.teardownLost(pod);
 }
 
 /** Frees whatever addresses say that they are this attachment's. */

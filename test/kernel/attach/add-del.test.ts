@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { addressOf, enterHost, ipJson, leaveHost, Plugin, Pod, ping, run } from './ground.ts';
+import { addressOf, enterHost, ipJson, leaveHost, Plugin, Pod, ping, run, waitFor } from './ground.ts';
 
 before(enterHost);
 after(leaveHost);
@@ -473,12 +473,3 @@ describe('a long-lived plugin', () => {
     assert.equal(plugin.records().length, 1);
   });
 });
-
-/** The kernel dismantles a namespace in its own time. */
-async function waitFor(isSo: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5000;
-  while (!isSo()) {
-    assert.ok(Date.now() < deadline, 'it did not happen within 5 s');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}

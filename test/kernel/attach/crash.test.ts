@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { addressOf, enterHost, leaveHost, Plugin, Pod, ping } from './ground.ts';
+import { configurations } from './configurations.ts';
+import { addressesOf, addressOf, enterHost, leaveHost, Plugin, Pod, ping } from './ground.ts';
 
 const mortal = fileURLToPath(new URL('./mortal.js', import.meta.url));
 
@@ -30,27 +31,12 @@ const recoveries: Record<string, (plugin: Plugin, pod: Pod) => Promise<void>> = 
     const { status, json } = await plugin.do('ADD', pod);
     if (status === 0) {
       ping(addressOf(json));
-      assert.deepEqual(plugin.allocated(), [addressOf(json)]);
+      assert.deepEqual(plugin.allocated(), addressesOf(json).sort());
     } else assert.equal(json.code, 100, json.msg); // it was complete before it was killed
     await plugin.must('DEL', pod);
   },
   GC: async (plugin) => {
     await plugin.must('GC', undefined, { config: { 'cni.dev/valid-attachments': [] } });
-  },
-};
-
-const configurations: Record<string, object> = {
-  'without options': {},
-  'with every option': {
-    macspoofchk: true,
-    ipspoofchk: true,
-    runtimeConfig: {
-      portMappings: [
-        { hostPort: 8080, containerPort: 80, protocol: 'tcp' },
-        { hostPort: 8080, containerPort: 80, protocol: 'udp', hostIP: '127.0.0.1' },
-      ],
-      bandwidth: { ingressRate: 1e6, ingressBurst: 1e6, egressRate: 1e6, egressBurst: 1e6 },
-    },
   },
 };
 
@@ -74,7 +60,7 @@ for (const [what, config] of Object.entries(configurations)) {
             }
             pod.destroy();
             if (!died) {
-              t.diagnostic(`${k - 1} side effects`);
+              t.diagnostic(`${k - 1} kills, nothing left of any`);
               break;
             }
           }

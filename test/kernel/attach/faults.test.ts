@@ -112,4 +112,27 @@ describe('a directory that cannot be written', () => {
       run('umount', disk);
     }
   });
+
+  it('because it has become read-only is named, costs no pod its network, and DEL succeeds afterwards', async () => {
+    const [living, late] = [pod(), pod()];
+    const disk = join(plugin.runDir, 'disk');
+    mkdirSync(disk);
+    run('mount', '-t', 'tmpfs', 'weft-test', disk);
+    try {
+      const strict = new Plugin({ runDir: disk });
+      strict.lease();
+      const address = addressOf(await strict.must('ADD', living));
+      run('mount', '-o', 'remount,ro', disk);
+      await strict.refused(5, /EROFS/, 'ADD', late);
+      assertNoLinks(late);
+      await strict.refused(5, /EROFS/, 'DEL', living);
+      ping(address);
+      run('mount', '-o', 'remount,rw', disk);
+      await strict.must('DEL', living);
+      strict.assertNothingLeft();
+      strict.verbs.close();
+    } finally {
+      run('umount', disk);
+    }
+  });
 });

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setns } from '../../../kernel/ffi.ts';
@@ -69,6 +69,10 @@ export class Pod {
   /** One packet, which must be answered within a second. */
   ping(address: string): void {
     this.run('ping', '-c1', '-W1', address);
+  }
+
+  get exists(): boolean {
+    return existsSync(this.netns);
   }
 
   destroy(): void {
@@ -197,10 +201,21 @@ function list(path: string): string[] {
   }
 }
 
+/** Without their lengths. */
+export const addressesOf = (result: { ips: { address: string }[] }): string[] =>
+  result.ips.map(({ address }) => address.replace(/\/.*/, ''));
+
 export const addressOf = (result: { ips: { address: string }[] }, family = 4): string => {
-  const found = result.ips
-    .map(({ address }) => address)
-    .find((text) => text.includes(':') === (family === 6));
+  const found = addressesOf(result).find((text) => text.includes(':') === (family === 6));
   assert.ok(found);
-  return found.replace(/\/.*/, '');
+  return found;
 };
+
+/** The kernel dismantles a namespace in its own time. */
+export async function waitFor(isSo: () => boolean): Promise<void> {
+  const deadline = Date.now() + 5000;
+  while (!isSo()) {
+    assert.ok(Date.now() < deadline, 'it did not happen within 5 s');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
