@@ -38,7 +38,7 @@ export function readDocument(file: string, text: string): ConfigDocument {
 }
 
 /** The offset of the fault's node; where it does not exist, of the nearest one around it. */
-function offsetOf(document: Document, { path, inName }: Fault): number {
+export function offsetOf(document: Document, { path, inName }: Fault): number {
   let node: unknown = document.contents;
   let offset = startOf(node) ?? 0;
   for (const [depth, step] of path.entries()) {

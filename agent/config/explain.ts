@@ -45,15 +45,21 @@ const isOfThatKind = (issues: readonly core.$ZodIssue[]): boolean =>
   );
 
 function remedyFor(key: string, known: readonly string[]): string {
+  const meant = nearestOf(key, known);
+  return meant ? `did you mean ${meant}?` : `remove it, or use one of ${known.join(', ')}`;
+}
+
+/** The one that was probably meant by a key that is none of them. */
+export function nearestOf(key: string, known: readonly string[]): string | undefined {
   const letters = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '');
   const wanted = letters(key);
-  const meant =
+  return (
     known.find((name) => letters(name) === wanted) ??
     known.find(
       (name) => wanted.length > 3 && (letters(name).startsWith(wanted) || wanted.startsWith(letters(name))),
     ) ??
-    known.find((name) => distance(letters(name), wanted) <= 2);
-  return meant ? `did you mean ${meant}?` : `remove it, or use one of ${known.join(', ')}`;
+    known.find((name) => distance(letters(name), wanted) <= 2)
+  );
 }
 
 /** Levenshtein's distance. */

@@ -1,0 +1,22 @@
+/** What a manifest asks for in fields that weft knows, and will not get as Kubernetes would give it. */
+import type { Fault } from '../../agent/config/problem.ts';
+import type { ReadPod } from './schema.ts';
+
+export function warningsOf({ spec }: ReadPod): Fault[] {
+  const warnings: Fault[] = [];
+  if (spec.dnsPolicy?.startsWith('ClusterFirst')) {
+    warnings.push({
+      path: ['spec', 'dnsPolicy'],
+      text: `there is no cluster DNS without Kubernetes: the pod is given this host's name servers, as by Default`,
+    });
+  }
+  for (const [i, volume] of (spec.volumes ?? []).entries()) {
+    if (volume.emptyDir?.sizeLimit === undefined || volume.emptyDir.medium === 'Memory') continue;
+    warnings.push({
+      path: ['spec', 'volumes', i, 'emptyDir', 'sizeLimit'],
+      text: 'is not enforced on disk; it is with medium: Memory',
+      inName: true,
+    });
+  }
+  return warnings;
+}

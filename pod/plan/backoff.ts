@@ -1,0 +1,31 @@
+/**
+ * How long a container waits before it is started again: the kubelet's rule (`pkg/kubelet/kuberuntime`, `doBackOff`;
+ * `client-go/util/flowcontrol/backoff.go`). The first restart is at once, the next ones 10 s, 20 s, ... 5 min after the
+ * end; a container that kept going for 10 min begins anew.
+ */
+export interface Backoff {
+  readonly delayMs: number;
+  /** When the last restart was. */
+  readonly sinceMs: number;
+}
+
+export const firstDelayMs = 10_000;
+export const longestDelayMs = 300_000;
+
+const isOver = (backoff: Backoff, atMs: number): boolean => atMs - backoff.sinceMs > 2 * longestDelayMs;
+
+/** When a container that ended at `endedMs` may be started again (milliseconds since the epoch). */
+export const restartAt = (backoff: Backoff | undefined, endedMs: number): number =>
+  backoff && !isOver(backoff, endedMs) ? endedMs + backoff.delayMs : endedMs;
+
+/** What holds after a restart at `nowMs`. */
+export const afterRestart = (backoff: Backoff | undefined, nowMs: number): Backoff => ({
+  delayMs: backoff && !isOver(backoff, nowMs) ? Math.min(2 * backoff.delayMs, longestDelayMs) : firstDelayMs,
+  sinceMs: nowMs,
+});
+
+/** The next delay of what is tried again until it succeeds. */
+export const nextDelay = (
+  beforeMs: number | undefined,
+  range: { leastMs: number; mostMs: number },
+): number => (beforeMs === undefined ? range.leastMs : Math.min(2 * beforeMs, range.mostMs));

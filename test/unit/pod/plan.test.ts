@@ -1,0 +1,251 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { afterRestart, type Backoff, restartAt } from '../../../pod/plan/backoff.ts';
+import { type Memory, remember } from '../../../pod/plan/memory.ts';
+import type { Observed } from '../../../pod/plan/observed.ts';
+import { type Plan, planPod, type Wanted } from '../../../pod/plan/plan.ts';
+import { attached, container, exited, known, memory, nowMs, sandbox, wanted } from './builders.ts';
+
+const plan = (of: { wanted?: Wanted; observed?: Observed[]; memory?: Memory }): Plan => {
+  const { observed = [] } = of;
+  return planPod({
+    wanted: of.wanted,
+    observed,
+    memory: remember(of.memory ?? memory(), observed, nowMs),
+    nowMs,
+  });
+};
+
+/** `start a`, `stop a-0`, `remove sandbox-1`, ... */
+const words = ({ actions }: Plan): string[] =>
+  actions.map((action) => {
+    switch (action.kind) {
+      case 'start':
+        return `start ${action.container.name} ${action.attempt}`;
+      case 'stop':
+      case 'remove':
+        return `${action.kind} ${action.container.id}`;
+      case 'detach':
+        return `detach ${action.attachment.sandboxId}`;
+      case 'dropVolumes':
+        return `dropVolumes ${action.uid}`;
+      case 'end':
+        return `end ${action.phase}`;
+      default:
+        return action.kind;
+    }
+  });
+
+const two = {
+  containers: [
+    { name: 'a', image: 'i:1' },
+    { name: 'b', image: 'i:1' },
+  ],
+};
+const inits = {
+  initContainers: [
+    { name: 'x', image: 'i:1' },
+    { name: 'y', image: 'i:1' },
+  ],
+};
+
+describe('the plan of a pod', () => {
+  it('makes a sandbox, then attaches it, then starts the containers in order', () => {
+    assert.deepEqual(words(plan({ wanted: wanted(two) })), ['makeSandbox']);
+    assert.deepEqual(words(plan({ wanted: wanted(two), observed: [sandbox()] })), ['attach']);
+    assert.deepEqual(words(plan({ wanted: wanted(two), observed: [sandbox()], memory: attached() })), [
+      'start a 0',
+      'start b 0',
+    ]);
+  });
+
+  it('runs init containers one after another, each to its end, before the others', () => {
+    const of = (observed: Observed[]) =>
+      words(plan({ wanted: wanted(inits), observed: [sandbox(), ...observed], memory: attached() }));
+    const init = { role: 'init' } as const;
+    assert.deepEqual(of([]), ['start x 0']);
+    assert.deepEqual(of([container('x', init)]), []);
+    assert.deepEqual(of([exited('x', 0, init)]), ['start y 0']);
+    assert.deepEqual(of([exited('x', 1, init)]), ['start x 1']);
+    assert.deepEqual(of([exited('x', 0, init), exited('y', 0, init)]), ['start a 0']);
+  });
+
+  it('does nothing where all is as it should be', () => {
+    const observed = [sandbox(), container('a')];
+    assert.deepEqual(plan({ wanted: wanted(), observed, memory: attached() }), {
+      actions: [],
+      wakeAtMs: undefined,
+    });
+  });
+
+  const ends: [policy: string, code: number, does: string[]][] = [
+    ['Always', 0, ['start a 1']],
+    ['Always', 1, ['start a 1']],
+    ['OnFailure', 1, ['start a 1']],
+    ['OnFailure', 0, ['end Succeeded']],
+    ['Never', 0, ['end Succeeded']],
+    ['Never', 3, ['end Failed']],
+  ];
+  for (const [restartPolicy, code, does] of ends) {
+    it(`with ${restartPolicy} and status ${code}: ${does.join()}`, () => {
+      const observed = [sandbox(), exited('a', code)];
+      assert.deepEqual(
+        words(plan({ wanted: wanted({ restartPolicy }), observed, memory: attached() })),
+        does,
+      );
+    });
+  }
+
+  it('waits with the second restart, and says until when', () => {
+    const backoff = { delayMs: 10_000, sinceMs: nowMs - 5_000 };
+    const planned = plan({
+      wanted: wanted(),
+      observed: [sandbox(), exited('a', 1, { attempt: 1 })],
+      memory: attached({ containers: { a: known('a', { attempt: 1, id: 'a-1', backoff }) } }),
+    });
+    assert.deepEqual(planned, { actions: [], wakeAtMs: nowMs + 10_000 });
+  });
+
+  it('starts a container again that was removed behind its back', () => {
+    const remembered = attached({ containers: { a: known('a') } });
+    assert.deepEqual(words(plan({ wanted: wanted(), observed: [sandbox()], memory: remembered })), [
+      'start a 1',
+    ]);
+  });
+
+  it('does not run again what had succeeded before it was removed', () => {
+    const exit = { code: 0, atMs: 1, reason: 'Completed', message: '' };
+    const remembered = attached({ containers: { a: known('a', { exit }) } });
+    const planned = plan({
+      wanted: wanted({ restartPolicy: 'OnFailure' }),
+      observed: [sandbox()],
+      memory: remembered,
+    });
+    assert.deepEqual(words(planned), ['end Succeeded']);
+  });
+
+  it('ends a container that was condemned, with the grace of the probe', () => {
+    const condemned = { reason: 'liveness', graceSeconds: 3 };
+    const planned = plan({
+      wanted: wanted(),
+      observed: [sandbox(), container('a')],
+      memory: attached({ containers: { a: known('a', { condemned }) } }),
+    });
+    assert.deepEqual(words(planned), ['stop a-0']);
+    assert.equal(planned.actions[0]?.kind === 'stop' && planned.actions[0].graceSeconds, 3);
+  });
+
+  const lost: Record<string, Observed[]> = {
+    'was removed': [],
+    'has ended': [sandbox({ state: 'exited' })],
+    'was restarted by somebody': [sandbox({ startedAt: 'later' })],
+  };
+  for (const [how, left] of Object.entries(lost)) {
+    it(`with a sandbox that ${how}: ends what was in it, detaches it, makes another`, () => {
+      const remembered = attached({ containers: { a: known('a') } });
+      const of = (observed: Observed[], of: Memory) =>
+        words(plan({ wanted: wanted(), observed, memory: of }));
+      assert.deepEqual(of([...left, container('a')], remembered), ['stop a-0']);
+      const removal = left.map(({ id }) => `remove ${id}`);
+      assert.deepEqual(of([...left, exited('a', 137)], remembered), ['detach sandbox-1', ...removal]);
+      assert.deepEqual(of([exited('a', 137)], { ...remembered, attachments: [] }), ['makeSandbox']);
+    });
+  }
+
+  it('does not begin a pod anew that is to run once', () => {
+    const planned = plan({
+      wanted: wanted({ restartPolicy: 'Never' }),
+      observed: [exited('a', 137)],
+      memory: memory({ containers: { a: known('a') } }),
+    });
+    assert.deepEqual(words(planned), ['end Failed']);
+  });
+
+  it('takes a pod off the network that has ended, and keeps its containers for their logs', () => {
+    const remembered = attached({ ended: 'Succeeded' });
+    const observed = [sandbox(), exited('a', 0)];
+    const of = { wanted: wanted({ restartPolicy: 'Never' }) };
+    assert.deepEqual(words(plan({ ...of, observed, memory: remembered })), [
+      'detach sandbox-1',
+      'remove sandbox-1',
+    ]);
+    assert.deepEqual(
+      words(plan({ ...of, observed: [exited('a', 0)], memory: { ...remembered, attachments: [] } })),
+      [],
+    );
+  });
+
+  it('removes a pod: containers first, then the network, then the rest', () => {
+    const removal = { removal: { graceSeconds: 7 } };
+    const stopping = plan({
+      wanted: wanted({}, removal),
+      observed: [sandbox(), container('a')],
+      memory: attached(),
+    });
+    assert.deepEqual(words(stopping), ['stop a-0']);
+    assert.equal(stopping.actions[0]?.kind === 'stop' && stopping.actions[0].graceSeconds, 7);
+    const of = (observed: Observed[], memory: Memory) =>
+      words(plan({ wanted: wanted({}, removal), observed, memory }));
+    assert.deepEqual(of([sandbox(), exited('a', 0)], attached()), ['detach sandbox-1', 'remove sandbox-1']);
+    assert.deepEqual(of([exited('a', 0)], memory()), ['remove a-0', 'dropVolumes uid-1', 'forget']);
+  });
+
+  it('treats what has no manifest any more in the same way', () => {
+    assert.deepEqual(words(plan({ observed: [sandbox(), container('a')], memory: attached() })), [
+      'stop a-0',
+    ]);
+    assert.deepEqual(words(plan({ memory: attached() })), ['detach sandbox-1']);
+  });
+
+  it('makes a pod anew whose manifest was changed', () => {
+    const changed = { wanted: wanted({}, { uid: 'uid-2' }) };
+    assert.deepEqual(words(plan({ ...changed, observed: [sandbox(), container('a')], memory: attached() })), [
+      'stop a-0',
+    ]);
+    assert.deepEqual(words(plan({ ...changed, observed: [sandbox(), exited('a', 0)], memory: attached() })), [
+      'detach sandbox-1',
+      'remove sandbox-1',
+    ]);
+    assert.deepEqual(words(plan({ ...changed, observed: [exited('a', 0)], memory: memory() })), [
+      'remove a-0',
+      'dropVolumes uid-1',
+      'adopt',
+    ]);
+  });
+
+  it('keeps the container before the present one, and no older', () => {
+    const observed = [
+      sandbox(),
+      exited('a', 1),
+      exited('a', 1, { attempt: 1 }),
+      container('a', { attempt: 2 }),
+    ];
+    assert.deepEqual(words(plan({ wanted: wanted(), observed, memory: attached() })), ['remove a-0']);
+  });
+
+  it('tries again only when it may', () => {
+    const trouble = { reason: 'NetworkNotReady', message: '', untilMs: nowMs + 1, delayMs: 1 };
+    assert.deepEqual(plan({ wanted: wanted(), memory: memory({ trouble }) }), {
+      actions: [],
+      wakeAtMs: nowMs + 1,
+    });
+  });
+});
+
+describe('the back-off of restarts', () => {
+  it('is none, then 10 s doubling to 5 min, and begins anew after 10 min', () => {
+    const delays: number[] = [];
+    let backoff: Backoff | undefined;
+    let endedMs = nowMs;
+    for (let restart = 0; restart < 8; restart++) {
+      const atMs = restartAt(backoff, endedMs);
+      delays.push((atMs - endedMs) / 1000);
+      backoff = afterRestart(backoff, atMs);
+      endedMs = atMs + 1000;
+    }
+    assert.deepEqual(delays, [0, 10, 20, 40, 80, 160, 300, 300]);
+    const longAfter = endedMs + 601_000;
+    assert.equal(restartAt(backoff, longAfter), longAfter);
+    assert.equal(afterRestart(backoff, longAfter).delayMs, 10_000);
+  });
+});
