@@ -7,6 +7,7 @@ import { setMaxListeners } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { formatCidr } from '../inet/cidr.ts';
 import { formatIp } from '../inet/ip.ts';
+import { linkByName } from '../kernel/link.ts';
 import { openRtnl, type Rtnl } from '../kernel/netlink/rtnl.ts';
 import { attributesOf } from './attributes.ts';
 import { KeptBridges } from './bridge/keep.ts';
@@ -23,10 +24,11 @@ import type { LeaseHolder } from './lease/holder.ts';
 import { openStore } from './lease/open-store.ts';
 import type { Log } from './log/log.ts';
 import type { Notifier } from './notify/notifier.ts';
-import type { OverlayState } from './overlay/overlay.ts';
+import { deviceName } from './overlay/device.ts';
+import { TunnelFarewell } from './overlay/farewell.ts';
+import { type OverlayState, podMtuBytes } from './overlay/overlay.ts';
 import { OverlayService, type PassOutcome } from './overlay/service.ts';
 import { overlayStates } from './overlay/state.ts';
-import { podMtuBytes } from './overlay/ways.ts';
 import { FamilyProbes } from './probe/family-probes.ts';
 import { reloadConfig } from './reload.ts';
 import { Health } from './serve/health/health.ts';
@@ -61,14 +63,14 @@ export async function runAgent(given: AgentOptions): Promise<void> {
   setMaxListeners(0, signal);
   for (const directory of [config.runDir, config.stateDir]) mkdirSync(directory, { recursive: true });
   const health = new Health({ now: () => performance.now(), wallNow: () => Date.now() });
-  const sockets = { rtnl: openRtnl(), bulk: openRtnl() };
+  const rtnl = openRtnl();
   try {
     if (config.listen) await serveHttp({ listen: config.listen, routes: healthRoutes(health), signal });
     notifier.watch(signal);
-    await new Agent(options, sockets, health).run();
+    await new Agent(options, rtnl, health).run();
   } finally {
     ended.abort();
-    for (const socket of Object.values(sockets)) socket.close();
+    rtnl.close();
   }
 }
 
@@ -83,17 +85,18 @@ const SHOWN_PEERS = 5;
 class Agent {
   readonly #options: AgentOptions;
   readonly #rtnl: Rtnl;
-  readonly #bulk: Rtnl;
   readonly #health: Health;
   /** In force: what was read last, as far as it needs no restart. */
   #config: Config;
   #ready = false;
+  /** What was configured anew is told once it is done: who hears of a tunnel may send through it. */
+  #toTell = false;
+  #tellings = 0;
 
-  constructor(options: AgentOptions, sockets: { rtnl: Rtnl; bulk: Rtnl }, health: Health) {
+  constructor(options: AgentOptions, rtnl: Rtnl, health: Health) {
     this.#options = options;
     this.#config = options.config;
-    this.#rtnl = sockets.rtnl;
-    this.#bulk = sockets.bulk;
+    this.#rtnl = rtnl;
     this.#health = health;
   }
 
@@ -124,6 +127,8 @@ class Agent {
       log,
       signal,
     });
+    const farewell = new TunnelFarewell({ onOver: () => service.trigger('tunnel out of use'), signal });
+    const tell = () => this.#tellPeers(underlay, identity, holder, farewell);
     const firewall = new KeptFirewall({
       masquerade: () => (this.#config.masquerade.enabled ? this.#config.masquerade : undefined),
       pods: () => podsOnRecord(config.runDir),
@@ -133,11 +138,10 @@ class Agent {
     const bridges = new KeptBridges({ rtnl: this.#rtnl, runDir: config.runDir });
     const service: OverlayService = new OverlayService({
       rtnl: this.#rtnl,
-      bulk: this.#bulk,
       setSysctl: new SysctlLedger(config.stateDir).set,
       states: async (pass) => {
-        if (pass.underlay) await this.#followUnderlay(underlay, identity, holder);
-        return this.#states(underlay, holder, probes);
+        if (pass.underlay && (await this.#hasMoved(underlay))) tell();
+        return this.#states({ underlay, identity, holder, probes, farewell });
       },
       also: (states, pass) => {
         const parts = [bridges.ensure(states, pass), firewall.ensure(states)];
@@ -148,7 +152,11 @@ class Agent {
       },
       observe: (message) => bridges.observe(message),
       log,
-      onPass: (states, outcome) => this.#converged(holder, probes, states, outcome),
+      onPass: (states, outcome) => {
+        if (this.#toTell) tell();
+        this.#toTell = false;
+        this.#converged(holder, probes, states, outcome);
+      },
       onFailure: (error) =>
         this.#health.bad('overlay', error instanceof Error ? error.message : String(error)),
       signal,
@@ -158,9 +166,10 @@ class Agent {
     holder.watchPeers(() => service.trigger('lease'), signal);
     this.#options.onReload(() => {
       if (!this.#reload()) return;
-      this.#tellPeers(underlay, identity, holder);
+      this.#toTell = true;
       service.trigger('reload', { reread: true, underlay: true });
     }, signal);
+    tell();
     service.trigger('start');
     await Promise.all([...listening, holder.done, pods.done]);
   }
@@ -206,31 +215,49 @@ class Agent {
     return true;
   }
 
-  /** The host's address, interface or MTU may have changed: peers are told. */
-  async #followUnderlay(underlay: FollowedUnderlay, identity: Identity, holder: LeaseHolder): Promise<void> {
+  /** Whether the host's address, interface or MTU is another now: then peers are to be told. */
+  async #hasMoved(underlay: FollowedUnderlay): Promise<boolean> {
     const change = await underlay.refresh();
-    if (!change) return;
-    this.#options.log.info({ change }, 'underlay.changed');
-    this.#tellPeers(underlay, identity, holder);
+    if (change) this.#options.log.info({ change }, 'underlay.changed');
+    return change !== undefined;
   }
 
   /** Not awaited: a store that is away must not keep this node's own kernel state waiting. */
-  #tellPeers(underlay: FollowedUnderlay, identity: Identity, holder: LeaseHolder): void {
+  #tellPeers(
+    underlay: FollowedUnderlay,
+    identity: Identity,
+    holder: LeaseHolder,
+    farewell: TunnelFarewell,
+  ): void {
     const { log, signal } = this.#options;
+    const attributes = attributesOf(this.#config, identity, underlay.current);
+    const telling = ++this.#tellings;
     holder
-      .updateAttributes(attributesOf(this.#config, identity, underlay.current), signal)
+      .updateAttributes(attributes, signal)
+      .then(() => telling === this.#tellings && farewell.told(attributes.backend.type))
       .catch((error: unknown) => signal.aborted || log.error({ err: error }, 'lease.notUpdated'));
   }
 
-  #states(underlay: FollowedUnderlay, holder: LeaseHolder, probes: FamilyProbes): OverlayState[] {
+  #states(parts: {
+    underlay: FollowedUnderlay;
+    identity: Identity;
+    holder: LeaseHolder;
+    probes: FamilyProbes;
+    farewell: TunnelFarewell;
+  }): OverlayState[] {
+    const { underlay, identity, holder, probes, farewell } = parts;
     const config = this.#config;
     const { type, vni, port, mtu } = config.backend;
+    const tunnelStays =
+      farewell.stays(type) &&
+      config.networks.some(({ cidr }) => linkByName(this.#rtnl, deviceName(cidr.family, vni)));
     return overlayStates({
       networks: config.networks.map(({ cidr }) => cidr),
       lease: holder.lease,
+      vtepMacs: identity.vtepMacs,
       peers: holder.peers,
       underlayOf: (family) => underlay.of(family),
-      backend: { type, vni, port, mtuBytes: mtu === 'auto' ? undefined : mtu },
+      backend: { type, tunnelStays, vni, port, mtuBytes: mtu === 'auto' ? undefined : mtu },
       answeringDirect: (family) => probes.answeringDirect(family),
       pathMtuBytes: (family) => probes.pathMtuBytes(family),
     });

@@ -13,6 +13,7 @@ import { AgentError } from './errors.ts';
 import { Firewall } from './firewall/firewall.ts';
 import { desiredFirewall } from './firewall/keep.ts';
 import { podsOnRecord } from './firewall/records.ts';
+import { identityPath, readIdentity } from './identity/identity.ts';
 import { systemClock } from './lease/clock.ts';
 import type { Lease } from './lease/lease.ts';
 import { readSaved } from './lease/saved.ts';
@@ -34,12 +35,7 @@ export interface HostPlan {
  */
 export async function planHost({ config, file }: { config: Config; file: string }): Promise<HostPlan> {
   const saved = readSaved({ stateDir: config.stateDir, boot: readBootId(), clock: systemClock });
-  if (!saved) {
-    throw new AgentError(
-      'state',
-      `${config.stateDir} holds no lease: this node has no subnet yet, so there is nothing to plan; start weftd`,
-    );
-  }
+  if (!saved) throw noLease(config);
   const rtnl = openRtnl();
   const nfnl = openNfnl();
   try {
@@ -63,6 +59,12 @@ export async function planHost({ config, file }: { config: Config; file: string 
   }
 }
 
+const noLease = ({ stateDir }: Config): AgentError =>
+  new AgentError(
+    'state',
+    `${stateDir} holds no lease: this node has no subnet yet, so there is nothing to plan; start weftd`,
+  );
+
 /** The saved peers are a whole list. */
 function statesOf(known: {
   config: Config;
@@ -74,10 +76,13 @@ function statesOf(known: {
   const { config, lease, peers, underlay, rtnl } = known;
   const { type, vni, port, mtu } = config.backend;
   const leases = new Map(peers.map((peer) => [peer.key, peer]));
+  const identity = readIdentity(identityPath(config.stateDir));
+  if (!identity) throw noLease(config);
   const routed = (family: Family) => routesByPeer(rtnl, family, leases.values());
   return overlayStates({
     networks: config.networks.map(({ cidr }) => cidr),
     lease,
+    vtepMacs: identity.vtepMacs,
     peers: { leases, complete: true, problems: [] },
     underlayOf: (family) => underlayPart(underlay, family),
     backend: { type, vni, port, mtuBytes: mtu === 'auto' ? undefined : mtu },

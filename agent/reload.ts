@@ -44,14 +44,14 @@ export function reloadConfig(before: Config, after: Config): Reloaded {
 }
 
 function reloadBackend(before: BackendConfig, after: BackendConfig) {
-  // `direct` is another backend to the whole cluster; between the other two only our own routes differ.
-  const stays = before.type !== after.type && [before.type, after.type].includes('direct');
-  const type = stays ? before.type : after.type;
-  const changed = (['type', 'mtu', 'vni', 'port'] as const).filter((key) => before[key] !== after[key]);
-  const isFixed = (key: keyof BackendConfig) => key === 'vni' || key === 'port' || (key === 'type' && stays);
+  // Without a tunnel its numbers mean nothing; those that it had are needed for as long as it is still there.
+  const tunnels = before.type !== 'direct' && after.type !== 'direct';
+  const { vni, port } = before.type === 'direct' ? after : before;
+  const differ = (keys: readonly (keyof BackendConfig)[]) => keys.filter((key) => before[key] !== after[key]);
+  const named = (keys: readonly (keyof BackendConfig)[]) => keys.map((key) => `backend.${key}`);
   return {
-    backend: { type, mtu: after.mtu, vni: before.vni, port: before.port },
-    applied: changed.filter((key) => !isFixed(key)).map((key) => `backend.${key}`),
-    restart: changed.filter(isFixed).map((key) => `backend.${key}`),
+    backend: { type: after.type, mtu: after.mtu, vni, port },
+    applied: named(differ(['type', 'mtu'])),
+    restart: tunnels ? named(differ(['vni', 'port'])) : [],
   };
 }

@@ -3,6 +3,7 @@ import type { Cidr } from '../../inet/cidr.ts';
 import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
 import { NETLINK_NETFILTER, NFNLGRP_NFTABLES, openNfnl } from '../../kernel/nft/nfnetlink.ts';
 import { reasonOf } from '../errors.ts';
+import { hasTunnel } from '../overlay/device.ts';
 import type { OverlayState } from '../overlay/overlay.ts';
 import type { DesiredFirewall, Pods } from './desired.ts';
 import { Firewall, type FirewallPass } from './firewall.ts';
@@ -70,7 +71,7 @@ export function desiredFirewall(
     networks: states.map(({ network, subnet }) => ({ cluster: network, subnet })),
     masquerade,
     tunnel:
-      !first || first.backend.type === 'direct'
+      !first || !hasTunnel(first.backend)
         ? undefined
         : { port: first.backend.port, vni: first.backend.vni, peers: complete ? peers : undefined },
   };

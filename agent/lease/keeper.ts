@@ -165,7 +165,8 @@ export class LeaseKeeper implements LeaseHolder {
     const waiting = new Bell();
     this.watchStatus(() => waiting.ring(), signal);
     this.#bell.ring();
-    while (!written()) await waiting.wait(60_000, this.#options.clock, signal);
+    // Whoever gave other attributes meanwhile waits for those.
+    while (this.#value === value && !written()) await waiting.wait(60_000, this.#options.clock, signal);
   }
 
   async release(signal: AbortSignal): Promise<void> {

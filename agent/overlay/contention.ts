@@ -37,7 +37,9 @@ export class Contention {
       known && now - known.lastMs < CALM_MS
         ? known
         : { entry, free: FREE_REPAIRS, waitMs: 0, lastMs: now, by: undefined };
-    const regained = Math.floor((now - quarrel.lastMs) / ONE_MORE_AFTER_MS);
+    // What counts is how long the entry stood, not how long we waited before putting it back.
+    const stoodMs = Math.max(0, now - quarrel.lastMs - quarrel.waitMs);
+    const regained = Math.floor(stoodMs / ONE_MORE_AFTER_MS);
     quarrel.free = Math.min(quarrel.free + regained, FREE_REPAIRS) - 1;
     if (quarrel.free < 0) {
       quarrel.free = 0;

@@ -12,6 +12,7 @@ import * as link from '../../kernel/link.ts';
 import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { ensureSysctl } from '../../kernel/sysctl.ts';
+import type { BackendType } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
 
 export interface DesiredDevice {
@@ -31,6 +32,10 @@ export interface DesiredDevice {
 
 export const deviceName = (family: Family, vni: number): string =>
   family === 'ipv4' ? `weft.${vni}` : `weft-v6.${vni}`;
+
+/** Whether packets may come and go through a tunnel. `tunnelStays`: see `OverlayState`. */
+export const hasTunnel = (backend: { readonly type: BackendType; readonly tunnelStays?: boolean }): boolean =>
+  backend.type !== 'direct' || backend.tunnelStays === true;
 
 /** What has to be done to a device; `why` in words. */
 export type DeviceStep =

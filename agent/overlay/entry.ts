@@ -14,8 +14,8 @@
  * to the peer's end of the tunnel: 10.244.2.0/32 on the device, and via the endpoint in a table that only marked
  * packets look up. (The first is needed for more: IPv6 refuses an onlink gateway that it finds on another link.)
  */
-import { type Cidr, formatCidr } from '../../inet/cidr.ts';
-import { formatIp, type Ip, sameIp } from '../../inet/ip.ts';
+import { type Cidr, formatCidr, networkOf } from '../../inet/cidr.ts';
+import { bitsOf, formatIp, type Ip, sameIp } from '../../inet/ip.ts';
 import * as fdb from '../../kernel/fdb.ts';
 import * as neighbour from '../../kernel/neighbour.ts';
 import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
@@ -70,19 +70,25 @@ export const entryOfRoute = (found: route.Route & { readonly index: number }): R
 });
 
 /**
- * What the kernel tells entries apart by: of two with one id, only one can exist. Made of bytes, so that it is cheap
- * to have from what the kernel says (found.ts); `describeEntry` is for people.
+ * What the kernel tells entries apart by: of two with one id, only one can exist. Made to be cheap, for there
+ * are three per peer in each pass; `describeEntry` is for people.
  */
 export function idOf(entry: Entry): string {
   switch (entry.kind) {
-    case 'route':
-      return `r${route.routeKey(entry)}`;
+    case 'route': {
+      const { base, length, family } = entry.destination;
+      return `r${digits({ family, value: base })}/${length} ${entry.priority} ${entry.table}`;
+    }
     case 'neighbour':
-      return `n${neighbour.neighbourKey(entry)}`;
+      return `n${digits(entry.address)} ${entry.index}`;
     case 'fdb':
-      return `f${fdb.fdbKey(entry)}`;
+      return `f${entry.mac} ${digits(entry.destination)} ${entry.index}`;
   }
 }
+
+/** An address as short text; formatting a number is several times faster than formatting a bigint. */
+const digits = ({ family, value }: Ip): string =>
+  family === 'ipv4' ? String(Number(value)) : value.toString(36);
 
 /** An entry in words: `route 10.244.2.0/24 via 10.244.2.0 link 7`. */
 export function describeEntry(entry: Entry): string {
@@ -131,6 +137,19 @@ export function ensureRequest(entry: Entry, over: Entry | undefined): NetlinkReq
     case 'fdb':
       return fdb.replace(entry);
   }
+}
+
+/**
+ * What has to stand while an entry takes another's place. IPv6 refuses an onlink gateway that it finds on another
+ * link (net/ipv6/route.c, ip6_route_check_nh_onlink), and a route that leads a subnet elsewhere covers the peer's
+ * end of the tunnel in it.
+ */
+export function scaffoldOf(entry: Entry, over: Entry | undefined): route.Route | undefined {
+  if (entry.kind !== 'route' || over?.kind !== 'route' || !entry.onlink || !entry.gateway) return undefined;
+  const { family } = entry.destination;
+  if (family !== 'ipv6' || over.index === entry.index) return undefined;
+  // Before any other route to it.
+  return { destination: networkOf(entry.gateway, bitsOf(family)), index: entry.index, priority: 1 };
 }
 
 export function removeRequest(entry: Entry): NetlinkRequest {

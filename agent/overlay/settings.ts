@@ -1,7 +1,7 @@
 /** The host's settings that an overlay needs, as a function of its state and of what they are. */
 import { readSysctl } from '../../kernel/sysctl.ts';
 import type { SetSysctl } from '../sysctl/ledger.ts';
-import { deviceName } from './device.ts';
+import { deviceName, hasTunnel } from './device.ts';
 import type { OverlayState } from './overlay.ts';
 
 export interface Setting {
@@ -14,9 +14,10 @@ export interface Setting {
 export function settingsOf(state: Pick<OverlayState, 'network' | 'underlay' | 'backend'>): Setting[] {
   const underlay = state.underlay.name;
   if (state.network.family === 'ipv6') return [...keptRouterAdvertisements(underlay), forwarding.ipv6];
-  const device = deviceName('ipv4', state.backend.vni);
-  const filters = state.backend.type === 'auto' ? [...loosened(underlay), ...loosened(device)] : [];
-  return [forwarding.ipv4, ...filters];
+  // Peers change from one way to the other when they please: a packet may come in by the one that is not ours.
+  const device = hasTunnel(state.backend) ? [deviceName('ipv4', state.backend.vni)] : [];
+  const links = state.backend.type === 'vxlan' ? device : [underlay, ...device];
+  return [forwarding.ipv4, ...links.flatMap(loosened)];
 }
 
 /** Returns what was changed, in words. */

@@ -10,6 +10,8 @@ export interface Knowledge {
   /** The cluster's networks, one per family. */
   readonly networks: readonly Cidr[];
   readonly lease: Lease;
+  /** Of this node's devices. The lease has them only while it announces a tunnel. */
+  readonly vtepMacs: Readonly<Record<Family, string>>;
   readonly peers: Peers;
   readonly underlayOf: (family: Family) => OverlayState['underlay'];
   readonly backend: OverlayState['backend'];
@@ -24,7 +26,7 @@ export function overlayStates(known: Knowledge): OverlayState[] {
       network,
       subnet: subnetOf(known.lease, family),
       underlay: known.underlayOf(family),
-      vtepMac: macOf(known.lease, family) ?? '',
+      vtepMac: known.vtepMacs[family],
       backend: known.backend,
       peers: peersOf(known.peers, family),
       answeringDirect: known.answeringDirect(family),

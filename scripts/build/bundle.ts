@@ -1,7 +1,5 @@
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
-import { lean } from './lean.ts';
-import { netlinkModules } from './netlink-modules.ts';
 
 /** Where a bundle in a folder of dist/ finds koffi's native file. */
 const koffiBeside: Plugin = {
@@ -23,14 +21,7 @@ const etcdProtocolInside: Plugin = {
 };
 
 /** One CommonJS file of all that `entry` imports. A warning is an error: it would be one on the node that runs it. */
-export async function bundle(options: {
-  root: string;
-  entry: string;
-  version: string;
-  /** Its process lives for one call: what that does not need must not be loaded. */
-  brief: boolean;
-}): Promise<string> {
-  const extra = options.brief ? lean(options.root) : undefined;
+export async function bundle(options: { root: string; entry: string; version: string }): Promise<string> {
   const { outputFiles, warnings } = await build({
     absWorkingDir: options.root,
     entryPoints: [join(options.root, options.entry)],
@@ -41,9 +32,8 @@ export async function bundle(options: {
     format: 'cjs',
     minifyWhitespace: true,
     legalComments: 'inline',
-    define: { WEFT_VERSION: JSON.stringify(options.version), ...extra?.define },
-    inject: extra?.inject ?? [],
-    plugins: [koffiBeside, etcdProtocolInside, netlinkModules, ...(extra?.plugins ?? [])],
+    define: { WEFT_VERSION: JSON.stringify(options.version) },
+    plugins: [koffiBeside, etcdProtocolInside],
     logLevel: 'warning',
   });
   const [file] = outputFiles;

@@ -1,9 +1,12 @@
 /** What the lab's tests stand on: a lab of one's own, what is left of it on this machine, and pings that go on. */
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parse, stringify } from 'yaml';
 import { run } from '../../lab/command.ts';
+import type { Configuration } from '../../lab/configuration.ts';
 import { Lab, type LabOptions } from '../../lab/lab.ts';
+import type { LabNode } from '../../lab/node.ts';
 import type { LabPod } from '../../lab/pod.ts';
 
 /** A name that no other test file and no person uses at the same time. */
@@ -55,6 +58,29 @@ const processes = (lab: string): string[] =>
         read(`/proc/${pid}/mountinfo`).includes(`/run/weft-lab/${lab}/`),
     )
     .map((pid) => `process ${pid} ${read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ')}`);
+
+/** Gives nodes another configuration as an operator would: the file, then SIGHUP. */
+export function reconfigure(nodes: readonly LabNode[], change: Configuration): void {
+  for (const node of nodes) {
+    const path = node.path('/etc/weft/weft.yaml');
+    writeFileSync(path, stringify({ ...parse(readFileSync(path, 'utf8')), ...change }));
+    node.agent.signal('SIGHUP');
+  }
+}
+
+/** Far above what anything takes, for machines that are busy with other things. */
+const LONGEST_MS = 20_000;
+
+/** Resolves once the assertions hold; throws what they say if they do not after a long time. */
+export async function eventually<T>(assertions: () => Promise<T> | T, withinMs = LONGEST_MS): Promise<T> {
+  for (const since = performance.now(); ; await delay(20)) {
+    try {
+      return await assertions();
+    } catch (error) {
+      if (performance.now() - since > withinMs) throw error;
+    }
+  }
+}
 
 /** A ping every 10 ms that goes on until it is asked how it went. */
 export class SteadyPing {
