@@ -27,6 +27,20 @@ export class KernelError extends Error {
   }
 }
 
+/**
+ * The same for a request that the kernel answered with no: often what was expected (EEXIST, ENOENT), and a stack
+ * trace, which costs more than the request did, would not say more than `attempted` does.
+ */
+export function refusalOf(failure: ConstructorParameters<typeof KernelError>[0]): KernelError {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return new KernelError(failure);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 /** True for a KernelError whose errno is one of these names. */
 export const failedWith = (error: unknown, ...codes: string[]): error is KernelError =>
   error instanceof KernelError && codes.includes(error.code);

@@ -31,7 +31,9 @@ export class Admission {
    * @throws the signal's reason if that aborts while the work still waits: it is then never begun.
    */
   async run<T>(task: { key: string | undefined; signal: AbortSignal; work: () => Promise<T> }): Promise<T> {
-    await this.#turn(task.key, task.signal);
+    task.signal.throwIfAborted();
+    if (this.#waiting.size === 0 && this.#mayStart(task.key)) this.#begin(task.key);
+    else await this.#turn(task.key, task.signal);
     try {
       return await task.work();
     } finally {
@@ -43,7 +45,6 @@ export class Admission {
 
   #turn(key: string | undefined, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      signal.throwIfAborted();
       const abandon = () => {
         this.#waiting.delete(waiting);
         reject(signal.reason);
@@ -62,11 +63,19 @@ export class Admission {
   #startNext(): void {
     for (const waiting of this.#waiting) {
       if (this.#working >= this.#limit) return;
-      if (waiting.key !== undefined && this.#busyKeys.has(waiting.key)) continue;
+      if (!this.#mayStart(waiting.key)) continue;
       this.#waiting.delete(waiting);
-      this.#working++;
-      if (waiting.key !== undefined) this.#busyKeys.add(waiting.key);
+      this.#begin(waiting.key);
       waiting.start();
     }
+  }
+
+  #mayStart(key: string | undefined): boolean {
+    return this.#working < this.#limit && (key === undefined || !this.#busyKeys.has(key));
+  }
+
+  #begin(key: string | undefined): void {
+    this.#working++;
+    if (key !== undefined) this.#busyKeys.add(key);
   }
 }

@@ -6,20 +6,21 @@ import { type PluginAnswer, type PluginCall, refusal } from '../../plugin/protoc
 import { reasonOf } from '../errors.ts';
 import type { CniServerOptions } from './cni-server.ts';
 
+/** `work` aborts when the caller goes away, and may be aborted when the time for the work is over. */
+type Perform = (call: PluginCall, work: AbortController) => Promise<PluginAnswer>;
+
 export class CniConnection {
   readonly #socket: Socket;
   readonly #options: CniServerOptions;
-  readonly #perform: (call: PluginCall, caller: AbortSignal) => Promise<PluginAnswer>;
+  readonly #perform: Perform;
   readonly #reader = new RequestReader();
-  readonly #caller = new AbortController();
+  readonly #work = new AbortController();
+  #answered = false;
+  #gone = false;
   #readTimer: NodeJS.Timeout | undefined;
 
-  /** `perform` is called once, with a signal that aborts when the caller goes away. */
-  constructor(
-    socket: Socket,
-    options: CniServerOptions,
-    perform: (call: PluginCall, caller: AbortSignal) => Promise<PluginAnswer>,
-  ) {
+  /** `perform` is called once at most. */
+  constructor(socket: Socket, options: CniServerOptions, perform: Perform) {
     this.#socket = socket;
     this.#options = options;
     this.#perform = perform;
@@ -39,8 +40,10 @@ export class CniConnection {
   /** Nobody waits for the answer any more. */
   abandon(reason: string): void {
     clearTimeout(this.#readTimer);
-    this.#caller.abort(new CniError('try-again-later', reason));
     this.#socket.destroy();
+    if (this.#answered || this.#gone) return;
+    this.#gone = true;
+    this.#work.abort(new CniError('try-again-later', reason));
   }
 
   #drop(reason: string): void {
@@ -52,21 +55,22 @@ export class CniConnection {
     try {
       if (this.#readTimer === undefined) throw new WireError('bytes follow the request');
       const call = this.#reader.push(chunk);
-      if (call) void this.#work(call);
+      if (call) void this.#respond(call);
     } catch (error) {
       if (error instanceof WireError && error.otherVersion) this.#answer(tryAgain(error.message));
       else this.#drop(reasonOf(error));
     }
   }
 
-  async #work(call: PluginCall): Promise<void> {
+  async #respond(call: PluginCall): Promise<void> {
     this.#stopReading();
-    const answer = await this.#perform(call, this.#caller.signal);
-    if (!this.#caller.signal.aborted) this.#answer(answer);
+    const answer = await this.#perform(call, this.#work);
+    if (!this.#gone) this.#answer(answer);
   }
 
   #answer(answer: PluginAnswer): void {
     this.#stopReading();
+    this.#answered = true;
     this.#socket.setTimeout(this.#options.writeMs, () => this.#drop('the answer was not taken in time'));
     this.#socket.end(encodeAnswer(answer));
   }

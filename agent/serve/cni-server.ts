@@ -99,28 +99,26 @@ export class CniServer {
       socket.destroy();
       return;
     }
-    const connection = new CniConnection(socket, this.#options, (call, caller) =>
-      this.#perform(call, caller),
-    );
+    const connection = new CniConnection(socket, this.#options, (call, work) => this.#perform(call, work));
     this.#connections.add(connection);
     socket.on('close', () => this.#connections.delete(connection));
   }
 
-  async #perform(call: PluginCall, caller: AbortSignal): Promise<PluginAnswer> {
+  async #perform(call: PluginCall, work: AbortController): Promise<PluginAnswer> {
     const arrived = performance.now();
     let begun = arrived;
     let answer: PluginAnswer;
     try {
       answer = await this.#admission.run({
         key: attachmentKey(call),
-        signal: caller,
+        signal: work.signal,
         work: () => {
           begun = performance.now();
-          return this.#work(call, caller);
+          return this.#work(call, work);
         },
       });
     } catch (error) {
-      if (!caller.aborted) this.#options.log.error({ err: error }, 'cni call failed');
+      if (!work.signal.aborted) this.#options.log.error({ err: error }, 'cni call failed');
       answer = refusal(error);
     }
     const now = performance.now();
@@ -133,10 +131,7 @@ export class CniServer {
     return answer;
   }
 
-  async #work(call: PluginCall, caller: AbortSignal): Promise<PluginAnswer> {
-    const work = new AbortController();
-    const abort = () => work.abort(caller.reason);
-    caller.addEventListener('abort', abort, { once: true });
+  async #work(call: PluginCall, work: AbortController): Promise<PluginAnswer> {
     const { workMs } = this.#options;
     const timer = setTimeout(() => {
       work.abort(new CniError('try-again-later', `the call was not done within ${workMs} ms`));
@@ -145,7 +140,6 @@ export class CniServer {
       return await this.#options.answer(call, work.signal);
     } finally {
       clearTimeout(timer);
-      caller.removeEventListener('abort', abort);
     }
   }
 }

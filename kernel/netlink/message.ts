@@ -3,7 +3,7 @@
  * told in words; it gets its sequence number only when a socket sends it.
  */
 import { AttrStream, type StreamData } from 'netlink/dist/structs.js';
-import { KernelError } from '../errors.ts';
+import { type KernelError, refusalOf } from '../errors.ts';
 
 export interface NetlinkRequest {
   /** Message type, such as RTM_NEWLINK. */
@@ -122,7 +122,7 @@ export function* readMessages(datagram: Buffer): Generator<NetlinkMessage> {
 export function outcomeOf(message: NetlinkMessage, attempted: () => string): KernelError | undefined {
   const errno = message.body.length >= 4 ? -message.body.readInt32LE(0) : 0;
   if (errno === 0) return undefined;
-  return new KernelError({ errno, attempted: attempted(), detail: extendedAck(message) });
+  return refusalOf({ errno, attempted: attempted(), detail: extendedAck(message) });
 }
 
 function extendedAck(message: NetlinkMessage): string | undefined {

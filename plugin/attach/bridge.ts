@@ -21,6 +21,7 @@ export interface BridgeWish {
 }
 
 export interface EnsuredBridge {
+  readonly name: string;
   readonly index: number;
   readonly mac: string;
   readonly mtuBytes: number;
@@ -46,10 +47,10 @@ export function ensureBridge(rtnl: Rtnl, wish: BridgeWish): EnsuredBridge {
     link.set({ index, up: true }),
     ...wish.addresses.map((each) => address.add({ ...each, index, noDad: true })),
   ];
-  return { index, mac, mtuBytes, refresh };
+  return { name: wish.name, index, mac, mtuBytes, refresh };
 }
 
-function ensureLink(rtnl: Rtnl, wish: BridgeWish): Omit<EnsuredBridge, 'refresh'> {
+function ensureLink(rtnl: Rtnl, wish: BridgeWish): Pick<EnsuredBridge, 'index' | 'mac' | 'mtuBytes'> {
   const found = link.linkByName(rtnl, wish.name) ?? createLink(rtnl, wish);
   if (found.kind !== 'bridge') {
     throw new CniError(

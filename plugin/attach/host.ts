@@ -2,6 +2,7 @@
  * What a process that attaches pods keeps open and remembers between calls. Nothing in it is trusted: each
  * memory is one that the kernel or the directory contradicts when it is out of date.
  */
+import { linkByName } from '../../kernel/link.ts';
 import { type LinkRemover, waitingRemover } from '../../kernel/link-removal.ts';
 import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { type Nfnl, openNfnl } from '../../kernel/nft/nfnetlink.ts';
@@ -70,6 +71,12 @@ export class Host {
     const store = new AddressStore({ runDir: this.runDir, network, hostLocalDir });
     this.#stores.set(key, store);
     return store;
+  }
+
+  /** The index of a bridge, as it was seen last; undefined where there is no such link. */
+  bridgeIndex(name: string): number | undefined {
+    for (const bridge of this.bridges.values()) if (bridge.name === name) return bridge.index;
+    return linkByName(this.rtnl, name)?.index;
   }
 
   close(): void {

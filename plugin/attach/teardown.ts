@@ -19,10 +19,16 @@ export async function teardown(host: Host, attachment: Attachment): Promise<void
     for (const step of host.steps.toReversed()) {
       if (wishes.includes(step.wish)) await step.teardown(attachment);
     }
-    await teardownInterface(host, attachment.host.name);
+    await teardownPair(host, attachment);
     forgetNeighbours(host, attachment);
   }
   releaseAddresses(host, attachment);
+}
+
+/** The index that ADD has chosen and written down saves asking for it. */
+async function teardownPair(host: Host, attachment: Attachment): Promise<void> {
+  if (attachment.phase === 'intent') await teardownInterface(host, attachment.host.name);
+  else await host.removeLinks([attachment.host.index]);
 }
 
 /** Removes the host's end by its name, which is ours alone; the pod's end goes with it. */
@@ -34,11 +40,9 @@ export async function teardownInterface(host: Host, name: string): Promise<void>
 /** Else the next pod with the address would be looked for at this one's MAC. */
 function forgetNeighbours(host: Host, { bridge, addresses }: Attachment): void {
   if (addresses.length === 0) return;
-  const found = link.linkByName(host.rtnl, bridge);
-  if (!found) return;
-  const refusals = host.rtnl.attempt(
-    addresses.map(({ address }) => neighbour.remove({ index: found.index, address })),
-  );
+  const index = host.bridgeIndex(bridge);
+  if (index === undefined) return;
+  const refusals = host.rtnl.attempt(addresses.map(({ address }) => neighbour.remove({ index, address })));
   for (const refusal of refusals) if (refusal && !failedWith(refusal, 'ENOENT', 'ENODEV')) throw refusal;
 }
 

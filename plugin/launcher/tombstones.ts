@@ -3,7 +3,7 @@
  * request as it would have gone over the socket, named so that they sort by time. They are done as soon as
  * somebody can, and always before an ADD of the same attachment: a container may be started again under its id.
  */
-import { type Dirent, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { type Dirent, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CniError } from '../errors.ts';
 import { type PluginAnswer, type PluginCall, refusal } from '../protocol/answer.ts';
@@ -44,6 +44,8 @@ export class Tombstones {
   /** Replays now, and every `periodMs` from then on what is still left. */
   async keepReplaying(options: { periodMs: number; signal: AbortSignal }): Promise<void> {
     const { periodMs, signal } = options;
+    // Every ADD looks into it, and an exception each time costs more than the look.
+    mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 });
     await this.replay(signal);
     const timer = setInterval(() => void this.replay(signal), periodMs);
     signal.addEventListener('abort', () => clearInterval(timer), { once: true });
