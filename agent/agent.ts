@@ -9,6 +9,7 @@ import { formatCidr } from '../inet/cidr.ts';
 import { formatIp } from '../inet/ip.ts';
 import { linkByName } from '../kernel/link.ts';
 import { openRtnl, type Rtnl } from '../kernel/netlink/rtnl.ts';
+import { keepPods } from '../pod/keep/keep-pods.ts';
 import { attributesOf } from './attributes.ts';
 import { KeptBridges } from './bridge/keep.ts';
 import { type Config, defaultRunDir } from './config/config.ts';
@@ -116,6 +117,7 @@ class Agent {
       log,
       signal,
     });
+    const kept = keepPods({ ...config, log, env: process.env, signal });
     notifier.status('waiting for a lease');
     const holder = await this.#acquire(identity, underlay);
     const probes = new FamilyProbes({
@@ -171,7 +173,7 @@ class Agent {
     }, signal);
     tell();
     service.trigger('start');
-    await Promise.all([...listening, holder.done, pods.done]);
+    await Promise.all([...listening, holder.done, pods.done, kept]);
   }
 
   async #acquire(identity: Identity, underlay: FollowedUnderlay): Promise<LeaseHolder> {

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { describeCluster } from './cluster.ts';
 import { describeLab } from './lab.ts';
 import { describeNode } from './node.ts';
+import { describePod } from './pod.ts';
 import { describeSandbox } from './sandbox.ts';
 
 async function main(): Promise<void> {
@@ -14,6 +15,7 @@ async function main(): Promise<void> {
   describeLab(program.command('lab'));
   describeCluster(program.command('cluster'));
   describeNode(program.command('node'));
+  describePod(program.command('pod'));
   describeSandbox(program.command('sandbox'));
   await program.parseAsync();
 }
@@ -28,6 +30,7 @@ const expected: ReadonlySet<string> = new Set([
   'StoreError',
   'ConfigError',
   'AgentError',
+  'PodError',
   'UsageError',
 ]);
 

@@ -1,6 +1,7 @@
 /** `weftctl node`: the nodes that hold subnets. */
 import type { Command } from 'commander';
 import { configOf, type StoreOptions, UsageError, withStore, withStoreOptions } from './store-options.ts';
+import { table } from './table.ts';
 
 export function describeNode(node: Command): void {
   node.description('The nodes of the cluster and the subnets that they hold.');
@@ -73,17 +74,4 @@ export function describeNode(node: Command): void {
         `kept: ${stateDir}, with the node's identity and its lease ("weftctl node leave" gives the subnet back)\n`,
       );
     });
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
 }

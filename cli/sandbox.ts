@@ -44,17 +44,8 @@ const attachmentOf = (name: string) => ({
 });
 
 async function runtimeHere() {
-  const { firstNetwork } = await import('../libcni/network.ts');
-  const { CniRuntime } = await import('../libcni/runtime.ts');
-  const folder = process.env.NETCONFPATH ?? '/etc/cni/net.d';
-  const network = await firstNetwork(folder);
-  if (!network) {
-    throw new UsageError(
-      `${folder} has no CNI configuration: weftd puts it there when pods can be made (systemctl status weftd)`,
-    );
-  }
-  const pluginDirs = (process.env.CNI_PATH ?? '/opt/cni/bin:/usr/lib/cni').split(':');
-  return { network, runtime: new CniRuntime({ pluginDirs }) };
+  const { networkOfHost, runtimeOfHost } = await import('../libcni/host.ts');
+  return { network: await networkOfHost(process.env), runtime: runtimeOfHost(process.env) };
 }
 
 function ip(...args: string[]): void {

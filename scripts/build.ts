@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundle } from './build/bundle.ts';
-import { buildLauncher } from './build/launcher.ts';
+import { buildLauncher, buildPause } from './build/launcher.ts';
 import { nativeKoffi } from './build/native.ts';
 import { install } from './build/place.ts';
 
@@ -38,6 +38,8 @@ async function main(): Promise<void> {
   }
   const made = buildLauncher({ root, directory: join(dist, 'cni') });
   process.stdout.write(`build: dist/cni/weft is ${made}\n`);
+  const pause = buildPause({ root, path: join(dist, 'lib/pause') });
+  process.stdout.write(`build: dist/lib/pause is ${pause}\n`);
 }
 
 await main();

@@ -20,6 +20,25 @@ const etcdProtocolInside: Plugin = {
   },
 };
 
+/**
+ * dockerode brings what builds images and reaches Docker over SSH (gRPC, an archiver, an SSH client): most of its
+ * size, and nothing that weft has a use for. Whoever asks for it all the same is told.
+ */
+const dockerWithoutBuilds: Plugin = {
+  name: 'docker-without-builds',
+  setup({ onResolve, onLoad }) {
+    const namespace = 'left-out';
+    const filter = /^(ssh2|tar-fs|@balena\/dockerignore|\.\/session|\.\/buildkit)$/;
+    onResolve({ filter }, ({ path, importer }) =>
+      /node_modules\/docker(ode|-modem)\//.test(importer) ? { path, namespace } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace }, ({ path }) => ({
+      contents: `module.exports = () => { throw new Error(${JSON.stringify(`${path} is not part of weft`)}); };`,
+      loader: 'js',
+    }));
+  },
+};
+
 /** One CommonJS file of all that `entry` imports. A warning is an error: it would be one on the node that runs it. */
 export async function bundle(options: { root: string; entry: string; version: string }): Promise<string> {
   const { outputFiles, warnings } = await build({
@@ -33,7 +52,7 @@ export async function bundle(options: { root: string; entry: string; version: st
     minifyWhitespace: true,
     legalComments: 'inline',
     define: { WEFT_VERSION: JSON.stringify(options.version) },
-    plugins: [koffiBeside, etcdProtocolInside],
+    plugins: [koffiBeside, etcdProtocolInside, dockerWithoutBuilds],
     logLevel: 'warning',
   });
   const [file] = outputFiles;

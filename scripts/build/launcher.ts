@@ -37,3 +37,20 @@ export function buildLauncher(options: { root: string; directory: string }): str
   }
   throw new Error(`${compiler} does not compile the relay:\n${failures.join('\n')}`);
 }
+
+/**
+ * Makes `<path>`, the first process of a pod on Docker: static, for it is alone in its image. Returns what was made of
+ * it, for people.
+ */
+export function buildPause({ root, path }: { root: string; path: string }): string {
+  const compiler = findCompiler();
+  if (compiler === undefined) return 'missing, so pods on Docker need --pause-image';
+  const failure = compile({
+    compiler,
+    source: join(root, 'pod/pause/pause.c'),
+    output: path,
+    flags: relay.static,
+  });
+  if (failure !== undefined) throw new Error(`${compiler} does not compile the pause program:\n${failure}`);
+  return `static, by ${compiler}`;
+}

@@ -41,6 +41,7 @@ export function packageFiles(from: {
     program('cni/weft', at('dist/cni/weft')),
     bundle('cni/weft-standalone'),
     data('lib/standalone.js', at('dist/lib/standalone.js')),
+    program('lib/pause', at('dist/lib/pause')),
     data('native/koffi.node', at('dist/native/koffi.node')),
     program('install.sh', at('deploy/install.sh')),
     ...folder('install', 'deploy/install'),
@@ -48,6 +49,7 @@ export function packageFiles(from: {
     data('weft.yaml', at('deploy/weft.yaml')),
     data('doc/install.md', at('docs/install.md')),
     data('doc/configuration.md', at('docs/configuration.md')),
+    data('doc/pods.md', at('docs/pods.md')),
     data('licenses/node', readFileSync(node.license)),
     ...[...bundledLicenses(root)].map(([name, path]) =>
       data(`licenses/${name.replace('/', '-')}`, readFileSync(path)),

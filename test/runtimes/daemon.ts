@@ -43,6 +43,11 @@ export class Daemon {
     return new Daemon(over, stop);
   }
 
+  /** Resolves when it has ended by itself. */
+  async ended(): Promise<void> {
+    await this.#over;
+  }
+
   /** Its children are the caller's to end before. */
   async kill(): Promise<void> {
     this.#stop.abort();

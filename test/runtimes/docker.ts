@@ -14,14 +14,14 @@ const socket = '/run/docker.sock';
 export class Docker {
   readonly node: LabNode;
   readonly api: Dockerode;
-  readonly #daemon: Daemon;
-  readonly #cgroup: string;
+  #daemon: Daemon;
+  readonly #argv: readonly string[];
 
-  private constructor(request: { node: LabNode; api: Dockerode; daemon: Daemon; cgroup: string }) {
+  private constructor(request: { node: LabNode; api: Dockerode; daemon: Daemon; argv: readonly string[] }) {
     this.node = request.node;
     this.api = request.api;
     this.#daemon = request.daemon;
-    this.#cgroup = request.cgroup;
+    this.#argv = request.argv;
   }
 
   /** Starts it and loads the image, which is at `archive`. */
@@ -39,11 +39,11 @@ export class Docker {
         '--storage-driver',
         'vfs',
       ],
-      ...['--exec-opt', 'native.cgroupdriver=cgroupfs', '--log-level', 'warn'],
+      ...['--exec-opt', 'native.cgroupdriver=cgroupfs', '--log-level', 'warn', '--cgroup-parent', cgroup],
     ];
     const daemon = await Daemon.start({ node, argv, socket });
     const api = new Dockerode({ socketPath: node.path(socket) });
-    const docker = new Docker({ node, api, daemon, cgroup });
+    const docker = new Docker({ node, api, daemon, argv });
     const progress = await api.loadImage(createReadStream(node.path(archive)));
     progress.resume();
     await once(progress, 'end');
@@ -55,7 +55,7 @@ export class Docker {
     const container = await this.api.createContainer({
       name,
       Image: image,
-      HostConfig: { NetworkMode: 'none', CgroupParent: this.#cgroup },
+      HostConfig: { NetworkMode: 'none' },
     });
     await container.start();
     return container;
@@ -76,6 +76,18 @@ export class Docker {
     await once(stream, 'end');
     const { ExitCode } = await exec.inspect();
     return { status: ExitCode ?? 255, output: Buffer.concat(chunks).toString() };
+  }
+
+  /** By SIGKILL, or as a service manager ends it; containers that ran end with it, at the latest when it is back. */
+  async halt(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    if (signal === 'SIGKILL') return await this.#daemon.kill();
+    const pid = Number((await this.node.mustExec(['cat', '/run/docker.pid'])).trim());
+    process.kill(pid, 'SIGTERM');
+    await this.#daemon.ended();
+  }
+
+  async resume(): Promise<void> {
+    this.#daemon = await Daemon.start({ node: this.node, argv: this.#argv, socket });
   }
 
   async stop(): Promise<void> {

@@ -1,0 +1,97 @@
+/** `weftctl pod apply`: manifests become orders, and the agent carries them out. */
+import { createHash, randomUUID } from 'node:crypto';
+import { Docker, socketOf } from '../docker/daemon.ts';
+import { PodError, reasonOf } from '../errors.ts';
+import { keyOf, type Pod, titleOf } from '../manifest/pod.ts';
+import { contentOf, type Order, type Places, PodFiles } from './files.ts';
+import { follow, refuseWithoutKeeper } from './follow.ts';
+import { checkPod } from './preflight.ts';
+import { removePod } from './remove.ts';
+import type { PodStatus } from './status.ts';
+
+export interface ApplyOptions {
+  readonly pods: readonly Pod[];
+  readonly places: Places;
+  readonly env: NodeJS.ProcessEnv;
+  readonly pauseImage: string | undefined;
+  /** 0: what becomes of them is not waited for. */
+  readonly timeoutMs: number;
+  readonly say: (text: string) => void;
+}
+
+interface Change {
+  readonly pod: Pod;
+  readonly order: Order;
+  readonly isNew: boolean;
+}
+
+/**
+ * Makes every pod as its manifest says, or leaves it as it is where that is no change. A new pod that cannot be had is
+ * taken away again.
+ *
+ * @throws PodError with the remedy; what is found out beforehand has changed nothing
+ */
+export async function applyPods(options: ApplyOptions): Promise<void> {
+  const { pods, places, env, pauseImage, say } = options;
+  const files = new PodFiles(places);
+  const docker = new Docker(socketOf(env));
+  await docker.ask('reach Docker', (api) => api.ping());
+  if (!files.keeper()) refuseWithoutKeeper(files);
+  const orders = files.orderKeys().flatMap((key) => files.order(key) ?? []);
+  const others = [...orders.filter(({ removal }) => !removal).map(({ pod }) => pod), ...pods];
+  const changes: Change[] = [];
+  for (const pod of pods) {
+    const digest = createHash('sha256').update(contentOf(pod, pauseImage)).digest('hex');
+    const before = files.order(keyOf(pod));
+    if (before && !before.removal && before.digest === digest) {
+      say(`pod ${titleOf(pod)} unchanged`);
+      continue;
+    }
+    const progress = (text: string) => say(`pod ${titleOf(pod)}: ${text}`);
+    await checkPod({ pod, pauseImage, others, docker, progress });
+    const appliedAt = new Date().toISOString();
+    const order = { pod, digest, appliedAt, pauseImage, uid: randomUUID(), removal: undefined };
+    changes.push({ pod, order, isNew: before === undefined });
+  }
+  for (const { pod, order, isNew } of changes) {
+    say(`pod ${titleOf(pod)} ${isNew ? 'created' : 'changed: it is made anew'}`);
+    files.writeOrder(keyOf(pod), order);
+  }
+  if (options.timeoutMs === 0) return;
+  const outcomes = await Promise.allSettled(changes.map((change) => settle(change, files, options)));
+  const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
+  if (failures.length > 0) throw new PodError('agent', failures.map(reasonOf).join('\n'));
+}
+
+async function settle({ pod, order, isNew }: Change, files: PodFiles, options: ApplyOptions): Promise<void> {
+  const { timeoutMs, say } = options;
+  const title = `pod ${titleOf(pod)}`;
+  const key = keyOf(pod);
+  const fault = { text: undefined as string | undefined };
+  const onEvent = ({ text, isFault }: { text: string; isFault: boolean }) => {
+    if (isFault) fault.text = text;
+    else say(`${title}: ${text}`);
+  };
+  try {
+    const status = await follow({ files, key, onEvent, timeoutMs }, (now) => {
+      if (fault.text !== undefined) throw new PodError('agent', fault.text);
+      return now?.uid === order.uid && hasSettled(now) ? now : undefined;
+    });
+    say(`${title}: ${status.reason} ${status.addresses.join(', ')}`.trimEnd());
+    if (status.message) say(`${title}: ${status.message}`);
+    if (status.phase === 'Failed') throw new PodError('agent', 'it has failed');
+  } catch (error) {
+    // One that has run is kept, whatever becomes of it.
+    if (!isNew || fault.text === undefined) throw new PodError('agent', `${title}: ${reasonOf(error)}`);
+    await removePod({ files, key, graceSeconds: undefined, timeoutMs, say: () => undefined });
+    throw new PodError('agent', `${title}: ${fault.text}; it was taken away again`);
+  }
+}
+
+/** Every container that is to run has run. */
+const hasSettled = ({ phase, containers }: PodStatus): boolean =>
+  phase === 'Succeeded' ||
+  phase === 'Failed' ||
+  containers.every(({ role, state, reason }) =>
+    role === 'init' ? reason === 'Completed' : state === 'running' || reason !== 'ContainerCreating',
+  );

@@ -1,0 +1,87 @@
+/** `weftctl pod ls`: what is wanted, and what the agent says of it. */
+import type { Pod } from '../manifest/pod.ts';
+import { PodFiles as Files, type Places, type PodFiles } from './files.ts';
+import type { PodStatus } from './status.ts';
+
+/** Of a pod that the agent has said nothing of, `status` is undefined. */
+export interface Listed {
+  readonly pod: Pod;
+  readonly uid: string;
+  readonly appliedAt: string;
+  readonly status: PodStatus | undefined;
+}
+
+export interface Listing {
+  readonly pods: readonly Listed[];
+  /** Why nobody keeps them at the moment: what is said of them may be old. */
+  readonly unkept: string | undefined;
+}
+
+export function listPods(places: Places): Listing {
+  const files: PodFiles = new Files(places);
+  const pods = files
+    .orderKeys()
+    .toSorted()
+    .flatMap((key) => {
+      const order = files.order(key);
+      if (!order) return [];
+      const { pod, uid, appliedAt } = order;
+      const status = files.status(key);
+      return [{ pod, uid, appliedAt, status: status?.uid === uid ? status : undefined }];
+    });
+  const keeper = files.keeper();
+  const unkept = keeper ? keeper.away : 'weftd does not run on this host: start it (systemctl start weftd)';
+  return { pods, unkept };
+}
+
+/** What programs are told. */
+export const jsonOf = ({ pods, unkept }: Listing): object => ({
+  pods: pods.map(({ pod, uid, appliedAt, status }) => ({
+    namespace: pod.namespace,
+    name: pod.name,
+    uid,
+    appliedAt,
+    phase: status?.phase ?? 'Pending',
+    reason: status?.reason ?? 'Pending',
+    message: status?.message ?? '',
+    ready: status?.ready ?? false,
+    addresses: status?.addresses ?? [],
+    restarts: restartsOf(status),
+    containers: status?.containers ?? [],
+  })),
+  ...(unkept !== undefined && { unkept }),
+});
+
+const headings = ['NAMESPACE', 'NAME', 'READY', 'STATUS', 'RESTARTS', 'IP', 'AGE'] as const;
+
+/** What people are shown: a row each, and beneath it what is wrong. */
+export function tableOf({ pods, unkept }: Listing, nowMs: number): { rows: string[][]; notes: string[] } {
+  const rows = pods.map(({ pod, appliedAt, status }) => {
+    const apps = status?.containers.filter(({ role }) => role === 'app') ?? [];
+    return [
+      pod.namespace,
+      pod.name,
+      `${apps.filter(({ ready }) => ready).length}/${pod.containers.length}`,
+      status?.reason ?? 'Pending',
+      String(restartsOf(status)),
+      status?.addresses.join(',') || '-',
+      ageOf(nowMs - Date.parse(appliedAt)),
+    ];
+  });
+  const notes = pods.flatMap(({ pod, status }) =>
+    status?.message ? [`${pod.name}: ${status.message}`] : [],
+  );
+  return { rows: [[...headings], ...rows], notes: [...notes, ...(unkept ? [unkept] : [])] };
+}
+
+const restartsOf = (status: PodStatus | undefined): number =>
+  status?.containers.reduce((sum, { restarts }) => sum + restarts, 0) ?? 0;
+
+/** `45s`, `12m`, `7h`, `3d`, as kubectl has it. */
+function ageOf(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 120) return `${seconds}s`;
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3_600)}h`;
+  return `${Math.floor(seconds / 86_400)}d`;
+}

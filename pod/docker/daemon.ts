@@ -1,0 +1,96 @@
+/** Docker on this host: the connection, and its refusals in words. */
+import Dockerode from 'dockerode';
+import { PodError, reasonOf } from '../errors.ts';
+
+/** Docker cannot be reached: whatever was asked may be asked again when it is back. */
+export class DockerAway extends PodError {
+  constructor(socket: string, cause: unknown) {
+    super(
+      'docker',
+      `Docker does not answer on ${socket} (${codeOf(cause) ?? reasonOf(cause)}): start it (systemctl start docker), or name its socket in DOCKER_HOST=unix://PATH`,
+      { cause },
+    );
+  }
+}
+
+const defaultSocket = '/var/run/docker.sock';
+
+/** The socket that `DOCKER_HOST` names, else the usual one. Pods are on this host, so Docker is too. */
+export function socketOf(env: NodeJS.ProcessEnv): string {
+  const named = env.DOCKER_HOST;
+  if (!named) return defaultSocket;
+  if (named.startsWith('unix://')) return named.slice('unix://'.length) || defaultSocket;
+  throw new PodError(
+    'docker',
+    `DOCKER_HOST=${named} is no socket of this host, where pods are to be: unset it, or name unix://PATH`,
+  );
+}
+
+export class Docker {
+  readonly api: Dockerode;
+  readonly #socket: string;
+
+  constructor(socket: string) {
+    this.#socket = socket;
+    this.api = new Dockerode({ socketPath: socket });
+  }
+
+  /**
+   * Asks for something; `what` says what, for messages (`start the container web`).
+   *
+   * @throws DockerAway, or PodError `docker` with Docker's words
+   */
+  async ask<T>(what: string, request: (api: Dockerode) => Promise<T>): Promise<T> {
+    try {
+      return await request(this.api);
+    } catch (error) {
+      throw this.refusal(what, error);
+    }
+  }
+
+  /** The same where nobody minds if the thing is not there (404) or is so already (304): then undefined. */
+  async askIfThere<T>(what: string, request: (api: Dockerode) => Promise<T>): Promise<T | undefined> {
+    try {
+      return await request(this.api);
+    } catch (error) {
+      if ([304, 404].includes(statusOf(error) ?? 0)) return undefined;
+      throw this.refusal(what, error);
+    }
+  }
+
+  refusal(what: string, error: unknown): Error {
+    if (error instanceof PodError || isAbort(error)) return error as Error;
+    if (statusOf(error) === undefined && isConnection(error)) return new DockerAway(this.#socket, error);
+    return new PodError('docker', `cannot ${what}: ${wordsOf(error)}`, { cause: error });
+  }
+}
+
+export const statusOf = (error: unknown): number | undefined =>
+  error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number'
+    ? error.statusCode
+    : undefined;
+
+const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+
+export const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
+
+const connectionCodes: ReadonlySet<string> = new Set([
+  'ENOENT',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'EACCES',
+  'ENOTSOCK',
+]);
+
+const isConnection = (error: unknown): boolean => connectionCodes.has(codeOf(error) ?? '');
+
+/** Docker's own words, without the status line that dockerode puts before them. */
+function wordsOf(error: unknown): string {
+  const said = error instanceof Error && 'json' in error ? error.json : undefined;
+  if (typeof said === 'object' && said !== null && 'message' in said && typeof said.message === 'string') {
+    return reasonOf(said.message);
+  }
+  return reasonOf(error);
+}

@@ -1,0 +1,44 @@
+/** What Docker says as it happens. */
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import type { Docker } from './daemon.ts';
+import { label } from './labels.ts';
+
+/**
+ * Calls back with the key of every pod to whose containers something happens, until the signal fires or the connection
+ * ends; `onOpen` once whatever happens from now on will be told.
+ *
+ * @throws DockerAway
+ */
+export async function watchEvents(options: {
+  readonly docker: Docker;
+  readonly onOpen: () => void;
+  readonly onEvent: (key: string) => void;
+  readonly signal: AbortSignal;
+}): Promise<void> {
+  const { docker, signal } = options;
+  const filters = { type: ['container' as const], label: [label.pod], event: ['start', 'die', 'destroy'] };
+  const stream = await docker.ask('watch containers', (api) =>
+    api.getEvents({ filters, abortSignal: signal }),
+  );
+  const readable = stream instanceof Readable ? stream : Readable.from(stream);
+  options.onOpen();
+  try {
+    for await (const line of createInterface({ input: readable })) {
+      const key = keyIn(line);
+      if (key !== undefined) options.onEvent(key);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw docker.refusal('watch containers', error);
+  }
+}
+
+function keyIn(line: string): string | undefined {
+  try {
+    const event = JSON.parse(line) as { Actor?: { Attributes?: Record<string, string> } };
+    return event.Actor?.Attributes?.[label.pod];
+  } catch {
+    // Half a line: the connection broke, and everything is looked at anew when it is back.
+    return undefined;
+  }
+}

@@ -1,0 +1,73 @@
+/** A command in a running container, to its end. */
+import { PassThrough } from 'node:stream';
+import type { Exec } from 'dockerode';
+import { PodError } from '../errors.ts';
+import type { Docker } from './daemon.ts';
+
+export interface ExecOutcome {
+  readonly status: number;
+  /** The beginning of what it wrote, of both kinds. */
+  readonly output: string;
+}
+
+/** More than that is read by nobody. */
+const mostBytes = 4096;
+
+/**
+ * Runs it. A command that takes longer than `timeoutMs`, or until the signal, is killed.
+ *
+ * @throws PodError `hook` on timeout; DockerAway; the signal's reason
+ */
+export async function execInContainer(
+  docker: Docker,
+  order: {
+    readonly id: string;
+    readonly command: readonly string[];
+    readonly timeoutMs: number | undefined;
+    readonly signal: AbortSignal;
+  },
+): Promise<ExecOutcome> {
+  const { id, command, timeoutMs, signal } = order;
+  const what = `execute ${command[0]}`;
+  const exec = await docker.ask(what, (api) =>
+    api.getContainer(id).exec({ Cmd: [...command], AttachStdout: true, AttachStderr: true }),
+  );
+  const stream = await docker.ask(what, () => exec.start({}));
+  const deadline = timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)];
+  const over = AbortSignal.any([signal, ...deadline]);
+  let output = '';
+  const sink = new PassThrough();
+  sink.on('data', (chunk: Buffer) => {
+    if (output.length < mostBytes) output += chunk.toString('utf8', 0, mostBytes);
+  });
+  docker.api.modem.demuxStream(stream, sink, sink);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      stream.once('end', resolve);
+      stream.once('close', resolve);
+      stream.once('error', reject);
+      over.addEventListener('abort', () => reject(over.reason), { once: true });
+    });
+  } catch (error) {
+    await kill(docker, exec);
+    stream.destroy();
+    signal.throwIfAborted();
+    if (!over.aborted) throw docker.refusal(what, error);
+    throw new PodError('hook', `${command.join(' ')} took longer than ${(timeoutMs ?? 0) / 1000} s`);
+  }
+  const { ExitCode } = await docker.ask(what, () => exec.inspect());
+  return { status: ExitCode ?? 255, output: output.trim() };
+}
+
+/** Docker has no way to end what it executes, but says which process it is. */
+async function kill(docker: Docker, exec: Exec): Promise<void> {
+  const found = await docker.askIfThere('look at a command', () => exec.inspect()).catch(() => undefined);
+  if (!found?.Running || !found.Pid) return;
+  try {
+    process.kill(found.Pid, 'SIGKILL');
+  } catch (error) {
+    // Gone in the meantime; or another user's, which weftd under its unit may not kill: it ends with its container.
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code !== 'ESRCH' && code !== 'EPERM') throw error;
+  }
+}

@@ -1,0 +1,151 @@
+/** The actions that concern a pod's containers: start, with its hook; end, with its hook. */
+import { hostname } from 'node:os';
+import type { Order } from '../control/files.ts';
+import { withoutLength } from '../control/status.ts';
+import { createContainer } from '../docker/containers.ts';
+import { DockerAway, isAbort } from '../docker/daemon.ts';
+import { ensureImage } from '../docker/image.ts';
+import { stopContainer } from '../docker/stop.ts';
+import { PodError, reasonOf } from '../errors.ts';
+import type { PodFacts } from '../manifest/fields.ts';
+import { gatewayOf } from '../network/gateway.ts';
+import { afterRestart, firstDelayMs, longestDelayMs } from '../plan/backoff.ts';
+import { fresh } from '../plan/memory.ts';
+import type { Action } from '../plan/plan.ts';
+import { ask } from '../probe/ask.ts';
+import type { Desk } from './desk.ts';
+
+const patience = { leastMs: firstDelayMs, mostMs: longestDelayMs };
+
+/** What containers are taken to have ended with that could not be started, as by the kubelet. */
+const CANNOT_RUN = 128;
+
+export async function startContainer(
+  desk: Desk,
+  order: Order,
+  action: Extract<Action, { kind: 'start' }>,
+  hurry: AbortSignal,
+): Promise<void> {
+  const { container, role, sandbox, attempt, again } = action;
+  const { docker } = desk;
+  const known = desk.container(container.name);
+  const backoff = again ? afterRestart(known?.backoff, Date.now()) : known?.backoff;
+  const making = fresh({ attempt, sandboxId: sandbox.id, backoff });
+  desk.setContainer(container.name, { ...making, trouble: known?.trouble });
+  let id: string;
+  try {
+    const progress = (text: string) => desk.tell(text);
+    await ensureImage(docker, {
+      image: container.image,
+      policy: container.pullPolicy,
+      progress,
+      signal: hurry,
+    });
+    id = await createContainer(docker, { facts: factsOf(desk, order), container, role, sandbox, attempt });
+  } catch (error) {
+    if (error instanceof DockerAway || isAbort(error)) throw error;
+    const reason =
+      error instanceof PodError && error.code === 'image' ? 'ErrImagePull' : 'CreateContainerError';
+    const trouble = desk.trouble(reason, error, known?.trouble, patience);
+    desk.setContainer(container.name, { ...making, trouble });
+    return;
+  }
+  const made = { ...making, id };
+  desk.setContainer(container.name, made);
+  try {
+    await docker.askIfThere(`start the container ${container.name}`, (api) => api.getContainer(id).start());
+  } catch (error) {
+    if (error instanceof DockerAway) throw error;
+    const message = reasonOf(error);
+    desk.tell(message);
+    const exit = { code: CANNOT_RUN, atMs: Date.now(), reason: 'StartError', message };
+    desk.setContainer(container.name, { ...made, exit });
+    return;
+  }
+  desk.tell(`${role === 'init' ? 'init container' : 'container'} ${container.name} started`);
+  const started = container.probes.startup === undefined;
+  const ready = started && container.probes.readiness === undefined;
+  if (container.postStart) {
+    const { address } = addressOf(desk);
+    const asked = { docker, id, address, handler: container.postStart, timeoutMs: undefined, signal: hurry };
+    try {
+      await ask(asked);
+    } catch (error) {
+      if (error instanceof DockerAway || hurry.aborted) throw error;
+      const reason = `its postStart hook failed: ${reasonOf(error)}`;
+      desk.tell(`the container ${container.name} is ended: ${reason}`);
+      desk.setContainer(container.name, { ...made, condemned: { reason, graceSeconds: undefined } });
+      return;
+    }
+  }
+  desk.setContainer(container.name, { ...made, started, ready });
+}
+
+function addressOf(desk: Desk): { address: string; addresses: string[] } {
+  const attachment = desk.memory.attachments.find(({ complete }) => complete);
+  const addresses = attachment?.addresses.map(withoutLength) ?? [];
+  return { address: addresses[0] ?? '', addresses };
+}
+
+function factsOf(desk: Desk, { pod, uid }: Order): PodFacts {
+  const { address, addresses } = addressOf(desk);
+  return { pod, uid, addresses, nodeName: hostname(), hostAddress: gatewayOf(address) };
+}
+
+/** A hook that used all of the grace leaves the container this much. */
+const leastGraceMs = 2_000;
+
+/**
+ * preStop, the signal, SIGKILL when the grace is over; one that was being ended already is given what is left of it.
+ *
+ * @throws what `hurry` says, when it fires
+ */
+export async function endContainer(
+  desk: Desk,
+  action: Extract<Action, { kind: 'stop' }>,
+  hurry: AbortSignal,
+): Promise<void> {
+  const { container, graceSeconds, reason } = action;
+  const { id, name, stop } = container;
+  const known = desk.container(name);
+  if (known?.id === id && !known.condemned) {
+    desk.setContainer(name, { ...known, condemned: { reason, graceSeconds: undefined }, ready: false });
+  }
+  const { stopping } = desk.memory;
+  const begun = stopping[id];
+  const sinceMs = begun ?? Date.now();
+  const graceMs = graceSeconds * 1000;
+  const leftMs = () => sinceMs + graceMs - Date.now();
+  if (begun === undefined) {
+    desk.tell(`container ${name} is ended: ${reason}`);
+    desk.memory = { ...desk.memory, stopping: { ...stopping, [id]: sinceMs } };
+    if (stop.preStop && graceMs > 0) await runPreStop(desk, action, { timeoutMs: leftMs(), hurry });
+  }
+  const patienceMs = graceMs === 0 ? 0 : Math.max(leftMs(), leastGraceMs);
+  await stopContainer(desk.docker, { id, graceMs: patienceMs, hurry });
+}
+
+/** Its failure does not keep the container. */
+async function runPreStop(
+  desk: Desk,
+  { container }: Extract<Action, { kind: 'stop' }>,
+  of: { timeoutMs: number; hurry: AbortSignal },
+): Promise<void> {
+  const { id, name, stop } = container;
+  if (!stop.preStop) return;
+  const over = AbortSignal.any([of.hurry, AbortSignal.timeout(of.timeoutMs)]);
+  try {
+    await ask({
+      docker: desk.docker,
+      id,
+      address: addressOf(desk).address,
+      handler: stop.preStop,
+      timeoutMs: of.timeoutMs,
+      signal: over,
+    });
+  } catch (error) {
+    of.hurry.throwIfAborted();
+    if (error instanceof DockerAway) throw error;
+    desk.tell(`the preStop hook of ${name}: ${over.aborted ? 'the grace is over' : reasonOf(error)}`);
+  }
+}

@@ -1,0 +1,85 @@
+/** What one pod's worker has before it: memory, events, and what its actions need. */
+import type { Log } from '../../agent/log/log.ts';
+import type { PodFiles } from '../control/files.ts';
+import type { PodEvent } from '../control/status.ts';
+import type { Docker } from '../docker/daemon.ts';
+import { reasonOf } from '../errors.ts';
+import { nextDelay } from '../plan/backoff.ts';
+import { type ContainerMemory, emptyMemory, type Memory, type Trouble } from '../plan/memory.ts';
+
+/** So many are kept for whoever asks. */
+const keptEvents = 30;
+
+export class Desk {
+  readonly key: string;
+  readonly docker: Docker;
+  readonly files: PodFiles;
+  readonly log: Log;
+  readonly env: NodeJS.ProcessEnv;
+  #memory: Memory;
+  #events: readonly PodEvent[] = [];
+  #told = 0;
+
+  constructor(of: { key: string; docker: Docker; files: PodFiles; log: Log; env: NodeJS.ProcessEnv }) {
+    this.key = of.key;
+    this.docker = of.docker;
+    this.files = of.files;
+    this.log = of.log;
+    this.env = of.env;
+    this.#memory = of.files.memory(of.key) ?? emptyMemory('');
+    this.#told = Date.now();
+  }
+
+  get memory(): Memory {
+    return this.#memory;
+  }
+
+  /** On disk before anything is done that it speaks of. */
+  set memory(memory: Memory) {
+    if (JSON.stringify(memory) === JSON.stringify(this.#memory)) return;
+    this.#memory = memory;
+    this.files.writeMemory(this.key, memory);
+  }
+
+  forget(): void {
+    this.files.removeMemory(this.key);
+    this.#memory = emptyMemory('');
+  }
+
+  container(name: string): ContainerMemory | undefined {
+    return this.#memory.containers[name];
+  }
+
+  setContainer(name: string, memory: ContainerMemory): void {
+    this.memory = { ...this.#memory, containers: { ...this.#memory.containers, [name]: memory } };
+  }
+
+  get events(): readonly PodEvent[] {
+    return this.#events;
+  }
+
+  tell(text: string): void {
+    this.#tell(text, false);
+  }
+
+  /** What went wrong, which is tried again after a while that doubles each time. */
+  trouble(reason: string, error: unknown, before: Trouble | undefined, range: DelayRange): Trouble {
+    const message = reasonOf(error);
+    const delayMs = nextDelay(before?.delayMs, range);
+    this.#tell(message, true);
+    return { reason, message, delayMs, untilMs: Date.now() + delayMs };
+  }
+
+  #tell(text: string, isFault: boolean): void {
+    this.#told += 1;
+    const event = { number: this.#told, at: new Date().toISOString(), text, isFault };
+    this.#events = [...this.#events, event].slice(-keptEvents);
+    if (isFault) this.log.warn({ pod: this.key, text }, 'pod.fault');
+    else this.log.info({ pod: this.key, text }, 'pod.event');
+  }
+}
+
+export interface DelayRange {
+  readonly leastMs: number;
+  readonly mostMs: number;
+}

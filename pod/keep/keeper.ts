@@ -1,0 +1,101 @@
+/** Keeps all pods of this host: one worker each, and the connection to Docker that wakes them. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Log } from '../../agent/log/log.ts';
+import type { PodFiles } from '../control/files.ts';
+import { Docker, DockerAway, socketOf } from '../docker/daemon.ts';
+import { watchEvents } from '../docker/events.ts';
+import { listKeys } from '../docker/observe.ts';
+import { reasonOf } from '../errors.ts';
+import { PodWorker } from './worker.ts';
+
+export interface KeeperOptions {
+  readonly files: PodFiles;
+  readonly log: Log;
+  readonly env: NodeJS.ProcessEnv;
+  /** Told whenever Docker comes (undefined) and goes (why). */
+  readonly onDocker: (away: string | undefined) => void;
+  readonly signal: AbortSignal;
+}
+
+const reconnectMs = 1_000;
+/** Nothing should have gone unnoticed; if it has, it is noticed then. */
+const resyncMs = 60_000;
+
+export class Keeper {
+  readonly #options: KeeperOptions;
+  readonly #docker: Docker;
+  readonly #workers = new Map<string, { worker: PodWorker; done: Promise<void> }>();
+  #isUp = false;
+
+  /** @throws PodError `docker` where DOCKER_HOST names no socket */
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    this.#docker = new Docker(socketOf(options.env));
+  }
+
+  /** Until the signal fires and all is let go of. Pods run on. */
+  async run(): Promise<void> {
+    const { signal } = this.#options;
+    const resync = setInterval(() => this.sync(), resyncMs);
+    let told: string | undefined = '';
+    const tell = (away: string | undefined) => {
+      if (away === told) return;
+      told = away;
+      this.#options.onDocker(away);
+      if (away === undefined) this.#options.log.info({}, 'pods.docker');
+      else this.#options.log.warn({ reason: away }, 'pods.dockerAway');
+    };
+    while (!signal.aborted) {
+      try {
+        await watchEvents({
+          docker: this.#docker,
+          onOpen: () => {
+            this.#isUp = true;
+            tell(undefined);
+            this.sync();
+          },
+          onEvent: (key) => this.#ring(key),
+          signal,
+        });
+        tell('the connection to Docker has ended');
+      } catch (error) {
+        tell(reasonOf(error));
+      }
+      this.#isUp = false;
+      await delay(reconnectMs, undefined, { signal }).catch(() => undefined);
+    }
+    clearInterval(resync);
+    await Promise.all([...this.#workers.values()].map(({ done }) => done));
+  }
+
+  /** The orders may have changed, or anything else. */
+  sync(): void {
+    if (!this.#isUp) return;
+    for (const key of this.#options.files.keys()) this.#ring(key);
+    this.#adoptOrphans().catch((error: unknown) => {
+      if (!(error instanceof DockerAway)) this.#options.log.error({ err: error }, 'pods.notListed');
+    });
+  }
+
+  /** Pods that Docker has and nobody wants any more. */
+  async #adoptOrphans(): Promise<void> {
+    for (const key of await listKeys(this.#docker)) if (!this.#workers.has(key)) this.#ring(key);
+  }
+
+  #ring(key: string): void {
+    const { signal } = this.#options;
+    if (signal.aborted) return;
+    const known = this.#workers.get(key);
+    if (known) {
+      known.worker.ring();
+      return;
+    }
+    const worker = new PodWorker({
+      ...this.#options,
+      key,
+      docker: this.#docker,
+      onGone: () => this.#workers.delete(key),
+    });
+    this.#workers.set(key, { worker, done: worker.run() });
+  }
+}

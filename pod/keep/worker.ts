@@ -1,0 +1,250 @@
+/**
+ * Keeps one pod: looks, plans, does, until there is nothing to do, and again whenever something happens. Everything of
+ * a pod is done here, one thing after another.
+ */
+import type { Log } from '../../agent/log/log.ts';
+import type { Order, PodFiles } from '../control/files.ts';
+import { statusOf, withoutLength } from '../control/status.ts';
+import { removeVolumes } from '../docker/containers.ts';
+import { type Docker, DockerAway } from '../docker/daemon.ts';
+import { observe } from '../docker/observe.ts';
+import { reasonOf } from '../errors.ts';
+import type { Container } from '../manifest/pod.ts';
+import { nextDelay } from '../plan/backoff.ts';
+import { emptyMemory, remember } from '../plan/memory.ts';
+import type { Observed } from '../plan/observed.ts';
+import { type Action, planPod } from '../plan/plan.ts';
+import { Probing, type Target, type Verdict } from '../probe/probing.ts';
+import { Bell } from './bell.ts';
+import { endContainer, startContainer } from './containers.ts';
+import { Desk } from './desk.ts';
+import { attachSandbox, detachSandbox, makeSandbox } from './sandbox.ts';
+
+export interface WorkerOptions {
+  readonly key: string;
+  readonly docker: Docker;
+  readonly files: PodFiles;
+  readonly log: Log;
+  readonly env: NodeJS.ProcessEnv;
+  /** Nothing of the pod is left. */
+  readonly onGone: () => void;
+  readonly signal: AbortSignal;
+}
+
+/** Docker's return is told; a request that failed alone is made again then. */
+const awayMs = 2_000;
+const faultDelay = { leastMs: 1_000, mostMs: 30_000 };
+/** Stages of one pass; more means that what is done does not change what is seen. */
+const mostStages = 100;
+
+export class PodWorker {
+  readonly #options: WorkerOptions;
+  readonly #desk: Desk;
+  readonly #bell = new Bell();
+  readonly #probing: Probing;
+  #verdicts: Verdict[] = [];
+  /** What the present pass goes by, and what interrupts it. */
+  #pass: { readonly mark: string; readonly hurry: AbortController } | undefined;
+  #faultDelayMs: number | undefined;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#desk = new Desk(options);
+    this.#probing = new Probing({
+      docker: options.docker,
+      onVerdict: (verdict) => {
+        this.#verdicts.push(verdict);
+        this.#bell.ring();
+      },
+    });
+  }
+
+  /** Something has happened. What is being done is interrupted if the pod is to be another by now. */
+  ring(): void {
+    this.#bell.ring();
+    if (this.#pass && this.#pass.mark !== markOf(this.#order())) this.#pass.hurry.abort();
+  }
+
+  /** Until the signal fires or nothing of the pod is left. */
+  async run(): Promise<void> {
+    const { signal, log, key } = this.#options;
+    try {
+      while (!signal.aborted) {
+        let wakeAtMs: number | undefined;
+        try {
+          const outcome = await this.#keep();
+          if (outcome === 'gone') return;
+          wakeAtMs = outcome.wakeAtMs;
+          this.#faultDelayMs = undefined;
+        } catch (error) {
+          if (signal.aborted) return;
+          if (error instanceof DockerAway) wakeAtMs = Date.now() + awayMs;
+          else if (error === hurried) continue;
+          else {
+            this.#faultDelayMs = nextDelay(this.#faultDelayMs, faultDelay);
+            wakeAtMs = Date.now() + this.#faultDelayMs;
+            log.error({ pod: key, reason: reasonOf(error), err: error }, 'pod.notKept');
+          }
+        }
+        await this.#bell.wait(wakeAtMs, signal);
+      }
+    } finally {
+      this.#probing.stop();
+    }
+  }
+
+  async #keep(): Promise<{ wakeAtMs: number | undefined } | 'gone'> {
+    const { key, docker, signal, onGone } = this.#options;
+    for (let stage = 0; stage < mostStages; stage++) {
+      const order = this.#order();
+      const observed = await observe(docker, key);
+      this.#desk.memory = remember(this.#desk.memory, observed, Date.now());
+      this.#judge();
+      const plan = planPod({ wanted: order, observed, memory: this.#desk.memory, nowMs: Date.now() });
+      this.#follow(order, observed);
+      this.#publish(order, observed);
+      if (plan.actions.length === 0) return { wakeAtMs: plan.wakeAtMs };
+      if (await this.#carryOut(plan.actions, order, signal)) {
+        onGone();
+        return 'gone';
+      }
+    }
+    throw new Error(`the pod ${key} is not as planned after ${mostStages} steps`);
+  }
+
+  /** True once nothing of the pod is left. */
+  async #carryOut(
+    actions: readonly Action[],
+    order: Order | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const hurry = new AbortController();
+    const over = AbortSignal.any([signal, hurry.signal]);
+    this.#pass = { mark: markOf(order), hurry };
+    try {
+      const stops = actions.flatMap((action) => (action.kind === 'stop' ? [action] : []));
+      await Promise.all(stops.map((action) => endContainer(this.#desk, action, over)));
+      for (const action of actions) {
+        if (action.kind === 'stop') continue;
+        if (action.kind === 'forget') return this.#forget(order);
+        await this.#act(action, order, over);
+        if (this.#desk.memory.trouble) return false;
+      }
+      return false;
+    } catch (error) {
+      if (hurry.signal.aborted && !signal.aborted) throw hurried;
+      throw error;
+    } finally {
+      this.#pass = undefined;
+    }
+  }
+
+  async #act(
+    action: Exclude<Action, { kind: 'stop' | 'forget' }>,
+    order: Order | undefined,
+    hurry: AbortSignal,
+  ): Promise<void> {
+    const desk = this.#desk;
+    const { docker } = desk;
+    switch (action.kind) {
+      case 'detach':
+        return await detachSandbox(desk, action.attachment, action.sandbox);
+      case 'remove':
+        await docker.askIfThere(`remove the container ${action.container.name}`, (api) =>
+          api.getContainer(action.container.id).remove({ force: true, v: true }),
+        );
+        return;
+      case 'dropVolumes':
+        return action.uid === '' ? undefined : await removeVolumes(docker, action.uid);
+      case 'end':
+        desk.memory = { ...desk.memory, ended: action.phase };
+        desk.tell(action.phase === 'Succeeded' ? 'all containers have ended well' : 'the pod has failed');
+        return;
+    }
+    if (!order) return;
+    switch (action.kind) {
+      case 'adopt':
+        desk.memory = { ...emptyMemory(order.uid), addresses: desk.memory.addresses };
+        return;
+      case 'makeSandbox':
+        return await makeSandbox(desk, order);
+      case 'attach':
+        return await attachSandbox(desk, order, action.sandbox);
+      case 'start':
+        return await startContainer(desk, order, action, hurry);
+    }
+  }
+
+  #forget(order: Order | undefined): boolean {
+    const { key, files } = this.#options;
+    // In this order: whoever sees that the order is gone may be sure that the rest is.
+    this.#desk.forget();
+    files.removeStatus(key);
+    files.removeOrder(key, order?.uid);
+    this.#desk.tell('removed');
+    return files.order(key) === undefined;
+  }
+
+  /** What the probes have found since. */
+  #judge(): void {
+    const desk = this.#desk;
+    for (const { target, result, reason } of this.#verdicts.splice(0)) {
+      const known = desk.container(target.container);
+      if (known?.id !== target.id || known.exit) continue;
+      if (target.kind === 'readiness') {
+        desk.setContainer(target.container, { ...known, ready: result === 'success' });
+        desk.tell(
+          `container ${target.container} is ${result === 'success' ? 'ready' : `not ready: ${reason}`}`,
+        );
+      } else if (result === 'failure') {
+        const text = `its ${target.kind} probe failed: ${reason}`;
+        const condemned = { reason: text, graceSeconds: target.probe.graceSeconds };
+        desk.setContainer(target.container, { ...known, condemned, ready: false });
+      } else if (target.kind === 'startup') {
+        desk.setContainer(target.container, { ...known, started: true, ready: this.#isReadyAtStart(target) });
+      }
+    }
+  }
+
+  #isReadyAtStart({ container }: Target): boolean {
+    const spec = this.#order()?.pod.containers.find(({ name }) => name === container);
+    return spec?.probes.readiness === undefined;
+  }
+
+  #follow(order: Order | undefined, observed: readonly Observed[]): void {
+    const { memory } = this.#desk;
+    const attachment = memory.attachments.find(({ complete }) => complete);
+    // A pod that is going is not asked how it is.
+    const isToStay = order && !order.removal && order.uid === memory.uid;
+    const containers = isToStay && attachment ? order.pod.containers : [];
+    const address = withoutLength(attachment?.addresses[0] ?? '');
+    this.#probing.follow(containers.flatMap((container) => this.#targets(container, address, observed)));
+  }
+
+  #targets({ name, probes }: Container, address: string, observed: readonly Observed[]): Target[] {
+    const known = this.#desk.container(name);
+    const seen = observed.find(({ id, state }) => id === known?.id && state === 'running');
+    if (!known || !seen || known.condemned) return [];
+    const kinds = known.started ? (['liveness', 'readiness'] as const) : (['startup'] as const);
+    return kinds.flatMap((kind) => {
+      const probe = probes[kind];
+      const { id, startedAtMs } = seen;
+      return probe ? [{ container: name, id, kind, probe, startedAtMs, address }] : [];
+    });
+  }
+
+  #publish(order: Order | undefined, observed: readonly Observed[]): void {
+    const { key, files } = this.#options;
+    const { memory, events } = this.#desk;
+    if (order) files.writeStatus(key, statusOf({ wanted: order, observed, memory, events }));
+  }
+
+  #order(): Order | undefined {
+    return this.#options.files.order(this.#options.key);
+  }
+}
+
+/** Something newer is wanted. */
+const hurried = new Error('the pod is to be another by now');
+
+const markOf = (order: Order | undefined): string => JSON.stringify([order?.uid, order?.removal]);

@@ -1,0 +1,41 @@
+/** Puts a pod's resolv.conf and hosts in place: the files that Docker mounts into each of its containers. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Docker } from '../docker/daemon.ts';
+import { PodError, reasonOf } from '../errors.ts';
+import type { Pod } from '../manifest/pod.ts';
+import type { Observed } from '../plan/observed.ts';
+import { hostsFile, namesOnlyLoopback, resolvConf } from './resolv.ts';
+
+/** What systemd-resolved asks itself; its own address is on the host's loopback. */
+const upstream = '/run/systemd/resolve/resolv.conf';
+
+/** Written anew in the same file: Docker has mounted it, not its name. `addresses` without their lengths. */
+export async function writeNames(
+  docker: Docker,
+  of: { readonly pod: Pod; readonly sandbox: Observed; readonly addresses: readonly string[] },
+): Promise<void> {
+  const { pod, sandbox, addresses } = of;
+  const { ResolvConfPath, HostsPath } = await docker.ask('look at the pause container', (api) =>
+    api.getContainer(sandbox.id).inspect(),
+  );
+  try {
+    writeFileSync(ResolvConfPath, resolvConf(pod.dns, hostResolvConf()));
+    writeFileSync(HostsPath, hostsFile({ hostname: pod.hostname, addresses }));
+  } catch (error) {
+    throw new PodError('network', `the pod's DNS cannot be written: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function hostResolvConf(): string {
+  const text = readIfThere('/etc/resolv.conf');
+  return namesOnlyLoopback(text) ? readIfThere(upstream) || text : text;
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    throw error;
+  }
+}
