@@ -35,7 +35,7 @@ export class Starter {
       throw new Error('the benchmark needs a C compiler: apt-get install gcc libc6-dev');
     const folder = mkdtempSync(join(tmpdir(), 'weft-bench-'));
     const source = fileURLToPath(new URL('../../../bench/cni/starter.c', import.meta.url));
-    const failure = compile({ compiler, source, output: join(folder, 'starter'), flags: [] });
+    const failure = compile({ compiler, sources: [source], output: join(folder, 'starter'), flags: [] });
     if (failure !== undefined) throw new Error(failure);
     return new Starter(node, folder);
   }

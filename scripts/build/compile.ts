@@ -20,15 +20,15 @@ export function findCompiler(): string | undefined {
   });
 }
 
-/** Compiles one file, with warnings as errors, and puts the program in place whole. Returns what went wrong. */
+/** Compiles a program, with warnings as errors, and puts the program in place whole. Returns what went wrong. */
 export function compile(options: {
   compiler: string;
-  source: string;
+  sources: readonly string[];
   output: string;
   flags: readonly string[];
 }): string | undefined {
   const temporary = temporaryPath(options.output);
-  const args = [...always, ...options.flags, '-o', temporary, options.source];
+  const args = [...always, ...options.flags, '-o', temporary, ...options.sources];
   const run = spawnSync(options.compiler, args, { encoding: 'utf8' });
   if (run.status === 0) {
     renameSync(temporary, options.output);

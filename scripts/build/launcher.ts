@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { cniVersions, newestCniVersion } from '../../plugin/protocol/version.ts';
 import { compile, findCompiler } from './compile.ts';
@@ -5,16 +6,28 @@ import { installLink } from './place.ts';
 
 /** How the relay is compiled: `flags` first, then what each kind adds. */
 export const relay = {
-  source: 'plugin/launcher/relay.c',
+  sources: ['plugin/launcher/relay.c'],
+  /** What takes the place of the C library in the kind `bare`. */
+  bareSources: ['plugin/launcher/bare.c'],
   /** It answers VERSION by itself, so it is told what weft knows; JSON's string literals are C's. */
   flags: [
     `-DCNI_VERSIONS=${JSON.stringify(JSON.stringify(cniVersions))}`,
     `-DNEWEST_CNI_VERSION=${JSON.stringify(newestCniVersion)}`,
   ],
+  bare: [
+    ...'-static -nostdlib -nostartfiles -fno-pie -no-pie -mstack-protector-guard=global'.split(' '),
+    ...'-U_FORTIFY_SOURCE -Wl,-z,noseparate-code,--build-id=none,-z,noexecstack'.split(' '),
+  ],
   static: ['-static', '-Wl,-z,relro,-z,now'],
   dynamic: ['-Wl,-z,relro,-z,now'],
   sanitized: ['-g', '-O1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-U_FORTIFY_SOURCE'],
 } as const;
+
+/** The files of one kind, and its flags. */
+export const relayOf = (kind: 'bare' | 'static' | 'dynamic' | 'sanitized') => ({
+  sources: [...relay.sources, ...(kind === 'bare' ? relay.bareSources : [])],
+  flags: [...relay.flags, ...relay[kind]],
+});
 
 /**
  * Makes `<directory>/weft`, what a runtime executes: the relay, or where no C compiler is there the standalone
@@ -28,10 +41,13 @@ export function buildLauncher(options: { root: string; directory: string }): str
     return 'the standalone plugin: without a C compiler (apt-get install gcc libc6-dev) every call starts node';
   }
   const failures: string[] = [];
-  // A system may have a compiler without the static C library: the relay then takes a little longer to start.
-  for (const kind of ['static', 'dynamic'] as const) {
-    const flags = [...relay.flags, ...relay[kind]];
-    const failure = compile({ compiler, source: join(options.root, relay.source), output, flags });
+  // Best without a C library, where this processor and compiler can; or with it inside. A system may have a
+  // compiler without the static C library: the relay then takes a little longer to start.
+  for (const kind of ['bare', 'static', 'dynamic'] as const) {
+    const { sources, flags } = relayOf(kind);
+    const failure =
+      compile({ compiler, sources: sources.map((source) => join(options.root, source)), output, flags }) ??
+      trial(output);
     if (failure === undefined) return `the relay, ${kind}, by ${compiler}`;
     failures.push(failure);
   }
@@ -47,10 +63,17 @@ export function buildPause({ root, path }: { root: string; path: string }): stri
   if (compiler === undefined) return 'missing, so pods on Docker need --pause-image';
   const failure = compile({
     compiler,
-    source: join(root, 'pod/pause/pause.c'),
+    sources: [join(root, 'pod/pause/pause.c')],
     output: path,
     flags: relay.static,
   });
   if (failure !== undefined) throw new Error(`${compiler} does not compile the pause program:\n${failure}`);
   return `static, by ${compiler}`;
+}
+
+/** What is wrong with it, if it does not even say its versions. */
+function trial(executable: string): string | undefined {
+  const run = spawnSync(executable, { env: { CNI_COMMAND: 'VERSION' }, input: '{}', encoding: 'utf8' });
+  if (run.status === 0 && run.stdout.includes(newestCniVersion)) return undefined;
+  return `${executable} does not run: ${run.error?.message ?? run.signal ?? run.stdout}`;
 }

@@ -9,7 +9,7 @@ import { encodeAnswer } from '../../plugin/launcher/wire.ts';
 import { RelayGround } from './relay.ts';
 
 const seconds = Number(process.env.WEFT_FUZZ_SECONDS ?? 5);
-const ground = new RelayGround({ answerSeconds: 1 });
+const ground = new RelayGround({ answerSeconds: 1, kind: 'sanitized' });
 after(() => ground.remove());
 
 const seed = Number(process.env.WEFT_FUZZ_SEED ?? randomInt(2 ** 31));

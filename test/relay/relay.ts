@@ -1,4 +1,4 @@
-/** A relay of one's own: compiled with the sanitizers, with its own runDir and little patience. */
+/** A relay of one's own, with its own runDir and little patience. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { decodeRequest } from '../../plugin/launcher/wire.ts';
 import type { PluginCall } from '../../plugin/protocol/answer.ts';
 import { compile, findCompiler } from '../../scripts/build/compile.ts';
-import { relay } from '../../scripts/build/launcher.ts';
+import { relayOf } from '../../scripts/build/launcher.ts';
 
 export interface Ran {
   readonly status: number | null;
@@ -32,17 +32,18 @@ export class RelayGround {
   readonly socket = join(this.runDir, 'cni.sock');
   readonly #executable = join(this.directory, 'weft');
 
-  constructor(options: { answerSeconds: number }) {
+  /** Compiled as it is installed, or so that the sanitizers watch it. */
+  constructor(options: { answerSeconds: number; kind: 'bare' | 'sanitized' }) {
     chmodSync(this.directory, 0o755);
     const compiler = findCompiler();
     assert.ok(compiler);
+    const { sources, flags } = relayOf(options.kind);
     const failure = compile({
       compiler,
-      source: fileURLToPath(new URL(`../../../${relay.source}`, import.meta.url)),
+      sources: sources.map((source) => fileURLToPath(new URL(`../../../${source}`, import.meta.url))),
       output: this.#executable,
       flags: [
-        ...relay.flags,
-        ...relay.sanitized,
+        ...flags,
         `-DRUN_DIR=${JSON.stringify(this.runDir)}`,
         `-DANSWER_SECONDS=${options.answerSeconds}`,
       ],
@@ -66,8 +67,8 @@ export class RelayGround {
   }
 
   /** Puts a standalone plugin beside the relay. */
-  standalone(script: string): void {
-    writeFileSync(this.#standalone, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  standalone(script: string, interpreter = '/bin/sh'): void {
+    writeFileSync(this.#standalone, `#!${interpreter}\n${script}\n`, { mode: 0o755 });
   }
 
   /** What is owed: a call by the name of its file. */
