@@ -14,9 +14,9 @@ import { install } from './build/place.ts';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const dist = join(root, 'dist');
 
-const executable = { banner: () => '#!/usr/bin/env node', mode: 0o755 };
+const executable = { banner: () => '#!/usr/bin/env node', mode: 0o755, brief: false };
 /** What the standalone plugin recognises the code compiled for it by. */
-const identified = { banner: (text: string) => `//${sha256(text)}`, mode: 0o644 };
+const identified = { banner: (text: string) => `//${sha256(text)}`, mode: 0o644, brief: true };
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** Every bundle has all it needs inside, but for koffi's native file. */
@@ -24,7 +24,7 @@ const bundles = [
   { entry: 'agent/main.ts', output: 'bin/weftd', ...executable },
   { entry: 'cli/main.ts', output: 'bin/weftctl', ...executable },
   { entry: 'plugin/main.ts', output: 'lib/standalone.js', ...identified },
-  { entry: 'plugin/launcher/standalone.ts', output: 'cni/weft-standalone', ...executable },
+  { entry: 'plugin/launcher/standalone.ts', output: 'cni/weft-standalone', ...executable, brief: true },
 ] as const;
 
 async function main(): Promise<void> {
@@ -32,8 +32,8 @@ async function main(): Promise<void> {
   install({ path: join(dist, 'package.json'), content: '{"type":"commonjs"}\n', mode: 0o644 });
   install({ path: join(dist, 'native/koffi.node'), content: nativeKoffi(), mode: 0o644 });
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  for (const { entry, output, banner, mode } of bundles) {
-    const text = await bundle({ root, entry, version });
+  for (const { entry, output, banner, mode, brief } of bundles) {
+    const text = await bundle({ root, entry, version, brief });
     install({ path: join(dist, output), content: `${banner(text)}\n${text}`, mode });
   }
   const made = buildLauncher({ root, directory: join(dist, 'cni') });
