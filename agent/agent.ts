@@ -27,9 +27,10 @@ import type { Log } from './log/log.ts';
 import type { Notifier } from './notify/notifier.ts';
 import { deviceName } from './overlay/device.ts';
 import { TunnelFarewell } from './overlay/farewell.ts';
-import { type OverlayState, podMtuBytes } from './overlay/overlay.ts';
+import type { OverlayState } from './overlay/overlay.ts';
 import { OverlayService, type PassOutcome } from './overlay/service.ts';
 import { overlayStates } from './overlay/state.ts';
+import { podMtuBytes } from './overlay/ways.ts';
 import { FamilyProbes } from './probe/family-probes.ts';
 import { reloadConfig } from './reload.ts';
 import { Health } from './serve/health/health.ts';
@@ -64,14 +65,14 @@ export async function runAgent(given: AgentOptions): Promise<void> {
   setMaxListeners(0, signal);
   for (const directory of [config.runDir, config.stateDir]) mkdirSync(directory, { recursive: true });
   const health = new Health({ now: () => performance.now(), wallNow: () => Date.now() });
-  const rtnl = openRtnl();
+  const sockets = { rtnl: openRtnl(), bulk: openRtnl() };
   try {
     if (config.listen) await serveHttp({ listen: config.listen, routes: healthRoutes(health), signal });
     notifier.watch(signal);
-    await new Agent(options, rtnl, health).run();
+    await new Agent(options, sockets, health).run();
   } finally {
     ended.abort();
-    rtnl.close();
+    for (const socket of Object.values(sockets)) socket.close();
   }
 }
 
@@ -86,6 +87,7 @@ const SHOWN_PEERS = 5;
 class Agent {
   readonly #options: AgentOptions;
   readonly #rtnl: Rtnl;
+  readonly #bulk: Rtnl;
   readonly #health: Health;
   /** In force: what was read last, as far as it needs no restart. */
   #config: Config;
@@ -94,10 +96,11 @@ class Agent {
   #toTell = false;
   #tellings = 0;
 
-  constructor(options: AgentOptions, rtnl: Rtnl, health: Health) {
+  constructor(options: AgentOptions, sockets: { rtnl: Rtnl; bulk: Rtnl }, health: Health) {
     this.#options = options;
     this.#config = options.config;
-    this.#rtnl = rtnl;
+    this.#rtnl = sockets.rtnl;
+    this.#bulk = sockets.bulk;
     this.#health = health;
   }
 
@@ -140,6 +143,7 @@ class Agent {
     const bridges = new KeptBridges({ rtnl: this.#rtnl, runDir: config.runDir });
     const service: OverlayService = new OverlayService({
       rtnl: this.#rtnl,
+      bulk: this.#bulk,
       setSysctl: new SysctlLedger(config.stateDir).set,
       states: async (pass) => {
         if (pass.underlay && (await this.#hasMoved(underlay))) tell();

@@ -1,5 +1,5 @@
 /** Prefixes as values: `10.244.1.0/24`. Host bits are never kept: a prefix is its network. */
-import { bitsOf, type Family, formatIp, type Ip, parseIp } from './ip.ts';
+import { bitsOf, type Family, formatIp, type Ip, parseIp, sameIp } from './ip.ts';
 
 export interface Cidr {
   readonly family: Family;
@@ -45,6 +45,9 @@ export function parseInterfaceAddress(text: string): InterfaceAddress | undefine
 }
 
 export const formatInterfaceAddress = (a: InterfaceAddress): string => `${formatIp(a.address)}/${a.length}`;
+
+export const sameInterfaceAddress = (a: InterfaceAddress, b: InterfaceAddress): boolean =>
+  a.length === b.length && sameIp(a.address, b.address);
 
 /** The network of that length in which the address lies. */
 export function networkOf(address: Ip, length: number): Cidr {

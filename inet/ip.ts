@@ -50,6 +50,9 @@ export function bytesOfIp(address: Ip): Buffer {
   return bytes;
 }
 
+/** Its bytes as a string of as many characters: what an address is looked up by where there are thousands. */
+export const keyOfIp = (address: Ip): string => bytesOfIp(address).toString('latin1');
+
 /** The address whose network-order bytes these are; throws `RangeError` unless there are 4 or 16. */
 export function ipOfBytes(bytes: Uint8Array): Ip {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

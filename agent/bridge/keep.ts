@@ -4,7 +4,12 @@
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { formatInterfaceAddress, type InterfaceAddress, nthIp } from '../../inet/cidr.ts';
+import {
+  formatInterfaceAddress,
+  type InterfaceAddress,
+  nthIp,
+  sameInterfaceAddress,
+} from '../../inet/cidr.ts';
 import { formatIp, linkLocalIp } from '../../inet/ip.ts';
 import * as address from '../../kernel/address.ts';
 import { failedWith } from '../../kernel/errors.ts';
@@ -20,7 +25,7 @@ import { reasonOf } from '../errors.ts';
 import type { Damage } from '../overlay/damage.ts';
 import type { OverlayState } from '../overlay/overlay.ts';
 import type { Pass, PassPart } from '../overlay/service.ts';
-import { type BridgeWish, bridgeWishes, sameInterfaceAddress } from './wish.ts';
+import { type BridgeWish, bridgeWishes } from './wish.ts';
 
 /** A bridge as it was when it was last right. */
 interface Kept {

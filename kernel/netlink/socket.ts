@@ -119,6 +119,67 @@ export class NetlinkSocket {
   }
 
   /**
+   * `attempt` for thousands of requests, in batches of the caller's making: while the kernel works on one batch on
+   * libuv's thread pool, the next is encoded here. Yields the outcomes of each batch. The socket must not be used
+   * for anything else until the generator has ended.
+   */
+  async *attemptInTurn(
+    batches: Iterable<readonly NetlinkRequest[]>,
+  ): AsyncGenerator<(KernelError | undefined)[]> {
+    let last: { chunk: Chunk; sent: Promise<unknown> } | undefined;
+    try {
+      for (const batch of batches) {
+        const chunk = this.#encode(
+          batch,
+          batch.reduce((sum, request) => sum + wireLength(request), 0),
+        );
+        const before = last;
+        await before?.sent;
+        last = { chunk, sent: ffi.sendAsync(this.#fd, chunk.bytes, 0, batch[0]?.attempted() ?? 'send') };
+        // It is awaited one round later; until then a failure of it must not count as unhandled.
+        last.sent.catch(() => {});
+        if (before) yield this.#outcomes(before.chunk);
+      }
+      await last?.sent;
+      if (last) yield this.#outcomes(last.chunk);
+    } finally {
+      await last?.sent.catch(() => {});
+    }
+  }
+
+  #outcomes(chunk: Chunk): (KernelError | undefined)[] {
+    const exchange: Exchange = { outcomes: [], replies: [] };
+    this.#collect(chunk, exchange);
+    return exchange.outcomes;
+  }
+
+  /**
+   * A table of thousands of entries, a datagram at a time: it yields after each, so that a reader who is not in a
+   * hurry can pause. `onBody` sees each entry's body in place, for the duration of the call. Returns false where the
+   * table changed meanwhile and has to be read again. Until it has ended the socket must not be used otherwise.
+   */
+  *scan(request: NetlinkRequest, onBody: (body: Buffer) => void): Generator<void, boolean> {
+    const bytes = Buffer.allocUnsafe(wireLength(request));
+    const seq = this.#takeSeq(1);
+    writeMessage(bytes, 0, { request, flags: NLM_F_DUMP, seq });
+    ffi.send(this.#fd, bytes, 0, request.attempted());
+    let torn = false;
+    for (;;) {
+      for (const message of readMessages(this.#receiveInPlace(request))) {
+        if (message.seq !== seq) continue;
+        if (message.flags & NLM_F_DUMP_INTR) torn = true;
+        if (message.type === NLMSG_ERROR || message.type === NLMSG_DONE) {
+          const refusal = outcomeOf(message, request.attempted);
+          if (refusal) throw refusal;
+          return !torn;
+        }
+        onBody(message.body);
+      }
+      yield;
+    }
+  }
+
+  /**
    * Requests that the kernel carries out as one or not at all (nfnetlink's batches), framed by `begin` and
    * `end`: one send, at most `TRANSACTION_BYTES`. Outcomes are per request, in order; what the kernel has
    * to say of the whole is the first one's.
@@ -246,11 +307,16 @@ export class NetlinkSocket {
    * returned, so nothing here waits.
    */
   #receive(request: NetlinkRequest | undefined): Generator<NetlinkMessage> {
+    return readMessages(Buffer.from(this.#receiveInPlace(request)));
+  }
+
+  /** One datagram, valid until the next one is received on any socket. */
+  #receiveInPlace(request: NetlinkRequest | undefined): Buffer {
     const attempted = request?.attempted() ?? 'receive';
     const length = ffi.recv(this.#fd, receiveBuffer, MSG_DONTWAIT, attempted);
     if (length === undefined) {
       throw new KernelError({ errno: ENOBUFS, attempted, detail: 'the kernel sent no acknowledgement' });
     }
-    return readMessages(Buffer.from(receiveBuffer.subarray(0, length)));
+    return receiveBuffer.subarray(0, length);
   }
 }
