@@ -59,6 +59,9 @@ export async function bundle(options: {
     target: 'node20',
     format: 'cjs',
     minifyWhitespace: true,
+    // Every name is a string that V8 makes anew for each process.
+    minifyIdentifiers: options.brief,
+    minifySyntax: options.brief,
     legalComments: 'inline',
     define: { WEFT_VERSION: JSON.stringify(options.version), ...extra?.define },
     inject: extra?.inject ?? [],
