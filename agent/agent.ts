@@ -281,7 +281,9 @@ class Agent {
     this.#reportLease(holder);
     probes.follow(states);
     this.#reportPeers(probes);
-    if (problems.length) this.#health.bad('entries', problems.join('; '));
+    const leases = holder.peers.problems.map(({ key, reason }) => `${key}: ${reason}`);
+    const wrong = [...problems, ...leases];
+    if (wrong.length) this.#health.bad('entries', wrong.join('; '));
     else this.#health.good('entries');
     writeSubnetFile(config.runDir, {
       networks: config.networks.map(({ cidr }) => cidr),
