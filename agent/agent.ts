@@ -16,7 +16,6 @@ import { type Config, defaultRunDir } from './config/config.ts';
 import { conflistDirectory, ensureConflist } from './conflist.ts';
 import { AgentError } from './errors.ts';
 import { KeptFirewall } from './firewall/keep.ts';
-import { podsOnRecord } from './firewall/records.ts';
 import { ensureIdentity, type Identity, nodeName } from './identity/identity.ts';
 import { acquireLease } from './lease/acquire-lease.ts';
 import { systemClock } from './lease/clock.ts';
@@ -32,6 +31,7 @@ import { OverlayService, type PassOutcome } from './overlay/service.ts';
 import { overlayStates } from './overlay/state.ts';
 import { podMtuBytes } from './overlay/ways.ts';
 import { FamilyProbes } from './probe/family-probes.ts';
+import { PodRecords } from './records.ts';
 import { reloadConfig } from './reload.ts';
 import { Health } from './serve/health/health.ts';
 import { healthRoutes } from './serve/health/routes.ts';
@@ -134,13 +134,14 @@ class Agent {
     });
     const farewell = new TunnelFarewell({ onOver: () => service.trigger('tunnel out of use'), signal });
     const tell = () => this.#tellPeers(underlay, identity, holder, farewell);
+    const records = new PodRecords(config.runDir);
     const firewall = new KeptFirewall({
       masquerade: () => (this.#config.masquerade.enabled ? this.#config.masquerade : undefined),
-      pods: () => podsOnRecord(config.runDir),
+      pods: () => records.pods,
       onDamage: (reason) => service.trigger(reason),
       signal,
     });
-    const bridges = new KeptBridges({ rtnl: this.#rtnl, runDir: config.runDir });
+    const bridges = new KeptBridges({ rtnl: this.#rtnl, records });
     const service: OverlayService = new OverlayService({
       rtnl: this.#rtnl,
       bulk: this.#bulk,
@@ -154,6 +155,7 @@ class Agent {
         return {
           done: parts.flatMap(({ done }) => done),
           problems: parts.flatMap(({ problems }) => problems),
+          retryInMs: earliest(parts.map(({ retryInMs }) => retryInMs)),
         };
       },
       observe: (message) => bridges.observe(message),
@@ -351,6 +353,11 @@ class Agent {
     }
   }
 }
+
+const earliest = (waits: readonly (number | undefined)[]): number | undefined => {
+  const known = waits.filter((wait) => wait !== undefined);
+  return known.length ? Math.min(...known) : undefined;
+};
 
 /** What is wrong with some peers, if there are any. */
 function tellPeers(what: string, peers: readonly string[], remedy: string): string[] {
