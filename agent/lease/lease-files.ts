@@ -1,9 +1,8 @@
 /** Writes the lease to disk as it changes: see `saved.ts` for what goes where. */
 import type { Clock } from './clock.ts';
 import type { LeaseHolder } from './holder.ts';
-import type { LeaseLog } from './lease.ts';
+import type { Lease, LeaseLog, Peers } from './lease.ts';
 import { writeLeaseFile, writeSaved } from './saved.ts';
-import { encodeValue } from './value.ts';
 
 /** Pause before a change goes to disk: nodes join in crowds, and a crowd is one write. */
 const pauseMs = 200;
@@ -22,7 +21,7 @@ export interface LeaseFilesOptions {
 export class LeaseFiles {
   readonly #options: LeaseFilesOptions;
   #timer: NodeJS.Timeout | undefined;
-  #saved = '';
+  #saved: { grain: number; leases: Peers['leases']; lease: Lease } | undefined;
 
   constructor(options: LeaseFilesOptions) {
     this.#options = options;
@@ -43,16 +42,16 @@ export class LeaseFiles {
     const { runDir, stateDir, boot, clock, log } = this.#options;
     const { status, lease, cluster } = holder;
     const { phase, deadlineMs, reason = null } = status;
-    const peers = [...holder.peers.leases.values()];
-    const print = JSON.stringify([
-      Math.floor(deadlineMs / deadlineGrainMs),
-      [lease, ...peers].map((one) => [one.key, one.nodeName, encodeValue(one)]),
-    ]);
+    // Leases that have not changed are the same objects (peer-table.ts), and there may be thousands.
+    const { leases } = holder.peers;
+    const grain = Math.floor(deadlineMs / deadlineGrainMs);
+    const saved = this.#saved;
     try {
       writeLeaseFile(runDir, { boot, key: lease.key, phase, deadlineMs, reason });
-      if (print === this.#saved) return;
+      if (saved?.grain === grain && saved.leases === leases && saved.lease === lease) return;
+      const peers = [...leases.values()];
       writeSaved({ stateDir, state: { lease, cluster, peers, deadlineMs }, boot, clock });
-      this.#saved = print;
+      this.#saved = { grain, leases, lease };
     } catch (error) {
       log.error({ err: error, runDir, stateDir }, 'lease.notSaved');
     }
