@@ -40,6 +40,12 @@ export interface Route {
 export const add = (route: Route): NetlinkRequest =>
   request('add', RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route);
 
+/**
+ * Adds a route besides those of the same destination, metric and table: for IPv4 it comes first, for IPv6 they share
+ * the load (`ip route prepend`). EEXIST where one goes the same way.
+ */
+export const addBesides = (route: Route): NetlinkRequest => request('add', RTM_NEWROUTE, NLM_F_CREATE, route);
+
 /** Adds a route, or replaces the one of the same destination, metric and table. */
 export const replace = (route: Route): NetlinkRequest =>
   request('set', RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route);

@@ -27,12 +27,15 @@ const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
+const SOL_SOCKET = 1;
+const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
 const MSG_DONTWAIT = 0x40;
 const ENOBUFS = 105;
 
 /** Bytes of requests in one send: far below the default send buffer (212 992), and about 64 peers' entries. */
 const SEND_BYTES = 32 * 1024;
-/** What fits into one send with the default send buffer (net.core.wmem_default, 212 992). */
+/** What fits into one send, and its answers, with the default buffers (net.core.wmem_default, 212 992). */
 export const TRANSACTION_BYTES = 200 * 1024;
 /** A dump's datagram is at most 32 KiB (linux/netlink.h, NLMSG_GOODSIZE and netlink_dump). */
 const RECEIVE_BYTES = 64 * 1024;
@@ -41,6 +44,9 @@ const DUMP_ATTEMPTS = 20;
 
 /** Where replies land. Requests are synchronous, so one buffer serves every socket of the process. */
 const receiveBuffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
+
+/** What a refusal takes of a receive buffer, with the kernel's bookkeeping. */
+const REFUSAL_BYTES = 1024;
 
 interface Exchange {
   /** One per request, in order: the kernel's refusal, or undefined where it did as asked. */
@@ -59,6 +65,8 @@ interface Chunk {
 export class NetlinkSocket {
   readonly #fd: number;
   #seq = 1;
+  /** The largest transaction that the socket's buffers take. */
+  #room = TRANSACTION_BYTES;
 
   private constructor(fd: number) {
     this.#fd = fd;
@@ -181,12 +189,13 @@ export class NetlinkSocket {
 
   /**
    * Requests that the kernel carries out as one or not at all (nfnetlink's batches), framed by `begin` and
-   * `end`: one send, at most `TRANSACTION_BYTES`. Outcomes are per request, in order; what the kernel has
-   * to say of the whole is the first one's.
+   * `end`: one send. Outcomes are per request, in order; what the kernel has to say of the whole is the first
+   * one's.
    */
   transact(frame: { begin: NetlinkRequest; end: NetlinkRequest }, requests: readonly NetlinkRequest[]) {
     const framed = [frame.begin, ...requests, frame.end];
     const bytes = Buffer.allocUnsafe(framed.reduce((sum, request) => sum + wireLength(request), 0));
+    this.#makeRoom(bytes.length, framed.length);
     const firstSeq = this.#takeSeq(framed.length);
     let offset = 0;
     framed.forEach((request, i) => {
@@ -203,6 +212,15 @@ export class NetlinkSocket {
       outcomes[index] ??= outcomeOf(message, request.attempted);
     }
     return outcomes;
+  }
+
+  /** A transaction cannot be sent in parts, and each of its requests may be refused with a message of its own. */
+  #makeRoom(bytes: number, requests: number): void {
+    if (bytes <= this.#room) return;
+    // Twice as much as it holds, because the kernel counts its own bookkeeping (sock.h, SOCK_MIN_SNDBUF).
+    ffi.setSocketOption(this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, 2 * bytes);
+    ffi.setSocketOption(this.#fd, SOL_SOCKET, SO_RCVBUFFORCE, requests * REFUSAL_BYTES);
+    this.#room = bytes;
   }
 
   /** A whole table, consistent: asked for again when the kernel says that it changed meanwhile. */

@@ -1,8 +1,9 @@
 /** CHECK, GC and STATUS against the kernel. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { tryLock } from '../../../kernel/ffi.ts';
 import { CniError } from '../../../plugin/errors.ts';
 import { addressOf, enterHost, ipJson, leaveHost, Plugin, Pod, ping, run } from './ground.ts';
 
@@ -308,6 +309,20 @@ describe('GC', () => {
     await plugin.must('GC', undefined, valid(a));
     assert.equal(ipJson('link', 'show', 'master', 'cni0').length, 1);
     await plugin.must('GC', undefined, valid());
+    plugin.assertNothingLeft();
+  });
+
+  it('leaves a record alone that an ADD has just made and not yet written', async () => {
+    mkdirSync(join(plugin.runDir, 'attachments'));
+    const file = join(plugin.runDir, 'attachments', `${'0'.repeat(32)}.json`);
+    const fd = openSync(file, 'w');
+    assert.ok(tryLock(fd, 'lock the record'));
+    const collecting = plugin.must('GC', undefined, valid());
+    writeSync(fd, 'what the ADD writes');
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(existsSync(file));
+    closeSync(fd);
+    await collecting;
     plugin.assertNothingLeft();
   });
 
