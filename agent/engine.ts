@@ -6,6 +6,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { trimHeap } from '../kernel/ffi.ts';
 
 /** Besides Node.js's own four threads: one parked in each poll for notifications, and those of link removals. */
 process.env.UV_THREADPOOL_SIZE ??= '12';
@@ -18,19 +19,27 @@ const collect: () => void = runInNewContext('gc');
 const CALLS = 50;
 /** Nobody waits: no call for this long. */
 const QUIET_MS = 1000;
+/** V8 takes a heap apart in steps: pages that one collection finds empty are given back by those that follow. */
+const COLLECTIONS = 3;
 
-/** Gives back what calls have left behind, when no call is waiting for it (some 10 ms). */
+/** Gives back what the start and then calls have left behind, when no call is waiting for it (some 10 ms each time). */
 export class Tidying {
   #calls = 0;
+  #collectionsLeft = COLLECTIONS;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(signal: AbortSignal) {
     signal.addEventListener('abort', () => clearTimeout(this.#timer), { once: true });
+    this.#later();
   }
 
   /** A call has been answered. */
   called(): void {
-    if (++this.#calls < CALLS) return;
+    if (++this.#calls >= CALLS) this.#collectionsLeft = COLLECTIONS;
+    if (this.#collectionsLeft > 0) this.#later();
+  }
+
+  #later(): void {
     if (this.#timer) this.#timer.refresh();
     else this.#timer = setTimeout(() => this.#tidy(), QUIET_MS);
   }
@@ -39,5 +48,7 @@ export class Tidying {
     this.#timer = undefined;
     this.#calls = 0;
     collect();
+    if (--this.#collectionsLeft > 0) this.#later();
+    else trimHeap();
   }
 }
