@@ -14,6 +14,7 @@ import { attributesOf } from './attributes.ts';
 import { KeptBridges } from './bridge/keep.ts';
 import { type Config, defaultRunDir } from './config/config.ts';
 import { conflistDirectory, ensureConflist } from './conflist.ts';
+import { tuneEngine } from './engine.ts';
 import { AgentError } from './errors.ts';
 import { KeptFirewall } from './firewall/keep.ts';
 import { ensureIdentity, type Identity, nodeName } from './identity/identity.ts';
@@ -186,6 +187,7 @@ class Agent {
     const { config, log, signal } = this.#options;
     const { networks, backend } = clusterConfigOf(config);
     const store = await openStore(config.store);
+    tuneEngine();
     // An open stream to etcd would keep the process from ending.
     signal.addEventListener('abort', () => store.close(), { once: true });
     const holder = await acquireLease({

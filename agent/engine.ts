@@ -11,9 +11,37 @@ import { trimHeap } from '../kernel/ffi.ts';
 /** Besides Node.js's own four threads: one parked in each poll for notifications, and those of link removals. */
 process.env.UV_THREADPOOL_SIZE ??= '12';
 
-setFlagsFromString('--semi-space-growth-factor=1');
-setFlagsFromString('--expose-gc');
-const collect: () => void = runInNewContext('gc');
+/** V8's flag, and what it is for a process that asks for nothing. */
+const growth = { flag: '--semi-space-growth-factor', ours: 1, fresh: 2 } as const;
+
+/**
+ * To be called once what the start needs is loaded: V8 takes compiled code, Node.js's own as well, only under the
+ * flags under which it was made.
+ */
+export function tuneEngine(): void {
+  setFlagsFromString(`${growth.flag}=${growth.ours}`);
+}
+
+/** Runs it under the flags that a process has when it starts. */
+export function untuned(run: () => void): void {
+  setFlagsFromString(`${growth.flag}=${growth.fresh}`);
+  try {
+    run();
+  } finally {
+    tuneEngine();
+  }
+}
+
+let collector: (() => void) | undefined;
+
+function collect(): void {
+  if (!collector) {
+    setFlagsFromString('--expose-gc');
+    collector = runInNewContext('gc') as () => void;
+    setFlagsFromString('--no-expose-gc');
+  }
+  collector();
+}
 
 /** Calls after which there is enough to tidy up. */
 const CALLS = 50;

@@ -11,12 +11,12 @@ const koffiBeside: Plugin = {
   },
 };
 
-/** etcd's protocol definitions are read from a package: a bundle has to have them inside. */
+/** etcd's protocol definitions are read from a package: a bundle has what was read inside. */
 const etcdProtocolInside: Plugin = {
   name: 'etcd-protocol-inside',
   setup({ onLoad }) {
-    onLoad({ filter: /agent[/]lease[/]etcd[/]proto-files\.ts$/ }, async () => ({
-      contents: `export const protoFiles = ${JSON.stringify((await import('../../agent/lease/etcd/proto-files.ts')).protoFiles)};`,
+    onLoad({ filter: /agent[/]lease[/]etcd[/]definitions\.ts$/ }, async () => ({
+      contents: `export const definitions = ${JSON.stringify((await import('../../agent/lease/etcd/definitions.ts')).definitions)};`,
       loader: 'js',
     }));
   },
