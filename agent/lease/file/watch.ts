@@ -17,7 +17,7 @@ export async function* folderChanges(options: {
   signal: AbortSignal;
 }): AsyncGenerator<FolderChange> {
   const { folder, pollSeconds, signal } = options;
-  const bell = new Bell();
+  const bell = new Bell(systemClock, signal);
   let changed = new Set<string>();
   let whole = true;
   let watchers: FSWatcher[] = [];
@@ -45,7 +45,7 @@ export async function* folderChanges(options: {
       whole = false;
       changed = new Set();
       yield change;
-      await bell.wait(pollSeconds * 1000, systemClock, signal).catch(() => undefined);
+      await bell.wait(pollSeconds * 1000).catch(() => undefined);
     }
   } finally {
     close();
