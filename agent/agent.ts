@@ -23,6 +23,7 @@ import { systemClock } from './lease/clock.ts';
 import { clusterConfigOf } from './lease/cluster-config.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import { openStore } from './lease/open-store.ts';
+import type { LeaseStore } from './lease/store.ts';
 import type { Log } from './log/log.ts';
 import type { Notifier } from './notify/notifier.ts';
 import { deviceName } from './overlay/device.ts';
@@ -107,6 +108,9 @@ class Agent {
 
   async run(): Promise<void> {
     const { config, file, log, notifier, signal } = this.#options;
+    const opening = this.#openStore();
+    // It is awaited below; what fails before that goes first.
+    opening.catch(() => undefined);
     const identity = ensureIdentity(config.stateDir);
     const underlay = await FollowedUnderlay.find({
       find: () => findUnderlay({ config: this.#config, file, rtnl: this.#rtnl }),
@@ -123,7 +127,7 @@ class Agent {
     });
     const kept = keepPods({ ...config, log, env: process.env, signal });
     notifier.status('waiting for a lease');
-    const holder = await this.#acquire(identity, underlay);
+    const holder = await this.#acquire(await opening, identity, underlay);
     const probes = new FamilyProbes({
       timing: () => this.#config.probes,
       onChange: (reason) => {
@@ -183,13 +187,20 @@ class Agent {
     await Promise.all([...listening, holder.done, pods.done, kept]);
   }
 
-  async #acquire(identity: Identity, underlay: FollowedUnderlay): Promise<LeaseHolder> {
-    const { config, log, signal } = this.#options;
-    const { networks, backend } = clusterConfigOf(config);
+  /** First of all: what else a start does, it does while a connection is made. */
+  async #openStore(): Promise<LeaseStore> {
+    const { config, signal } = this.#options;
     const store = await openStore(config.store);
     tuneEngine();
     // An open stream to etcd would keep the process from ending.
+    if (signal.aborted) store.close();
     signal.addEventListener('abort', () => store.close(), { once: true });
+    return store;
+  }
+
+  async #acquire(store: LeaseStore, identity: Identity, underlay: FollowedUnderlay): Promise<LeaseHolder> {
+    const { config, log, signal } = this.#options;
+    const { networks, backend } = clusterConfigOf(config);
     const holder = await acquireLease({
       store,
       node: { id: identity.nodeId, name: nodeName() },

@@ -27,7 +27,8 @@ export interface Follower {
 
 export function follow(options: FollowOptions): Follower {
   const { store, clock, random, signal } = options;
-  const backoff = new Backoff({ firstMs: 100, longestMs: 5000, random });
+  // A member that goes leaves a thousand agents without a watch at one moment: they come back over a second.
+  const backoff = new Backoff({ firstMs: 1000, longestMs: 8000, least: 0, random });
   let cursor: string | undefined;
   let stop = new AbortController();
   let watching = false;

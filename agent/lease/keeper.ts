@@ -161,7 +161,7 @@ export class LeaseKeeper implements LeaseHolder {
     const { log, store } = this.#options;
     const before = this.#standing.trouble;
     if (!this.#standing.heed(error)) return;
-    if (error) log.warn({ store: store.description, err: error, kind: error.kind }, 'store.away');
+    if (error) log.warn({ store: store.description, kind: error.kind, reason: error.message }, 'store.away');
     else if (before) log.info({ store: store.description }, 'store.back');
     if (error && !this.#standing.settled) this.#comeUpWithout(error);
     this.#standing.announce();

@@ -176,7 +176,7 @@ export class Standing {
       return;
     }
     if (this.#phase !== 'lost' || this.#reason !== error.message) {
-      this.#options.log.error({ err: error, code: error.code }, 'lease.blocked');
+      this.#options.log.error({ code: error.code, reason: error.message }, 'lease.blocked');
     }
     this.#end('lost', error.message);
   }
@@ -184,7 +184,7 @@ export class Standing {
   /** A request of ours was not answered. */
   unanswered(error: StoreError): void {
     if (this.settled && this.#phase === 'held') this.#become('away', error.message);
-    this.#options.log.debug({ err: error }, 'store.error');
+    this.#options.log.debug({ reason: error.message }, 'store.error');
   }
 
   /** The store stops answering, with the reason, or answers again. True if that is new. */
