@@ -138,6 +138,28 @@ function listing(which: WhichRoutes): NetlinkRequest {
   return { type: RTM_GETROUTE, flags: 0, body, attempted: () => `list ${which.family} routes` };
 }
 
+/** Which way the kernel would send to an address now, as a route to that address alone; undefined where it knows none. */
+export function wayTo(rtnl: Rtnl, address: Ip): Route | undefined {
+  const bytes = bytesOfIp(address);
+  const header = out.begin(HEADER_BYTES);
+  header[0] = afOf(address.family);
+  header[1] = bytes.length * 8;
+  const body = out.attribute(RTA_DST, bytes).finish();
+  const asked = {
+    type: RTM_GETROUTE,
+    flags: 0,
+    body,
+    attempted: () => `find the way to ${formatIp(address)}`,
+  };
+  const { outcomes, replies } = rtnl.exchange([asked]);
+  const [refusal] = outcomes;
+  // Also for routes that say so: unreachable, blackhole, prohibit.
+  if (failedWith(refusal, 'ENETUNREACH', 'EHOSTUNREACH', 'EINVAL', 'EACCES')) return undefined;
+  if (refusal) throw refusal;
+  const [reply] = replies;
+  return reply && routeOf(reply.body);
+}
+
 /** A table comes into being with its first route: before, the kernel answers ENOENT. */
 function dumpTable(rtnl: Rtnl, request: NetlinkRequest): NetlinkMessage[] {
   try {
