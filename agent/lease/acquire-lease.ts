@@ -76,7 +76,6 @@ export async function acquireLease(options: AcquireOptions): Promise<LeaseHolder
     await keeper.done.catch(() => undefined);
     throw error;
   }
-  files.publish(keeper);
-  files.touch(() => keeper);
+  files.write(keeper);
   return keeper;
 }

@@ -27,17 +27,14 @@ export interface Follower {
 
 export function follow(options: FollowOptions): Follower {
   const { store, clock, random, signal } = options;
-  // A member that goes leaves a thousand agents without a watch at one moment: they come back over a second.
-  const backoff = new Backoff({ firstMs: 1000, longestMs: 8000, least: 0, random });
+  const backoff = new Backoff({ firstMs: 100, longestMs: 5000, random });
   let cursor: string | undefined;
-  let stop = new AbortController();
-  let watching = false;
+  let watching: AbortController | undefined;
 
   const relist = (): void => {
     cursor = undefined;
-    if (watching) stop.abort('list again');
+    watching?.abort('list again');
   };
-  signal.addEventListener('abort', () => stop.abort(signal.reason), { once: true });
 
   const take = (item: WatchItem): void => {
     cursor = item.cursor;
@@ -54,21 +51,24 @@ export function follow(options: FollowOptions): Follower {
     }
     const from = cursor;
     if (from === undefined) return;
-    if (stop.signal.aborted) stop = new AbortController();
-    const over = stop.signal;
+    const stop = new AbortController();
+    const abort = (): void => stop.abort(signal.reason);
+    signal.addEventListener('abort', abort);
+    watching = stop;
     const notDue = clock.after(jittered(options.relistSeconds * 1000, random), relist);
-    watching = true;
     try {
-      for await (const item of store.watch(from, over)) {
-        if (over.aborted) return;
+      for await (const item of store.watch(from, stop.signal)) {
+        if (stop.signal.aborted) return;
         take(item);
       }
-      if (!over.aborted) throw new StoreError('away', `${store.description}: the watch ended`);
+      if (!stop.signal.aborted) throw new StoreError('away', `${store.description}: the watch ended`);
     } catch (error) {
-      if (!over.aborted) throw error;
+      if (!stop.signal.aborted) throw error;
     } finally {
-      watching = false;
+      watching = undefined;
       notDue();
+      stop.abort('watch over');
+      signal.removeEventListener('abort', abort);
     }
   }
 

@@ -72,7 +72,8 @@ check_rivals() {
   port=$(effective_config | sed -n 's/^  port: //p')
   port=${port:-8472}
   rival=$(ip -d -o link show type vxlan | awk -v port="$port" -F': ' '$2 !~ /^weft/ && $0 ~ "dstport " port "( |$)" { print "device " $2; exit }')
-  [ -n "$rival" ] || rival=$(udp_listener "$port")
+  # The kernel listens for weft's own device, too: nobody else can have the port then.
+  [ -n "$rival" ] || ip -d -o link show type vxlan | grep -qE ": weft.* dstport $port( |\$)" || rival=$(udp_listener "$port")
   [ -z "$rival" ] ||
     die "UDP port $port is taken by $rival: stop that, or give weft another port on every node (backend: { port: ... } in weft.yaml; --force to install all the same)"
 }

@@ -6,26 +6,36 @@ ready_within=60
 # Starts what `current` is, and waits until it is ready or has failed. A node whose store is away is neither.
 activate() {
   [ "$service" = yes ] || return 0
+  # `enable` would read all units again, which is slow on a small machine: once is enough.
+  systemctl enable --quiet --no-reload weft-cni.socket weftd.service
   systemctl daemon-reload
-  systemctl enable --quiet weft-cni.socket weftd.service
   systemctl start weft-cni.socket
+  local waited=0 step=2 before state
+  before=$(service_property InvocationID)
+  # Restarts of long ago, after a crash, are not this version's.
+  systemctl reset-failed weftd.service 2>/dev/null || true
   systemctl restart --no-block weftd.service
-  local left=$((ready_within * 5)) state
-  while [ $left -gt 0 ]; do
-    state=$(systemctl show --property=ActiveState,SubState,NRestarts weftd.service | sort | tr '\n' ' ')
+  while [ $waited -lt $((ready_within * 10)) ]; do
+    state=$(systemctl show --property=InvocationID,NRestarts,SubState weftd.service | sort | tr '\n' ' ')
     case $state in
-      *"NRestarts=0 SubState=running"*) return 0 ;;
+      # Still the one before.
+      "InvocationID=$before "*) ;;
+      *"NRestarts=0 SubState=running "*) return 0 ;;
       *"NRestarts=0 "*) ;;
       *)
         journalctl --unit weftd.service --lines 10 --no-pager --output cat >&2 || true
         return 1
         ;;
     esac
-    sleep 0.2
-    left=$((left - 1))
+    # A slow machine has better things to do than to answer.
+    [ $waited -lt 20 ] || step=10
+    sleep $((step / 10)).$((step % 10))
+    waited=$((waited + step))
   done
-  warn "weftd is not ready yet: $(systemctl show --property=StatusText --value weftd.service); it goes on trying: journalctl -u weftd"
+  warn "weftd is not ready yet: $(service_property StatusText); it goes on trying: journalctl -u weftd"
 }
+
+service_property() { systemctl show --property="$1" --value weftd.service; }
 
 stop_service() {
   [ -d /run/systemd/system ] || return 0

@@ -1,7 +1,5 @@
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
-import { lean } from './lean.ts';
-import { netlinkModules } from './netlink-modules.ts';
 
 /** Where a bundle in a folder of dist/ finds koffi's native file. */
 const koffiBeside: Plugin = {
@@ -11,12 +9,12 @@ const koffiBeside: Plugin = {
   },
 };
 
-/** etcd's protocol definitions are read from a package: a bundle has what was read inside. */
+/** etcd's protocol definitions are read from a package: a bundle has to have them inside. */
 const etcdProtocolInside: Plugin = {
   name: 'etcd-protocol-inside',
   setup({ onLoad }) {
-    onLoad({ filter: /agent[/]lease[/]etcd[/]definitions\.ts$/ }, async () => ({
-      contents: `export const definitions = ${JSON.stringify((await import('../../agent/lease/etcd/definitions.ts')).definitions)};`,
+    onLoad({ filter: /agent[/]lease[/]etcd[/]proto-files\.ts$/ }, async () => ({
+      contents: `export const protoFiles = ${JSON.stringify((await import('../../agent/lease/etcd/proto-files.ts')).protoFiles)};`,
       loader: 'js',
     }));
   },
@@ -42,14 +40,7 @@ const dockerWithoutBuilds: Plugin = {
 };
 
 /** One CommonJS file of all that `entry` imports. A warning is an error: it would be one on the node that runs it. */
-export async function bundle(options: {
-  root: string;
-  entry: string;
-  version: string;
-  /** Its process lives for one call: what that does not need must not be loaded. */
-  brief: boolean;
-}): Promise<string> {
-  const extra = options.brief ? lean(options.root) : undefined;
+export async function bundle(options: { root: string; entry: string; version: string }): Promise<string> {
   const { outputFiles, warnings } = await build({
     absWorkingDir: options.root,
     entryPoints: [join(options.root, options.entry)],
@@ -59,19 +50,9 @@ export async function bundle(options: {
     target: 'node20',
     format: 'cjs',
     minifyWhitespace: true,
-    // Every name is a string that V8 makes anew for each process.
-    minifyIdentifiers: options.brief,
-    minifySyntax: options.brief,
     legalComments: 'inline',
-    define: { WEFT_VERSION: JSON.stringify(options.version), ...extra?.define },
-    inject: extra?.inject ?? [],
-    plugins: [
-      koffiBeside,
-      etcdProtocolInside,
-      dockerWithoutBuilds,
-      netlinkModules,
-      ...(extra?.plugins ?? []),
-    ],
+    define: { WEFT_VERSION: JSON.stringify(options.version) },
+    plugins: [koffiBeside, etcdProtocolInside, dockerWithoutBuilds],
     logLevel: 'warning',
   });
   const [file] = outputFiles;

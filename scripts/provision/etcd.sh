@@ -28,7 +28,7 @@ StartLimitIntervalSec=0
 Restart=always
 RestartSec=2
 EOF
+  systemctl enable --quiet --no-reload etcd
   systemctl daemon-reload
-  systemctl enable --quiet etcd
   if [ $changed = yes ]; then systemctl restart etcd; else systemctl start etcd; fi
 }

@@ -45,8 +45,8 @@ RestartSec=2
 [Install]
 WantedBy=multi-user.target
 EOF
+  systemctl enable --quiet --no-reload weft-handover.service
   systemctl daemon-reload
-  systemctl enable --quiet weft-handover.service
   systemctl restart weft-handover.service
 }
 

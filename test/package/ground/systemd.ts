@@ -12,11 +12,13 @@ export async function standInForSystemd(host: Host, failing: readonly string[] =
     `echo "$*" >>/run/systemd/told
 case " $* " in
   *" restart "*) cp /opt/weft/current/VERSION /run/systemd/running ;;
-  *" show "*ActiveState*)
-    version=$(cat /run/systemd/running)
+  *" show "*InvocationID*)
+    version=$(cat /run/systemd/running 2>/dev/null)
+    invocation=$(grep -c restart /run/systemd/told)
+    case "$*" in *--value*) echo $invocation && exit ;; esac
     case " ${failing.join(' ')} " in
-      *" $version "*) printf 'ActiveState=activating\\nSubState=auto-restart\\nNRestarts=1\\n' ;;
-      *) printf 'ActiveState=active\\nSubState=running\\nNRestarts=0\\n' ;;
+      *" $version "*) printf "InvocationID=$invocation\\nSubState=auto-restart\\nNRestarts=1\\n" ;;
+      *) printf "InvocationID=$invocation\\nSubState=running\\nNRestarts=0\\n" ;;
     esac ;;
 esac`,
   );

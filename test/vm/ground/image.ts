@@ -28,12 +28,22 @@ export interface Image {
 const suite = 'trixie';
 const diskSize = '4G';
 const packages = [
-  ...['linux-image-cloud-amd64', 'initramfs-tools', 'systemd-sysv', 'udev', 'dbus', 'kmod', 'zstd'],
+  ...[
+    'linux-image-cloud-amd64',
+    'initramfs-tools',
+    'systemd-sysv',
+    'udev',
+    'dbus',
+    'kmod',
+    'xz-utils',
+    'cpio',
+  ],
   ...['ifupdown', 'isc-dhcp-client', 'openssh-server', 'sudo', 'ca-certificates', 'procps'],
   // What scripts/provision/node installs elsewhere.
   ...[
     'containerd',
     'docker.io',
+    'docker-cli',
     'etcd-server',
     'etcd-client',
     'nftables',

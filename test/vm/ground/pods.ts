@@ -13,9 +13,14 @@ export interface Pod {
 /** What pods are made of: busybox, as an image in both runtimes. */
 export async function makeImage(machine: Machine): Promise<void> {
   await machine.run(`
-    cd "$(mktemp -d)" && mkdir bin && cp /bin/busybox bin/ && ln -s busybox bin/sh
-    tar -c . | docker import - busybox >/dev/null
-    docker save busybox | ctr image import - >/dev/null`);
+    cd "$(mktemp -d)" && mkdir -p tree/bin && cp /bin/busybox tree/bin/ && ln -s busybox tree/bin/sh
+    tar -C tree -cf layer.tar .
+    layer=sha256:$(sha256sum layer.tar | cut -c 1-64)
+    echo '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["'$layer'"]}}' >config.json
+    echo '[{"Config":"config.json","RepoTags":["docker.io/library/busybox:latest"],"Layers":["layer.tar"]}]' >manifest.json
+    tar -cf image.tar config.json manifest.json layer.tar
+    ctr image import image.tar >/dev/null
+    docker load -q -i image.tar >/dev/null`);
 }
 
 export async function containerdPod(machine: Machine, name: string): Promise<Pod> {
@@ -51,11 +56,11 @@ const addressIn = async (exec: Pod['exec']): Promise<string> => {
   return address;
 };
 
-/** Throws, naming the pair, if a ping is not answered. */
-export async function mustPing(from: Pod, address: string): Promise<void> {
-  await from.exec(`ping -c 2 -W 5 ${address}`).catch((error: unknown) => {
-    throw new Error(`${from.name} (${from.address}) does not reach ${address}`, { cause: error });
-  });
+/** Throws, naming the address, if pings are not answered. */
+export async function mustPing(from: Pod, addresses: readonly string[]): Promise<void> {
+  const each = `for a in ${addresses.join(' ')}; do /bin/busybox ping -q -c 2 -W 5 $a >/dev/null || { echo $a; break; }; done`;
+  const lost = await from.exec(`sh -c '${each}'`);
+  if (lost !== '') throw new Error(`${from.name} (${from.address}) does not reach ${lost}`);
 }
 
 /** What a server outside the cluster says to a pod. */
