@@ -141,6 +141,19 @@ static int receive(int agent, size_t wanted, long long deadline) {
   return 1;
 }
 
+// The connection on which the answer's header has come; -1, and why, if no agent has read the request.
+static int ask(const char **reason, long long deadline) {
+  for (int attempt = 0; attempt < 2; attempt++) {
+    int agent = connect_agent(reason);
+    if (agent < 0) return -1;
+    if (send_request(agent, deadline) && receive(agent, HEADER, deadline)) return agent;
+    // One that stops, perhaps; the next one may have its socket already.
+    *reason = "the agent went away before it had read the request";
+    close(agent);
+  }
+  return -1;
+}
+
 static void put_length(unsigned char *at, size_t value) {
   for (int i = 0; i < 4; i++) at[i] = (unsigned char)(value >> 8 * i);
 }
@@ -168,10 +181,8 @@ int main(int argc, char **argv) {
 
   const char *reason;
   long long deadline = now_ms() + ANSWER_SECONDS * 1000;
-  int agent = connect_agent(&reason);
+  int agent = ask(&reason, deadline);
   if (agent < 0) run_standalone(argv, reason);
-  if (!send_request(agent, deadline) || !receive(agent, HEADER, deadline))
-    run_standalone(argv, "the agent went away before it had read the request");
   int status = answer[5];
   size_t out = get_length(answer + 8), err = get_length(answer + 12);
   if (memcmp(answer, "WEFT\1", 5) != 0 || out > BODY_MAX || err > BODY_MAX - out)

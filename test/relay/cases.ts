@@ -158,6 +158,19 @@ function casesOf(kind: 'bare' | 'sanitized'): void {
       }
     });
 
+    it('that goes away before it has read the request is asked again where the next one has its socket', async () => {
+      ground.standalone('echo standalone');
+      let connections = 0;
+      const given = { status: 0, stdout: 'the next one', stderr: '' };
+      await ground.listening(
+        (socket) =>
+          connections++ === 0 ? void setImmediate(() => socket.destroy()) : answering(given)(socket),
+        async () => {
+          assert.equal((await ground.run()).stdout, 'the next one');
+        },
+      );
+    });
+
     it('whose answer is none counts as one that did not answer', async () => {
       const torn = encodeAnswer({ status: 0, stdout: 'abc', stderr: '' });
       const lengths = (out: number, err: number) => {
