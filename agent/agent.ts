@@ -14,23 +14,26 @@ import { attributesOf } from './attributes.ts';
 import { KeptBridges } from './bridge/keep.ts';
 import { type Config, defaultRunDir } from './config/config.ts';
 import { conflistDirectory, ensureConflist } from './conflist.ts';
+import { tuneEngine } from './engine.ts';
 import { AgentError } from './errors.ts';
 import { KeptFirewall } from './firewall/keep.ts';
-import { podsOnRecord } from './firewall/records.ts';
 import { ensureIdentity, type Identity, nodeName } from './identity/identity.ts';
 import { acquireLease } from './lease/acquire-lease.ts';
 import { systemClock } from './lease/clock.ts';
 import { clusterConfigOf } from './lease/cluster-config.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import { openStore } from './lease/open-store.ts';
+import type { LeaseStore } from './lease/store.ts';
 import type { Log } from './log/log.ts';
 import type { Notifier } from './notify/notifier.ts';
 import { deviceName } from './overlay/device.ts';
 import { TunnelFarewell } from './overlay/farewell.ts';
-import { type OverlayState, podMtuBytes } from './overlay/overlay.ts';
+import type { OverlayState } from './overlay/overlay.ts';
 import { OverlayService, type PassOutcome } from './overlay/service.ts';
 import { overlayStates } from './overlay/state.ts';
+import { podMtuBytes } from './overlay/ways.ts';
 import { FamilyProbes } from './probe/family-probes.ts';
+import { PodRecords } from './records.ts';
 import { reloadConfig } from './reload.ts';
 import { Health } from './serve/health/health.ts';
 import { healthRoutes } from './serve/health/routes.ts';
@@ -64,14 +67,14 @@ export async function runAgent(given: AgentOptions): Promise<void> {
   setMaxListeners(0, signal);
   for (const directory of [config.runDir, config.stateDir]) mkdirSync(directory, { recursive: true });
   const health = new Health({ now: () => performance.now(), wallNow: () => Date.now() });
-  const rtnl = openRtnl();
+  const sockets = { rtnl: openRtnl(), bulk: openRtnl() };
   try {
     if (config.listen) await serveHttp({ listen: config.listen, routes: healthRoutes(health), signal });
     notifier.watch(signal);
-    await new Agent(options, rtnl, health).run();
+    await new Agent(options, sockets, health).run();
   } finally {
     ended.abort();
-    rtnl.close();
+    for (const socket of Object.values(sockets)) socket.close();
   }
 }
 
@@ -86,6 +89,7 @@ const SHOWN_PEERS = 5;
 class Agent {
   readonly #options: AgentOptions;
   readonly #rtnl: Rtnl;
+  readonly #bulk: Rtnl;
   readonly #health: Health;
   /** In force: what was read last, as far as it needs no restart. */
   #config: Config;
@@ -94,15 +98,19 @@ class Agent {
   #toTell = false;
   #tellings = 0;
 
-  constructor(options: AgentOptions, rtnl: Rtnl, health: Health) {
+  constructor(options: AgentOptions, sockets: { rtnl: Rtnl; bulk: Rtnl }, health: Health) {
     this.#options = options;
     this.#config = options.config;
-    this.#rtnl = rtnl;
+    this.#rtnl = sockets.rtnl;
+    this.#bulk = sockets.bulk;
     this.#health = health;
   }
 
   async run(): Promise<void> {
     const { config, file, log, notifier, signal } = this.#options;
+    const opening = this.#openStore();
+    // It is awaited below; what fails before that goes first.
+    opening.catch(() => undefined);
     const identity = ensureIdentity(config.stateDir);
     const underlay = await FollowedUnderlay.find({
       find: () => findUnderlay({ config: this.#config, file, rtnl: this.#rtnl }),
@@ -119,7 +127,7 @@ class Agent {
     });
     const kept = keepPods({ ...config, log, env: process.env, signal });
     notifier.status('waiting for a lease');
-    const holder = await this.#acquire(identity, underlay);
+    const holder = await this.#acquire(await opening, identity, underlay);
     const probes = new FamilyProbes({
       timing: () => this.#config.probes,
       onChange: (reason) => {
@@ -131,15 +139,17 @@ class Agent {
     });
     const farewell = new TunnelFarewell({ onOver: () => service.trigger('tunnel out of use'), signal });
     const tell = () => this.#tellPeers(underlay, identity, holder, farewell);
+    const records = new PodRecords(config.runDir);
     const firewall = new KeptFirewall({
       masquerade: () => (this.#config.masquerade.enabled ? this.#config.masquerade : undefined),
-      pods: () => podsOnRecord(config.runDir),
+      pods: () => records.pods,
       onDamage: (reason) => service.trigger(reason),
       signal,
     });
-    const bridges = new KeptBridges({ rtnl: this.#rtnl, runDir: config.runDir });
+    const bridges = new KeptBridges({ rtnl: this.#rtnl, records });
     const service: OverlayService = new OverlayService({
       rtnl: this.#rtnl,
+      bulk: this.#bulk,
       setSysctl: new SysctlLedger(config.stateDir).set,
       states: async (pass) => {
         if (pass.underlay && (await this.#hasMoved(underlay))) tell();
@@ -150,6 +160,7 @@ class Agent {
         return {
           done: parts.flatMap(({ done }) => done),
           problems: parts.flatMap(({ problems }) => problems),
+          retryInMs: earliest(parts.map(({ retryInMs }) => retryInMs)),
         };
       },
       observe: (message) => bridges.observe(message),
@@ -176,12 +187,20 @@ class Agent {
     await Promise.all([...listening, holder.done, pods.done, kept]);
   }
 
-  async #acquire(identity: Identity, underlay: FollowedUnderlay): Promise<LeaseHolder> {
+  /** First of all: what else a start does, it does while a connection is made. */
+  async #openStore(): Promise<LeaseStore> {
+    const { config, signal } = this.#options;
+    const store = await openStore(config.store);
+    tuneEngine();
+    // An open stream to etcd would keep the process from ending.
+    if (signal.aborted) store.close();
+    signal.addEventListener('abort', () => store.close(), { once: true });
+    return store;
+  }
+
+  async #acquire(store: LeaseStore, identity: Identity, underlay: FollowedUnderlay): Promise<LeaseHolder> {
     const { config, log, signal } = this.#options;
     const { networks, backend } = clusterConfigOf(config);
-    const store = await openStore(config.store);
-    // An open stream to etcd would keep the process from ending.
-    signal.addEventListener('abort', () => store.close(), { once: true });
     const holder = await acquireLease({
       store,
       node: { id: identity.nodeId, name: nodeName() },
@@ -277,7 +296,9 @@ class Agent {
     this.#reportLease(holder);
     probes.follow(states);
     this.#reportPeers(probes);
-    if (problems.length) this.#health.bad('entries', problems.join('; '));
+    const leases = holder.peers.problems.map(({ key, reason }) => `${key}: ${reason}`);
+    const wrong = [...problems, ...leases];
+    if (wrong.length) this.#health.bad('entries', wrong.join('; '));
     else this.#health.good('entries');
     writeSubnetFile(config.runDir, {
       networks: config.networks.map(({ cidr }) => cidr),
@@ -345,6 +366,11 @@ class Agent {
     }
   }
 }
+
+const earliest = (waits: readonly (number | undefined)[]): number | undefined => {
+  const known = waits.filter((wait) => wait !== undefined);
+  return known.length ? Math.min(...known) : undefined;
+};
 
 /** What is wrong with some peers, if there are any. */
 function tellPeers(what: string, peers: readonly string[], remedy: string): string[] {

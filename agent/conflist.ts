@@ -16,7 +16,10 @@ export interface ConflistPlace {
 export const conflistDirectory = '/etc/cni/net.d';
 export const conflistName = '10-weft.conflist';
 
-/** Debian 12's runtimes stop at CNI 1.0.0; newer ones look for the highest of `cniVersions`. */
+/**
+ * Debian 12's runtimes stop at CNI 1.0.0; newer ones look for the highest of `cniVersions`. No `ipRanges`: the
+ * leased subnet is the only one that peers know the way to.
+ */
 export const conflist = {
   cniVersion: '1.0.0',
   cniVersions: ['1.0.0', '1.1.0'],

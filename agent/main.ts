@@ -1,16 +1,34 @@
 /** weftd: wiring only. */
-import './engine.ts';
+
 import { runAgent } from './agent.ts';
 import { parseArguments } from './arguments.ts';
 import { checkConfig } from './config/check.ts';
 import { type ConfigSource, configSource, loadConfig } from './config/load.ts';
+import { untuned } from './engine.ts';
 import { reasonOf } from './errors.ts';
-import { createLog } from './log/log.ts';
+import { createLog, type Log } from './log/log.ts';
 import { takeNotifier } from './notify/notifier.ts';
 import { planHost } from './plan.ts';
 import { version } from './version.ts';
 
-async function main(): Promise<void> {
+/** What a start compiles is compiled by then, and not yet forgotten. */
+const KEEP_COMPILED_MS = 5000;
+
+export interface Start {
+  /** Keeps the code that was compiled for the next start; undefined where it was there. May throw. */
+  readonly keepCompiled: (() => void) | undefined;
+}
+
+/** Runs what the command line asks for; says what went wrong, and sets the exit status. */
+export async function main(given: Start): Promise<void> {
+  try {
+    await obey(given);
+  } catch (error) {
+    leave(1, `${reasonOf(error).replace(/^(?!weftd: )/gm, 'weftd: ')}\n`);
+  }
+}
+
+async function obey(start: Start): Promise<void> {
   const order = parseArguments(process.argv.slice(2), version);
   if (order.kind === 'say') return leave(order.status, order.text);
   const source = configSource({ flag: order.config, env: process.env });
@@ -19,7 +37,7 @@ async function main(): Promise<void> {
     return leave(status, status === 0 ? stdout : stderr);
   }
   if (order.kind === 'plan') return plan(source);
-  await run(source);
+  await run(source, start);
 }
 
 async function plan(source: ConfigSource): Promise<void> {
@@ -29,7 +47,7 @@ async function plan(source: ConfigSource): Promise<void> {
   leave(0, [...lines, ...problems.map((problem) => `cannot be had: ${problem}`), ''].join('\n'));
 }
 
-async function run(source: ConfigSource): Promise<void> {
+async function run(source: ConfigSource, { keepCompiled }: Start): Promise<void> {
   const { config, path } = loadConfig(source);
   const log = createLog(config.log);
   if (!path) log.info({ path: source.path }, 'config.defaults');
@@ -42,6 +60,7 @@ async function run(source: ConfigSource): Promise<void> {
   stop.signal.addEventListener('abort', () => notifier.stopping(), { once: true });
   // Without a listener SIGHUP would end the process; whoever can reload adds another.
   process.on('SIGHUP', () => log.info({}, 'reload.asked'));
+  if (keepCompiled) setTimeout(() => untuned(() => keep(keepCompiled, log)), KEEP_COMPILED_MS).unref();
   await runAgent({
     config,
     file: path ?? source.path,
@@ -57,11 +76,15 @@ async function run(source: ConfigSource): Promise<void> {
   log.info({}, 'agent.stopped');
 }
 
+function keep(keepCompiled: () => void, log: Log): void {
+  try {
+    keepCompiled();
+  } catch (error) {
+    log.debug({ err: error }, 'compiled.notKept');
+  }
+}
+
 function leave(status: number, text: string): void {
   (status === 0 ? process.stdout : process.stderr).write(text);
   process.exitCode = status;
 }
-
-main().catch((error: unknown) => {
-  leave(1, `${reasonOf(error).replace(/^(?!weftd: )/gm, 'weftd: ')}\n`);
-});

@@ -12,13 +12,13 @@ import type { Config } from './config/config.ts';
 import { AgentError } from './errors.ts';
 import { Firewall } from './firewall/firewall.ts';
 import { desiredFirewall } from './firewall/keep.ts';
-import { podsOnRecord } from './firewall/records.ts';
 import { identityPath, readIdentity } from './identity/identity.ts';
 import { systemClock } from './lease/clock.ts';
 import type { Lease } from './lease/lease.ts';
 import { readSaved } from './lease/saved.ts';
 import { Overlay, type OverlayState } from './overlay/overlay.ts';
 import { overlayStates } from './overlay/state.ts';
+import { PodRecords } from './records.ts';
 import type { Underlay } from './underlay/choose.ts';
 import { findUnderlay } from './underlay/find-underlay.ts';
 import { underlayPart } from './underlay/follow.ts';
@@ -48,7 +48,7 @@ export async function planHost({ config, file }: { config: Config; file: string 
         ...overlays.flatMap(({ plan }) => plan),
         ...new Firewall(nfnl).plan({
           ...desiredFirewall(states, masquerade),
-          pods: podsOnRecord(config.runDir),
+          pods: new PodRecords(config.runDir).pods,
         }),
       ],
       problems: overlays.flatMap(({ problems }) => problems),

@@ -1,5 +1,5 @@
 /** Prefixes as values: `10.244.1.0/24`. Host bits are never kept: a prefix is its network. */
-import { bitsOf, type Family, formatIp, type Ip, parseIp } from './ip.ts';
+import { bitsOf, type Family, formatIp, type Ip, parseIp, sameIp } from './ip.ts';
 
 export interface Cidr {
   readonly family: Family;
@@ -15,8 +15,9 @@ export interface Cidr {
  */
 export function parseCidr(text: string): Cidr | undefined {
   const parsed = parseInterfaceAddress(text);
-  if (!parsed || networkOf(parsed.address, parsed.length).base !== parsed.address.value) return undefined;
-  return networkOf(parsed.address, parsed.length);
+  if (!parsed) return undefined;
+  const network = networkOf(parsed.address, parsed.length);
+  return network.base === parsed.address.value ? network : undefined;
 }
 
 /** Parses text that is known to be a prefix; throws `RangeError` naming it otherwise. */
@@ -46,9 +47,17 @@ export function parseInterfaceAddress(text: string): InterfaceAddress | undefine
 
 export const formatInterfaceAddress = (a: InterfaceAddress): string => `${formatIp(a.address)}/${a.length}`;
 
+export const sameInterfaceAddress = (a: InterfaceAddress, b: InterfaceAddress): boolean =>
+  a.length === b.length && sameIp(a.address, b.address);
+
+/** How many bits of an address a prefix leaves to its hosts; made once, because making a bigint takes longer than using it. */
+const hostBits = (family: Family, length: number): bigint =>
+  counts[bitsOf(family) - length] ?? BigInt(bitsOf(family) - length);
+const counts: readonly bigint[] = Array.from({ length: 129 }, (_, count) => BigInt(count));
+
 /** The network of that length in which the address lies. */
 export function networkOf(address: Ip, length: number): Cidr {
-  const shift = BigInt(bitsOf(address.family) - length);
+  const shift = hostBits(address.family, length);
   return { family: address.family, base: (address.value >> shift) << shift, length };
 }
 
@@ -70,13 +79,16 @@ export const nthIp = (prefix: Cidr, n: bigint | number): Ip => ({
 });
 
 /** How many addresses it holds, network and broadcast included. */
-export const sizeOf = (prefix: Cidr): bigint => 1n << BigInt(bitsOf(prefix.family) - prefix.length);
+export const sizeOf = (prefix: Cidr): bigint => 1n << hostBits(prefix.family, prefix.length);
 
 export const containsIp = (prefix: Cidr, address: Ip): boolean =>
-  prefix.family === address.family && networkOf(address, prefix.length).base === prefix.base;
+  prefix.family === address.family &&
+  (address.value ^ prefix.base) >> hostBits(prefix.family, prefix.length) === 0n;
 
 export const containsCidr = (outer: Cidr, inner: Cidr): boolean =>
-  inner.length >= outer.length && containsIp(outer, firstIp(inner));
+  inner.length >= outer.length &&
+  outer.family === inner.family &&
+  (inner.base ^ outer.base) >> hostBits(outer.family, outer.length) === 0n;
 
 export const overlaps = (a: Cidr, b: Cidr): boolean => containsCidr(a, b) || containsCidr(b, a);
 

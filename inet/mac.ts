@@ -18,6 +18,9 @@ export function formatMac(bytes: Uint8Array): string {
 
 export const bytesOfMac = (mac: string): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex');
 
+/** Its bytes as a string of as many characters, to be looked up by. */
+export const keyOfMac = (mac: string): string => bytesOfMac(mac).toString('latin1');
+
 /** Makes a locally administered unicast address (IEEE 802, bits 1 and 0 of the first octet) of six bytes. */
 export function localUnicastMac(bytes: Uint8Array): string {
   const mac = Uint8Array.from(bytes.subarray(0, 6));

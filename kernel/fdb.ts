@@ -3,8 +3,8 @@
  * An entry is told by its MAC *and* its destination: two destinations for one MAC are two entries, so a
  * destination is changed by NLM_F_REPLACE, never by adding.
  */
-import { bytesOfIp, formatIp, type Ip, ipOfBytes } from '../inet/ip.ts';
-import { bytesOfMac, formatMac } from '../inet/mac.ts';
+import { bytesOfIp, formatIp, type Ip, ipOfBytes, keyOfIp } from '../inet/ip.ts';
+import { bytesOfMac, formatMac, keyOfMac } from '../inet/mac.ts';
 import { ND_HEADER_BYTES, NDA_DST, NDA_LLADDR, NUD_PERMANENT } from './neighbour.ts';
 import { AttributeIndex, BodyWriter } from './netlink/attribute.ts';
 import { type NetlinkRequest, NLM_F_CREATE, NLM_F_REPLACE } from './netlink/message.ts';
@@ -50,18 +50,27 @@ function request(verb: string, type: number, flags: number, entry: Entry): Netli
 
 /** The entries of one VXLAN device that have a destination. */
 export function fdbEntries(rtnl: Rtnl, index: number): FdbEntry[] {
+  return rtnl.dump(listing(index)).flatMap((message) => fdbEntryOf(message.body) ?? []);
+}
+
+/** The same for thousands: `rtnl.scan`. */
+export const scanFdb = (
+  rtnl: Rtnl,
+  index: number,
+  onBody: (body: Buffer) => void,
+): Generator<void, boolean> => rtnl.scan(listing(index), onBody);
+
+function listing(index: number): NetlinkRequest {
   const header = out.begin(ND_HEADER_BYTES);
   header[0] = AF_BRIDGE;
   header.writeInt32LE(index, 4);
-  const body = out.finish();
-  const messages = rtnl.dump({
-    type: RTM_GETNEIGH,
-    flags: 0,
-    body,
-    attempted: () => `list forwarding entries of link ${index}`,
-  });
-  return messages.flatMap((message) => fdbEntryOf(message.body) ?? []);
+  const attempted = () => `list forwarding entries of link ${index}`;
+  return { type: RTM_GETNEIGH, flags: 0, body: out.finish(), attempted };
 }
+
+/** What the kernel tells forwarding entries apart by. Not for people. */
+export const fdbKey = ({ index, mac, destination }: Entry): string =>
+  `${index} ${keyOfMac(mac)}${keyOfIp(destination)}`;
 
 /** Reads an RTM_NEWNEIGH or RTM_DELNEIGH body; undefined for what is no entry with a destination. */
 export function fdbEntryOf(body: Buffer): FdbEntry | undefined {

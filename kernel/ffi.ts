@@ -146,6 +146,22 @@ export function pollReadableAsync(fds: readonly number[], timeoutMs = -1): Promi
   });
 }
 
+/** malloc_trim(3): gives back to the kernel what the C library has kept of freed memory. Only glibc has it. */
+export function trimHeap(): void {
+  trim ??= findTrim();
+  trim(0);
+}
+
+let trim: ((keepBytes: number) => number) | undefined;
+
+function findTrim(): (keepBytes: number) => number {
+  try {
+    return libc.func('int malloc_trim(size_t pad)');
+  } catch {
+    return () => 0;
+  }
+}
+
 /** flock(2), exclusive, without waiting; false where another open file holds the lock. */
 export function tryLock(fd: number, attempted: string): boolean {
   const result: number = call.flock(fd, LOCK_EX | LOCK_NB);

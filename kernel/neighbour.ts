@@ -1,5 +1,5 @@
 /** Neighbour entries (ARP and NDP): request builders and a reader (linux/neighbour.h). */
-import { bytesOfIp, type Family, formatIp, type Ip, ipOfBytes } from '../inet/ip.ts';
+import { bytesOfIp, type Family, formatIp, type Ip, ipOfBytes, keyOfIp } from '../inet/ip.ts';
 import { bytesOfMac, formatMac } from '../inet/mac.ts';
 import { AttributeIndex, BodyWriter } from './netlink/attribute.ts';
 import { type NetlinkRequest, NLM_F_CREATE, NLM_F_REPLACE } from './netlink/message.ts';
@@ -53,15 +53,20 @@ function request(
 
 /** The entries of one family, on one link if it is named. */
 export function neighbours(rtnl: Rtnl, which: { family: Family; index?: number }): Neighbour[] {
+  return rtnl.dump(listing(which)).flatMap((message) => neighbourOf(message.body) ?? []);
+}
+
+/** The same for thousands: `rtnl.scan`. */
+export const scanNeighbours = (
+  rtnl: Rtnl,
+  which: { family: Family; index?: number },
+  onBody: (body: Buffer) => void,
+): Generator<void, boolean> => rtnl.scan(listing(which), onBody);
+
+function listing(which: { family: Family; index?: number }): NetlinkRequest {
   out.begin(ND_HEADER_BYTES)[0] = afOf(which.family);
   const body = out.u32(NDA_IFINDEX, which.index).finish();
-  const messages = rtnl.dump({
-    type: RTM_GETNEIGH,
-    flags: 0,
-    body,
-    attempted: () => `list ${which.family} neighbours`,
-  });
-  return messages.flatMap((message) => neighbourOf(message.body) ?? []);
+  return { type: RTM_GETNEIGH, flags: 0, body, attempted: () => `list ${which.family} neighbours` };
 }
 
 /** Reads an RTM_NEWNEIGH or RTM_DELNEIGH body; undefined for what is no ARP or NDP entry. */
@@ -78,3 +83,39 @@ export function neighbourOf(body: Buffer): Neighbour | undefined {
     permanent: (body.readUInt16LE(8) & NUD_PERMANENT) !== 0,
   };
 }
+
+/**
+ * A body of neighbours or of forwarding entries (fdb.ts) read in place, for whoever looks at thousands of them; valid
+ * until the next `read`.
+ */
+export class NeighbourReader {
+  readonly #found = new AttributeIndex();
+  #body: Buffer = Buffer.alloc(ND_HEADER_BYTES);
+
+  read(body: Buffer): this {
+    this.#body = body;
+    this.#found.read(body, ND_HEADER_BYTES);
+    return this;
+  }
+
+  get index(): number {
+    return this.#body.readInt32LE(4);
+  }
+
+  get permanent(): boolean {
+    return (this.#body.readUInt16LE(8) & NUD_PERMANENT) !== 0;
+  }
+
+  /** The bytes of the address, and of the MAC, as strings of as many characters. */
+  get addressKey(): string {
+    return this.#found.key(NDA_DST);
+  }
+
+  get macKey(): string {
+    return this.#found.key(NDA_LLADDR);
+  }
+}
+
+/** What the kernel tells neighbours apart by. Not for people. */
+export const neighbourKey = ({ index, address }: Pick<Neighbour, 'index' | 'address'>): string =>
+  `${index} ${keyOfIp(address)}`;

@@ -1,6 +1,6 @@
 /** Routes: request builders and a reader (linux/rtnetlink.h). */
 import { type Cidr, firstIp, formatCidr } from '../inet/cidr.ts';
-import { bytesOfIp, type Family, formatIp, type Ip, ipOfBytes } from '../inet/ip.ts';
+import { bytesOfIp, type Family, formatIp, type Ip, ipOfBytes, keyOfIp } from '../inet/ip.ts';
 import { failedWith } from './errors.ts';
 import { AttributeIndex, BodyWriter } from './netlink/attribute.ts';
 import {
@@ -39,6 +39,12 @@ export interface Route {
 /** Adds a route; EEXIST where one with this destination, metric and table exists. */
 export const add = (route: Route): NetlinkRequest =>
   request('add', RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route);
+
+/**
+ * Adds a route besides those of the same destination, metric and table: for IPv4 it comes first, for IPv6 they share
+ * the load (`ip route prepend`). EEXIST where one goes the same way.
+ */
+export const addBesides = (route: Route): NetlinkRequest => request('add', RTM_NEWROUTE, NLM_F_CREATE, route);
 
 /** Adds a route, or replaces the one of the same destination, metric and table. */
 export const replace = (route: Route): NetlinkRequest =>
@@ -97,18 +103,61 @@ export function describeRoute(route: Route): string {
   return `${formatCidr(route.destination)}${via}${dev}`;
 }
 
-/**
- * The routes of one family, in the main table unless another is named; `protocol` makes the kernel leave
- * out the others.
- */
-export function routes(rtnl: Rtnl, which: { family: Family; protocol?: number; table?: number }): Route[] {
+/** Routes of one family, in the main table unless another is named; of one protocol, if it is named. */
+export interface WhichRoutes {
+  readonly family: Family;
+  readonly protocol?: number;
+  readonly table?: number;
+}
+
+/** The kernel leaves out the others. */
+export function routes(rtnl: Rtnl, which: WhichRoutes): Route[] {
+  const messages = dumpTable(rtnl, listing(which));
+  return messages.flatMap((message) => routeOf(message.body) ?? []);
+}
+
+/** The same for thousands: `rtnl.scan`, with nothing in a table that there is not. */
+export function* scanRoutes(
+  rtnl: Rtnl,
+  which: WhichRoutes,
+  onBody: (body: Buffer) => void,
+): Generator<void, boolean> {
+  try {
+    return yield* rtnl.scan(listing(which), onBody);
+  } catch (error) {
+    if (failedWith(error, 'ENOENT')) return true;
+    throw error;
+  }
+}
+
+function listing(which: WhichRoutes): NetlinkRequest {
   const header = out.begin(HEADER_BYTES);
   header[0] = afOf(which.family);
   header[5] = which.protocol ?? 0;
   const body = out.u32(RTA_TABLE, which.table ?? RT_TABLE_MAIN).finish();
-  const attempted = () => `list ${which.family} routes`;
-  const messages = dumpTable(rtnl, { type: RTM_GETROUTE, flags: 0, body, attempted });
-  return messages.flatMap((message) => routeOf(message.body) ?? []);
+  return { type: RTM_GETROUTE, flags: 0, body, attempted: () => `list ${which.family} routes` };
+}
+
+/** Which way the kernel would send to an address now, as a route to that address alone; undefined where it knows none. */
+export function wayTo(rtnl: Rtnl, address: Ip): Route | undefined {
+  const bytes = bytesOfIp(address);
+  const header = out.begin(HEADER_BYTES);
+  header[0] = afOf(address.family);
+  header[1] = bytes.length * 8;
+  const body = out.attribute(RTA_DST, bytes).finish();
+  const asked = {
+    type: RTM_GETROUTE,
+    flags: 0,
+    body,
+    attempted: () => `find the way to ${formatIp(address)}`,
+  };
+  const { outcomes, replies } = rtnl.exchange([asked]);
+  const [refusal] = outcomes;
+  // Also for routes that say so: unreachable, blackhole, prohibit.
+  if (failedWith(refusal, 'ENETUNREACH', 'EHOSTUNREACH', 'EINVAL', 'EACCES')) return undefined;
+  if (refusal) throw refusal;
+  const [reply] = replies;
+  return reply && routeOf(reply.body);
 }
 
 /** A table comes into being with its first route: before, the kernel answers ENOENT. */
@@ -147,6 +196,46 @@ export function routeOf(body: Buffer): Route | undefined {
     table: found.u32(RTA_TABLE) ?? body[4],
   };
 }
+
+/** A body of routes read in place, for whoever looks at thousands of them; valid until the next `read`. */
+export class RouteReader {
+  readonly #found = new AttributeIndex();
+  readonly #metrics = new AttributeIndex();
+  #body: Buffer = Buffer.alloc(HEADER_BYTES);
+
+  read(body: Buffer): this {
+    this.#body = body;
+    this.#found.read(body, HEADER_BYTES);
+    return this;
+  }
+
+  /** RTPROT_*. */
+  get protocol(): number {
+    return this.#body[5] ?? 0;
+  }
+
+  /** As `routeKey` has it. */
+  get key(): string {
+    const table = this.#found.u32(RTA_TABLE) ?? this.#body[4];
+    return `${this.#body[1]} ${this.#found.u32(RTA_PRIORITY) ?? 0} ${table} ${this.#found.key(RTA_DST)}`;
+  }
+
+  /** Whether it leads where that one does: gateway, link, MTU. */
+  leadsLike(route: Pick<Route, 'gateway' | 'index' | 'onlink' | 'mtuBytes'>): boolean {
+    const nested = this.#found.span(RTA_METRICS);
+    const mtuBytes = nested && this.#metrics.read(this.#body, ...nested).u32(RTAX_MTU);
+    return (
+      mtuBytes === route.mtuBytes &&
+      this.#found.u32(RTA_OIF) === route.index &&
+      ((this.#body.readUInt32LE(8) & RTNH_F_ONLINK) !== 0) === (route.onlink === true) &&
+      this.#found.holdsIp(RTA_GATEWAY, route.gateway)
+    );
+  }
+}
+
+/** What the kernel tells routes apart by. Not for people. */
+export const routeKey = (route: Pick<Route, 'destination' | 'priority' | 'table'>): string =>
+  `${route.destination.length} ${route.priority ?? 0} ${route.table ?? RT_TABLE_MAIN} ${keyOfIp(firstIp(route.destination))}`;
 
 function ipIn(attributes: AttributeIndex, type: number): Ip | undefined {
   const bytes = attributes.bytes(type);

@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { conflist, conflistName } from '../agent/conflist.ts';
 import type { LabNode } from './node.ts';
 import type { Product } from './product.ts';
 import { clusterNetwork, type Topology } from './topology.ts';
@@ -16,14 +17,6 @@ export function labConfiguration(request: { topology: Topology; backend: string 
   return { ...Object.fromEntries(networks), backend: { type: request.backend } };
 }
 
-/** Debian 12's runtimes stop at CNI 1.0.0; newer ones look for the highest of `cniVersions`. */
-export const conflist = {
-  cniVersion: '1.0.0',
-  cniVersions: ['1.0.0', '1.1.0'],
-  name: 'weft',
-  plugins: [{ type: 'weft' }],
-};
-
 export function configureNode(request: {
   node: LabNode;
   product: Product;
@@ -33,7 +26,8 @@ export function configureNode(request: {
   writeFileSync(node.path('/etc/weft/weft.yaml'), stringify(configuration));
   const conflists = node.path('/etc/cni/net.d');
   mkdirSync(conflists);
-  writeFileSync(join(conflists, '10-weft.conflist'), `${JSON.stringify(conflist, null, 2)}\n`);
+  // As the agent writes it, and before it does: pods can be asked for while there is no agent.
+  writeFileSync(join(conflists, conflistName), `${JSON.stringify(conflist, null, 2)}\n`);
   const executables = node.path('/opt/cni/bin');
   mkdirSync(executables);
   for (const name of readdirSync(product.cni)) {

@@ -15,7 +15,8 @@ async function main(): Promise<void> {
   // Not process.stdout: its streams and sockets would be loaded for a few hundred bytes.
   if (stderr) writeFileSync(2, stderr);
   if (stdout) writeFileSync(1, stdout);
-  process.exitCode = status;
+  // Now, without taking apart what was loaded: nothing is under way.
+  process.exit(status);
 }
 
 async function answerCall(): Promise<PluginAnswer> {

@@ -14,17 +14,25 @@ import { install } from './build/place.ts';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const dist = join(root, 'dist');
 
-const executable = { banner: () => '#!/usr/bin/env node', mode: 0o755 };
-/** What the standalone plugin recognises the code compiled for it by. */
-const identified = { banner: (text: string) => `//${sha256(text)}`, mode: 0o644 };
+const executable = { form: (text: string) => `#!/usr/bin/env node\n${text}`, mode: 0o755, brief: false };
+/** Its first line is what the code compiled for it is recognised by. */
+const identified = { form: (text: string) => `//${sha256(text)}\n${text}`, mode: 0o644, brief: true };
+/** The same as one function, of what CommonJS gives its modules. */
+const asFunction = {
+  form: (text: string) =>
+    identified.form(`(function (exports, require, module, __filename, __dirname) {${text}\n})`),
+  mode: 0o644,
+  brief: false,
+};
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** Every bundle has all it needs inside, but for koffi's native file. */
 const bundles = [
-  { entry: 'agent/main.ts', output: 'bin/weftd', ...executable },
+  { entry: 'agent/start/start.ts', output: 'bin/weftd', ...executable },
+  { entry: 'agent/main.ts', output: 'lib/weftd.js', ...asFunction },
   { entry: 'cli/main.ts', output: 'bin/weftctl', ...executable },
   { entry: 'plugin/main.ts', output: 'lib/standalone.js', ...identified },
-  { entry: 'plugin/launcher/standalone.ts', output: 'cni/weft-standalone', ...executable },
+  { entry: 'plugin/launcher/standalone.ts', output: 'cni/weft-standalone', ...executable, brief: true },
 ] as const;
 
 async function main(): Promise<void> {
@@ -32,9 +40,9 @@ async function main(): Promise<void> {
   install({ path: join(dist, 'package.json'), content: '{"type":"commonjs"}\n', mode: 0o644 });
   install({ path: join(dist, 'native/koffi.node'), content: nativeKoffi(), mode: 0o644 });
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  for (const { entry, output, banner, mode } of bundles) {
-    const text = await bundle({ root, entry, version });
-    install({ path: join(dist, output), content: `${banner(text)}\n${text}`, mode });
+  for (const { entry, output, form, mode, brief } of bundles) {
+    const text = await bundle({ root, entry, version, brief });
+    install({ path: join(dist, output), content: form(text), mode });
   }
   const made = buildLauncher({ root, directory: join(dist, 'cni') });
   process.stdout.write(`build: dist/cni/weft is ${made}\n`);

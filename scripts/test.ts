@@ -27,6 +27,8 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
   ],
   relay: ['root', 'cc', 'unshare', 'mount'],
   conformance: ['root', 'ip', 'bridge', 'nft', 'ping', 'mount', 'unshare', 'nsenter'],
+  fuzz: ['root', 'ip', 'nft', 'mount', 'unshare', 'nsenter'],
+  storm: ['root', 'ip', 'nft', 'mount', 'unshare', 'nsenter'],
   runtimes: [
     'root',
     'ip',

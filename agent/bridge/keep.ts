@@ -2,9 +2,12 @@
  * Keeps the bridges that pods hang on as the plugin made them: there, up, with the gateways' addresses, the MAC
  * that pods know, and the pods' interfaces on them. A pod that is made does this too; those that run cannot.
  */
-import { statSync } from 'node:fs';
-import { join } from 'node:path';
-import { formatInterfaceAddress, type InterfaceAddress, nthIp } from '../../inet/cidr.ts';
+import {
+  formatInterfaceAddress,
+  type InterfaceAddress,
+  nthIp,
+  sameInterfaceAddress,
+} from '../../inet/cidr.ts';
 import { formatIp, linkLocalIp } from '../../inet/ip.ts';
 import * as address from '../../kernel/address.ts';
 import { failedWith } from '../../kernel/errors.ts';
@@ -14,13 +17,22 @@ import { AF_BRIDGE, RTM_DELLINK, RTM_NEWLINK, type Rtnl } from '../../kernel/net
 import { ensureSysctl } from '../../kernel/sysctl.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
 import { bridgeMac } from '../../plugin/attach/names.ts';
-import { readAttachments } from '../../plugin/attach/record.ts';
-import { readBootId } from '../../plugin/ipam/boot.ts';
 import { reasonOf } from '../errors.ts';
 import type { Damage } from '../overlay/damage.ts';
 import type { OverlayState } from '../overlay/overlay.ts';
 import type { Pass, PassPart } from '../overlay/service.ts';
-import { type BridgeWish, bridgeWishes, sameInterfaceAddress } from './wish.ts';
+import type { PodRecords } from '../records.ts';
+import { type BridgeWish, bridgeWishes } from './wish.ts';
+
+/** What was notified of a bridge. */
+interface Met {
+  readonly index: number;
+  /** As it was when pods began to know it, or before. */
+  readonly mac: string | undefined;
+  /** As last notified, like the rest. */
+  readonly lastMac: string | undefined;
+  readonly up: boolean;
+}
 
 /** A bridge as it was when it was last right. */
 interface Kept {
@@ -30,33 +42,42 @@ interface Kept {
 
 export class KeptBridges {
   readonly #rtnl: Rtnl;
-  readonly #runDir: string;
-  readonly #bootId = readBootId();
+  readonly #records: PodRecords;
   readonly #kept = new Map<string, Kept>();
   /** Addresses that were seen on a bridge, as `name address/length`. */
   readonly #seen = new Set<string>();
-  #records: { readonly mtimeMs: number; readonly attachments: readonly Attachment[] } | undefined;
+  /** By name, what was notified of bridges: those that pods do not need among them. */
+  readonly #met = new Map<string, Met>();
 
-  constructor(options: { readonly rtnl: Rtnl; readonly runDir: string }) {
+  constructor(options: { readonly rtnl: Rtnl; readonly records: PodRecords }) {
     this.#rtnl = options.rtnl;
-    this.#runDir = options.runDir;
+    this.#records = options.records;
   }
 
-  /** Why a notification makes a pass necessary: a bridge that is gone, down, or has another MAC. */
+  /**
+   * Why a notification makes a pass necessary: a bridge that is gone, down, or has another MAC. One that is made or
+   * comes up does not, for that is what each first pod brings with it: its MAC is noted before somebody changes it.
+   */
   observe(message: NetlinkMessage): Damage | undefined {
     if (message.type !== RTM_NEWLINK && message.type !== RTM_DELLINK) return undefined;
     if (message.body[0] === AF_BRIDGE) return undefined;
     const index = message.body.readInt32LE(4);
-    for (const kept of this.#kept.values()) {
-      if (kept.index !== index) continue;
-      const { up, mac } = link.linkStateOf(message.body);
-      const wrong = message.type === RTM_DELLINK || !up || mac !== kept.mac;
-      return wrong ? { reason: 'bridge link' } : undefined;
-    }
-    // A bridge that is new to us is looked at once, so that its MAC is known before somebody changes it.
-    return message.type === RTM_NEWLINK && link.linkStateOf(message.body).kind === 'bridge'
-      ? { reason: 'bridge' }
-      : undefined;
+    const gone = message.type === RTM_DELLINK;
+    const { up, mac, kind } = link.linkStateOf(message.body);
+    const name = kind === 'bridge' ? link.linkNameOf(message.body) : this.#nameOf(index);
+    if (name === undefined) return undefined;
+    const before = this.#met.get(name);
+    const kept = this.#kept.get(name);
+    this.#met.set(name, { index, mac: before ? before.mac : mac, lastMac: mac, up: up && !gone });
+    const had = kept ? kept.mac : before?.lastMac;
+    const wrong = gone || (before?.up !== false && !up) || mac !== had;
+    return (before || kept) && wrong ? { reason: 'bridge link' } : undefined;
+  }
+
+  /** A bridge that goes does not say any more that it is one. */
+  #nameOf(index: number): string | undefined {
+    for (const [name, known] of [...this.#kept, ...this.#met]) if (known.index === index) return name;
+    return undefined;
   }
 
   /** Makes them what the pods on record need. What cannot be had is told. */
@@ -68,7 +89,7 @@ export class KeptBridges {
       own.some((gateway) => sameInterfaceAddress(gateway, candidate)) ||
       this.#seen.has(`${bridge} ${formatInterfaceAddress(candidate)}`);
     try {
-      const attachments = this.#attachments();
+      const { attachments } = this.#records;
       this.#forget(attachments);
       for (const wish of bridgeWishes(attachments, belongs)) done.push(...this.#ensure(wish, pass.whole));
     } catch (error) {
@@ -87,7 +108,7 @@ export class KeptBridges {
     const bridge = found ?? this.#create(wish, done);
     // Nobody else has its link-local address, and while that is being asked for it can look for no pod (IPv6).
     ensureSysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
-    const mac = this.#kept.get(name)?.mac ?? bridge.mac;
+    const mac = this.#kept.get(name)?.mac ?? this.#met.get(name)?.mac ?? bridge.mac;
     const change: link.LinkChange = { index: bridge.index };
     if (!bridge.up) {
       change.up = true;
@@ -120,7 +141,7 @@ export class KeptBridges {
 
   #create({ name, addresses }: BridgeWish, done: string[]): link.Link {
     const gateways = addresses.map((gateway) => formatIp(gateway.address));
-    const mac = this.#kept.get(name)?.mac ?? bridgeMac(name, gateways);
+    const mac = this.#kept.get(name)?.mac ?? this.#met.get(name)?.mac ?? bridgeMac(name, gateways);
     const [refusal] = this.#rtnl.attempt([link.bridge({ name, mac })]);
     if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
     const made = link.linkByName(this.#rtnl, name);
@@ -159,21 +180,15 @@ export class KeptBridges {
     });
   }
 
-  /** The records of this boot, read again only when there are others or one was not complete. */
-  #attachments(): readonly Attachment[] {
-    const mtimeMs = statSync(join(this.#runDir, 'attachments'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    const known = this.#records;
-    if (known?.mtimeMs === mtimeMs && known.attachments.every(({ phase }) => phase === 'complete')) {
-      return known.attachments;
-    }
-    const attachments = readAttachments(this.#runDir).filter(({ bootId }) => bootId === this.#bootId);
-    this.#records = { mtimeMs, attachments };
-    return attachments;
-  }
-
   /** A bridge without pods is nobody's. */
   #forget(attachments: readonly Attachment[]): void {
     const used = new Set(attachments.map(({ bridge }) => bridge));
+    for (const [name, met] of this.#met) {
+      if (used.has(name)) continue;
+      // Whatever its MAC is now, no pod knows it by another.
+      if (met.up) this.#met.set(name, { ...met, mac: met.lastMac });
+      else this.#met.delete(name);
+    }
     for (const name of this.#kept.keys()) {
       if (used.has(name)) continue;
       this.#kept.delete(name);

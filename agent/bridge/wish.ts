@@ -1,6 +1,5 @@
 /** Which bridges pods hang on, and what each has to be like: learned from what is on record of the pods. Pure. */
 import { formatInterfaceAddress, type InterfaceAddress } from '../../inet/cidr.ts';
-import { sameIp } from '../../inet/ip.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
 import { contradicts } from '../../plugin/attach/bridge.ts';
 
@@ -55,6 +54,3 @@ function gatewaysOf(attachments: readonly Attachment[]): InterfaceAddress[] {
   }
   return [...gateways.values()];
 }
-
-export const sameInterfaceAddress = (a: InterfaceAddress, b: InterfaceAddress): boolean =>
-  a.length === b.length && sameIp(a.address, b.address);

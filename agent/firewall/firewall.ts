@@ -1,20 +1,22 @@
 /** Keeps the host's firewall what the overlay and the pods need: state → plan → apply, from whatever state it is in. */
+import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import { NftError } from '../../kernel/nft/errors.ts';
 import type { Nfnl } from '../../kernel/nft/nfnetlink.ts';
+import { nftEventOf } from '../../kernel/nft/notification.ts';
 import { difference, type Part } from '../../kernel/nft/part.ts';
 import { applyRules } from '../../kernel/nft/run.ts';
-import type { Table } from '../../kernel/nft/state.ts';
+import { readTable, type Table } from '../../kernel/nft/state.ts';
 import { bridgeTable, inetTable } from '../../plugin/attach/table.ts';
-import type { DesiredFirewall } from './desired.ts';
+import type { DesiredFirewall, Tunnel } from './desired.ts';
 import { type ForeignChain, nameOf, planForeign } from './foreign.ts';
 import { type DesiredTable, KeptTable } from './kept-table.ts';
 import { masqueradePart } from './masquerade.ts';
 import { passagesOf } from './passages.ts';
-import { applyPeers, describePeers, planPeers } from './peers.ts';
+import { describePeers, PeerSets } from './peers.ts';
 import { PodElements, podParts } from './pods.ts';
 import { surveyForeign } from './survey.ts';
 import { peerElements, tunnelPart } from './tunnel.ts';
-import type { Watched } from './watched.ts';
+import { foreignDamage } from './watched.ts';
 
 export interface FirewallPass {
   /** What was changed, in words; empty where all stood as it should. */
@@ -30,7 +32,9 @@ export class Firewall {
   readonly #inet: KeptTable;
   readonly #bridge: KeptTable;
   readonly #pods: PodElements;
-  #watched: Watched | undefined;
+  readonly #peers: PeerSets;
+  /** Other firewalls' chains that packets of ours have to pass; undefined before the first pass. */
+  #chains: ReadonlySet<string> | undefined;
 
   /** `nfnl`: a socket of the host's namespace; `ensure` and `plan` have to be called in the same. */
   constructor(nfnl: Nfnl, now: () => number = () => performance.now()) {
@@ -38,11 +42,30 @@ export class Firewall {
     this.#inet = new KeptTable(nfnl, inetTable);
     this.#bridge = new KeptTable(nfnl, bridgeTable);
     this.#pods = new PodElements(nfnl, now);
+    this.#peers = new PeerSets(nfnl);
   }
 
-  /** What the last pass asked for: what notifications are held against. Undefined before the first. */
-  get watched(): Watched | undefined {
-    return this.#watched;
+  /** From here on every change is told to `observe`. */
+  relyOnNotifications(): void {
+    this.#peers.relyOnNotifications();
+  }
+
+  /** Changes were not told: nothing that is remembered may be relied on. */
+  invalidate(): void {
+    this.#peers.invalidate();
+  }
+
+  /** A notification. Answers why it makes a pass necessary, in a word or two; undefined where it does not. */
+  observe(message: NetlinkMessage): string | undefined {
+    const event = nftEventOf(message);
+    if (!event) return undefined;
+    if (event.table !== inetTable.table) return this.#chains && foreignDamage(event, this.#chains);
+    if (event.what === 'elements') {
+      return this.#peers.observe(message, event) ? 'tunnel guard changed' : undefined;
+    }
+    // With a table or a set its elements go, and nothing is said of them.
+    if (event.what === 'table' || event.what === 'set') this.#peers.invalidate();
+    return this.#chains && `firewall ${event.what} ${event.gone ? 'gone' : 'changed'}`;
   }
 
   /**
@@ -52,20 +75,21 @@ export class Firewall {
    * @throws NftError, KernelError where our own tables cannot be had.
    */
   ensure(desired: DesiredFirewall): FirewallPass {
-    const tables = [...this.#inet.ensure(inetOf(desired)), ...this.#bridge.ensure(bridgeOf(desired))];
-    const peers = planPeers(this.#nfnl, desired.tunnel?.peers);
-    applyPeers(this.#nfnl, peers);
+    const crowd = this.#isCrowd(desired);
+    const tables = [
+      ...this.#inet.ensure(this.#inetOf(desired, crowd)),
+      ...this.#bridge.ensure(bridgeOf(desired)),
+    ];
+    if (tables.length) this.#peers.invalidate();
+    const peers = this.#peers.ensure(desired.tunnel?.peers, crowd ? AT_ONCE : undefined);
     const pods = this.#pods.ensure(desired.pods, tables.length > 0);
     const foreign = surveyForeign(this.#nfnl);
     const others = openOthers(desired, foreign);
-    this.#watched = {
-      peers: desired.tunnel?.peers,
-      chains: new Set(foreign.map(({ chain }) => nameOf(chain))),
-    };
+    this.#chains = new Set(foreign.map(({ chain }) => nameOf(chain)));
     return {
       done: [...tables, ...describePeers(peers), ...pods.done, ...others.done],
       problems: [...pods.problems, ...others.problems],
-      retryInMs: pods.retryInMs,
+      retryInMs: crowd ? 0 : pods.retryInMs,
     };
   }
 
@@ -73,13 +97,36 @@ export class Firewall {
   plan(desired: DesiredFirewall): string[] {
     const foreign = planForeign(passagesOf(desired), surveyForeign(this.#nfnl));
     return [
-      ...(this.#inet.plan(inetOf(desired))?.reasons ?? []),
+      ...(this.#inet.plan(this.#inetOf(desired, false))?.reasons ?? []),
       ...(this.#bridge.plan(bridgeOf(desired))?.reasons ?? []),
-      ...describePeers(planPeers(this.#nfnl, desired.tunnel?.peers)),
+      ...describePeers(this.#peers.plan(desired.tunnel?.peers)),
       ...[...foreign.values()].flatMap(({ reasons }) => reasons),
     ];
   }
+
+  /**
+   * So many peers are missing that their set is filled in several passes, before anything is guarded by it: to do it
+   * at once would keep pods waiting. A guard that stands already is given them at once: it drops who is missing.
+   */
+  #isCrowd({ tunnel }: DesiredFirewall): boolean {
+    if (!tunnel?.peers || this.#peers.plan(tunnel.peers).missing.length <= AT_ONCE) return false;
+    return !isGuarded(tunnel, readTable(this.#nfnl, inetTable));
+  }
+
+  #inetOf(desired: DesiredFirewall, crowd: boolean): DesiredTable {
+    const tunnel = crowd && desired.tunnel ? { ...desired.tunnel, peers: undefined } : desired.tunnel;
+    return {
+      parts: (actual) => [
+        ...overlayParts({ ...desired, tunnel }, actual),
+        ...podParts(desired.pods, inetTable, actual),
+      ],
+      elements: peerElements(tunnel?.peers ?? []),
+    };
+  }
 }
+
+/** Elements that are added before others have their turn (2 ms). */
+const AT_ONCE = 400;
 
 /** Rules of ours in other firewalls; one that refuses is a problem, and the next is asked all the same. */
 function openOthers(desired: DesiredFirewall, foreign: readonly ForeignChain[]): FirewallPass {
@@ -97,11 +144,6 @@ function openOthers(desired: DesiredFirewall, foreign: readonly ForeignChain[]):
   return { done, problems };
 }
 
-const inetOf = (desired: DesiredFirewall): DesiredTable => ({
-  parts: (actual) => [...overlayParts(desired, actual), ...podParts(desired.pods, inetTable, actual)],
-  elements: peerElements(desired.tunnel?.peers ?? []),
-});
-
 const bridgeOf = (desired: DesiredFirewall): DesiredTable => ({
   parts: (actual) => podParts(desired.pods, bridgeTable, actual),
   elements: [],
@@ -111,7 +153,9 @@ const bridgeOf = (desired: DesiredFirewall): DesiredTable => ({
 function overlayParts({ networks, masquerade, tunnel }: DesiredFirewall, table: Table | undefined): Part[] {
   const parts = masquerade ? [masqueradePart(networks, masquerade.except)] : [];
   if (!tunnel) return parts;
-  const guarded = tunnelPart({ ...tunnel, peers: tunnel.peers ?? [] });
-  const keep = tunnel.peers !== undefined || difference(guarded, table) === undefined;
-  return [...parts, keep ? guarded : tunnelPart(tunnel)];
+  const keep = tunnel.peers !== undefined || isGuarded(tunnel, table);
+  return [...parts, tunnelPart(keep ? { ...tunnel, peers: tunnel.peers ?? [] } : tunnel)];
 }
+
+const isGuarded = (tunnel: Tunnel, table: Table | undefined): boolean =>
+  difference(tunnelPart({ ...tunnel, peers: tunnel.peers ?? [] }), table) === undefined;

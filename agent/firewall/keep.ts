@@ -1,13 +1,14 @@
 /** The firewall beside the overlay: what it should be follows from the overlays' states, and it is watched. */
-import type { Cidr } from '../../inet/cidr.ts';
+import { type Cidr, formatCidr } from '../../inet/cidr.ts';
+import type { Ip } from '../../inet/ip.ts';
 import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
-import { NETLINK_NETFILTER, NFNLGRP_NFTABLES, openNfnl } from '../../kernel/nft/nfnetlink.ts';
+import { NETLINK_NETFILTER, NFNLGRP_NFTABLES, type Nfnl, openNfnl } from '../../kernel/nft/nfnetlink.ts';
+import { generation } from '../../kernel/nft/state.ts';
 import { reasonOf } from '../errors.ts';
 import { hasTunnel } from '../overlay/device.ts';
 import type { OverlayState } from '../overlay/overlay.ts';
 import type { DesiredFirewall, Pods } from './desired.ts';
 import { Firewall, type FirewallPass } from './firewall.ts';
-import { firewallDamageBy } from './watched.ts';
 
 export interface KeptFirewallOptions {
   /** As of now. Undefined: pods leave with their own addresses. */
@@ -19,25 +20,50 @@ export interface KeptFirewallOptions {
   readonly signal: AbortSignal;
 }
 
+/** What a pass was asked for, and what it found. */
+interface Passed {
+  readonly inputs: readonly unknown[];
+  /** Of nftables, when all had been looked at and nothing had to be done. */
+  readonly generation: number;
+  readonly result: FirewallPass;
+  readonly retryAtMs: number;
+}
+
 export class KeptFirewall {
   readonly #options: KeptFirewallOptions;
+  readonly #nfnl: Nfnl;
   readonly #firewall: Firewall;
+  #passed: Passed | undefined;
 
   constructor(options: KeptFirewallOptions) {
     this.#options = options;
-    const nfnl = openNfnl();
-    this.#firewall = new Firewall(nfnl);
-    options.signal.addEventListener('abort', () => nfnl.close(), { once: true });
+    this.#nfnl = openNfnl();
+    this.#firewall = new Firewall(this.#nfnl);
+    options.signal.addEventListener('abort', () => this.#nfnl.close(), { once: true });
   }
 
-  /** Makes it what these overlays need. What cannot be had is told: the overlay stands without it. */
+  /**
+   * Makes it what these overlays need. What cannot be had is told: the overlay stands without it. Where nothing was
+   * asked for anew and nobody has changed a table since, nothing is read.
+   */
   ensure(states: readonly OverlayState[]): FirewallPass {
     try {
-      return this.#firewall.ensure({
-        ...desiredFirewall(states, this.#options.masquerade()),
-        pods: this.#options.pods(),
-      });
+      const masquerade = this.#options.masquerade();
+      const pods = this.#options.pods();
+      const inputs = [masquerade, pods, ...states.flatMap(inputsOf)];
+      const before = generation(this.#nfnl);
+      if (this.#passed && stillHolds(this.#passed, inputs, before))
+        return { ...this.#passed.result, done: [] };
+      this.#passed = undefined;
+      const result = this.#firewall.ensure({ ...desiredFirewall(states, masquerade), pods });
+      if (result.done.length === 0) {
+        const retryAtMs = performance.now() + (result.retryInMs ?? Number.POSITIVE_INFINITY);
+        this.#passed = { inputs, generation: before, result, retryAtMs };
+      }
+      return result;
     } catch (error) {
+      this.#passed = undefined;
+      this.#firewall.invalidate();
       return { done: [], problems: [`the firewall is not what it should be: ${reasonOf(error)}`] };
     }
   }
@@ -46,18 +72,58 @@ export class KeptFirewall {
   async listen(): Promise<void> {
     const { onDamage, signal } = this.#options;
     const monitor = NetlinkMonitor.open([NFNLGRP_NFTABLES], NETLINK_NETFILTER);
+    this.#firewall.relyOnNotifications();
     await monitor.run(
       {
         onMessage: (message) => {
-          const { watched } = this.#firewall;
-          const damage = watched && firewallDamageBy(message, watched);
+          const damage = this.#firewall.observe(message);
           if (damage) onDamage(damage);
         },
-        onOverrun: () => onDamage('firewall notifications lost'),
+        onOverrun: () => {
+          this.#passed = undefined;
+          this.#firewall.invalidate();
+          onDamage('firewall notifications lost');
+        },
       },
       signal,
     );
   }
+}
+
+function stillHolds(passed: Passed, inputs: readonly unknown[], generation: number): boolean {
+  return (
+    passed.generation === generation &&
+    performance.now() < passed.retryAtMs &&
+    passed.inputs.length === inputs.length &&
+    passed.inputs.every((input, i) => input === inputs[i])
+  );
+}
+
+/** What follows from a state, as things that stay the same as long as it does. */
+const inputsOf = ({ peers, complete, backend, network, subnet }: OverlayState): readonly unknown[] => [
+  peers,
+  complete,
+  backend.type,
+  backend.tunnelStays,
+  backend.vni,
+  backend.port,
+  formatCidr(network),
+  formatCidr(subnet),
+];
+
+/** The peers' endpoints, of all families; the same list for the same lists of peers. */
+const endpoints = new WeakMap<OverlayState['peers'], { of: readonly OverlayState[]; ips: readonly Ip[] }>();
+
+function endpointsOf(states: readonly OverlayState[]): readonly Ip[] {
+  const [first] = states;
+  if (!first) return [];
+  const known = endpoints.get(first.peers);
+  if (known?.of.length === states.length && states.every((state, i) => state.peers === known.of[i]?.peers)) {
+    return known.ips;
+  }
+  const ips = states.flatMap((state) => state.peers.map((peer) => peer.endpoint));
+  endpoints.set(first.peers, { of: states, ips });
+  return ips;
 }
 
 export function desiredFirewall(
@@ -66,7 +132,7 @@ export function desiredFirewall(
 ): Omit<DesiredFirewall, 'pods'> {
   const [first] = states;
   const complete = states.every((state) => state.complete);
-  const peers = states.flatMap((state) => state.peers.map((peer) => peer.endpoint));
+  const peers = endpointsOf(states);
   return {
     networks: states.map(({ network, subnet }) => ({ cluster: network, subnet })),
     masquerade,

@@ -76,6 +76,7 @@ export async function acquireLease(options: AcquireOptions): Promise<LeaseHolder
     await keeper.done.catch(() => undefined);
     throw error;
   }
-  files.write(keeper);
+  files.publish(keeper);
+  files.touch(() => keeper);
   return keeper;
 }

@@ -2,8 +2,16 @@
 import type { Clock } from './clock.ts';
 
 export class Bell {
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
   #rung = false;
   #wake: (() => void) | undefined;
+
+  constructor(clock: Clock, signal: AbortSignal) {
+    this.#clock = clock;
+    this.#signal = signal;
+    signal.addEventListener('abort', () => this.#wake?.(), { once: true });
+  }
 
   ring(): void {
     this.#rung = true;
@@ -11,21 +19,18 @@ export class Bell {
   }
 
   /** Resolves after `ms` or at a ring; rejects with the signal's reason when that fires. */
-  async wait(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
+  async wait(ms: number): Promise<void> {
+    this.#signal.throwIfAborted();
     if (!this.#rung && ms > 0) {
       await new Promise<void>((resolve) => {
-        const cancel = clock.after(ms, () => this.#wake?.());
+        const cancel = this.#clock.after(ms, () => this.#wake?.());
         this.#wake = () => {
           this.#wake = undefined;
-          signal.removeEventListener('abort', stop);
           cancel();
           resolve();
         };
-        const stop = this.#wake;
-        signal.addEventListener('abort', stop);
       });
-      signal.throwIfAborted();
+      this.#signal.throwIfAborted();
     }
     this.#rung = false;
   }

@@ -12,6 +12,7 @@ import { LeaseError } from './errors.ts';
 import { freeSubnet, hashedStart } from './free-subnet.ts';
 import { parseSubnetKey, subnetKey } from './key.ts';
 import type { LeaseAttributes } from './lease.ts';
+import { SubnetIndex } from './subnet-index.ts';
 import type { ClusterView, HeldNode, SubnetRecord } from './view.ts';
 
 export interface Claimant {
@@ -146,19 +147,19 @@ function claimNext(
   going: { readonly replaces: readonly string[]; readonly deletes: readonly string[] },
 ): Decision {
   const { view, us, config } = at;
-  const taken: Cidr[] = [];
-  for (const subnet of view.subnets()) taken.push(...subnet.subnets);
-  for (const claim of view.claims()) if (claim.id !== us.id) taken.push(...subnetsOf(claim.key));
-  const cooling: Cidr[] = [];
-  for (const { key, mark } of view.releasedKeys()) {
-    if (mark.id !== us.id) cooling.push(...subnetsOf(key));
-  }
+  const taken = new SubnetIndex();
+  for (const { key, subnets } of view.subnets()) taken.add(key, subnets);
+  for (const { key, subnets, id } of view.claims()) if (id !== us.id) taken.add(key, subnets);
+  const cooling = [...view.releaseMarks()].filter(({ id }) => id !== us.id);
+  for (const { key, subnets } of cooling) taken.add(key, subnets);
   const start = at.placement === 'lowest' ? 0n : hashedStart(us.id, at.attempt);
   const found: Cidr[] = [];
   for (const range of config.networks) {
-    const subnet = freeSubnet(range, [...taken, ...cooling], start);
+    const subnet = freeSubnet(range, taken, start);
     if (!subnet) {
-      const waiting = cooling.some((one) => one.family === range.cidr.family);
+      const waiting = cooling.some(({ subnets }) =>
+        subnets.some(({ family }) => family === range.cidr.family),
+      );
       return { type: 'refuse', refusal: full(range.cidr, range.subnetLength, waiting) };
     }
     found.push(subnet);
@@ -172,10 +173,8 @@ function isFree({ view, us }: Circumstances, key: string): boolean {
   const clashes = (other: readonly Cidr[]): boolean => other.some((o) => wanted.some((w) => overlaps(o, w)));
   for (const subnet of view.subnets()) if (clashes(subnet.subnets)) return false;
   // A node whose lease was deleted under it is about to put it back.
-  for (const claim of view.claims()) if (claim.id !== us.id && clashes(subnetsOf(claim.key))) return false;
-  for (const { key: cooling, mark } of view.releasedKeys()) {
-    if (mark.id !== us.id && clashes(subnetsOf(cooling))) return false;
-  }
+  for (const { id, subnets } of view.claims()) if (id !== us.id && clashes(subnets)) return false;
+  for (const { id, subnets } of view.releaseMarks()) if (id !== us.id && clashes(subnets)) return false;
   return true;
 }
 

@@ -27,14 +27,17 @@ export interface Follower {
 
 export function follow(options: FollowOptions): Follower {
   const { store, clock, random, signal } = options;
-  const backoff = new Backoff({ firstMs: 100, longestMs: 5000, random });
+  // A member that goes leaves a thousand agents without a watch at one moment: they come back over a second.
+  const backoff = new Backoff({ firstMs: 1000, longestMs: 8000, least: 0, random });
   let cursor: string | undefined;
-  let watching: AbortController | undefined;
+  let stop = new AbortController();
+  let watching = false;
 
   const relist = (): void => {
     cursor = undefined;
-    watching?.abort('list again');
+    if (watching) stop.abort('list again');
   };
+  signal.addEventListener('abort', () => stop.abort(signal.reason), { once: true });
 
   const take = (item: WatchItem): void => {
     cursor = item.cursor;
@@ -51,24 +54,21 @@ export function follow(options: FollowOptions): Follower {
     }
     const from = cursor;
     if (from === undefined) return;
-    const stop = new AbortController();
-    const abort = (): void => stop.abort(signal.reason);
-    signal.addEventListener('abort', abort);
-    watching = stop;
+    if (stop.signal.aborted) stop = new AbortController();
+    const over = stop.signal;
     const notDue = clock.after(jittered(options.relistSeconds * 1000, random), relist);
+    watching = true;
     try {
-      for await (const item of store.watch(from, stop.signal)) {
-        if (stop.signal.aborted) return;
+      for await (const item of store.watch(from, over)) {
+        if (over.aborted) return;
         take(item);
       }
-      if (!stop.signal.aborted) throw new StoreError('away', `${store.description}: the watch ended`);
+      if (!over.aborted) throw new StoreError('away', `${store.description}: the watch ended`);
     } catch (error) {
-      if (!stop.signal.aborted) throw error;
+      if (!over.aborted) throw error;
     } finally {
-      watching = undefined;
+      watching = false;
       notDue();
-      stop.abort('watch over');
-      signal.removeEventListener('abort', abort);
     }
   }
 

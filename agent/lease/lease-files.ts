@@ -1,9 +1,8 @@
 /** Writes the lease to disk as it changes: see `saved.ts` for what goes where. */
 import type { Clock } from './clock.ts';
 import type { LeaseHolder } from './holder.ts';
-import type { LeaseLog } from './lease.ts';
+import type { Lease, LeaseLog, Peers } from './lease.ts';
 import { writeLeaseFile, writeSaved } from './saved.ts';
-import { encodeValue } from './value.ts';
 
 /** Pause before a change goes to disk: nodes join in crowds, and a crowd is one write. */
 const pauseMs = 200;
@@ -22,37 +21,59 @@ export interface LeaseFilesOptions {
 export class LeaseFiles {
   readonly #options: LeaseFilesOptions;
   #timer: NodeJS.Timeout | undefined;
-  #saved = '';
+  #due: (() => void) | undefined;
+  #saved: { grain: number; leases: Peers['leases']; lease: Lease } | undefined;
 
   constructor(options: LeaseFilesOptions) {
     this.#options = options;
-    options.signal.addEventListener('abort', () => clearTimeout(this.#timer), { once: true });
+    options.signal.addEventListener('abort', () => this.#flush(), { once: true });
   }
 
   /** Something changed: it is written soon. */
   touch(holder: () => LeaseHolder): void {
-    if (this.#timer !== undefined || this.#options.signal.aborted) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.write(holder());
-    }, pauseMs);
+    if (this.#due || this.#options.signal.aborted) return;
+    this.#due = () => {
+      this.publish(holder());
+      this.#save(holder());
+    };
+    this.#timer = setTimeout(() => this.#flush(), pauseMs);
   }
 
-  /** Writes now. A disk that refuses is logged: the lease is held all the same. */
-  write(holder: LeaseHolder): void {
-    const { runDir, stateDir, boot, clock, log } = this.#options;
-    const { status, lease, cluster } = holder;
+  /** Writes now what whoever makes pods waits for. A disk that refuses is logged: the lease is held all the same. */
+  publish({ status, lease }: LeaseHolder): void {
+    const { runDir, boot } = this.#options;
     const { phase, deadlineMs, reason = null } = status;
-    const peers = [...holder.peers.leases.values()];
-    const print = JSON.stringify([
-      Math.floor(deadlineMs / deadlineGrainMs),
-      [lease, ...peers].map((one) => [one.key, one.nodeName, encodeValue(one)]),
-    ]);
-    try {
-      writeLeaseFile(runDir, { boot, key: lease.key, phase, deadlineMs, reason });
-      if (print === this.#saved) return;
+    this.#attempt(() => writeLeaseFile(runDir, { boot, key: lease.key, phase, deadlineMs, reason }));
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    const due = this.#due;
+    this.#due = undefined;
+    due?.();
+  }
+
+  /** What another life of this node comes up with; written where it differs from what is there. */
+  #save(holder: LeaseHolder): void {
+    const { stateDir, boot, clock } = this.#options;
+    const { status, lease, cluster } = holder;
+    const { deadlineMs } = status;
+    // Leases that have not changed are the same objects (peer-table.ts), and there may be thousands.
+    const { leases } = holder.peers;
+    const grain = Math.floor(deadlineMs / deadlineGrainMs);
+    const saved = this.#saved;
+    if (saved?.grain === grain && saved.leases === leases && saved.lease === lease) return;
+    this.#attempt(() => {
+      const peers = [...leases.values()];
       writeSaved({ stateDir, state: { lease, cluster, peers, deadlineMs }, boot, clock });
-      this.#saved = print;
+      this.#saved = { grain, leases, lease };
+    });
+  }
+
+  #attempt(write: () => void): void {
+    const { runDir, stateDir, log } = this.#options;
+    try {
+      write();
     } catch (error) {
       log.error({ err: error, runDir, stateDir }, 'lease.notSaved');
     }

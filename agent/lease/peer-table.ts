@@ -36,21 +36,33 @@ export class PeerTable {
   update(view: ClusterView, rules: Omit<PeerRules, 'before'>): boolean {
     const before = this.#peers.leases;
     const now = peersOf(view, { ...rules, before });
-    const leases = new Map(now.leases);
-    const occupied = new SubnetIndex();
-    for (const lease of leases.values()) occupied.add(lease);
-    for (const [key, lease] of before) {
-      if (leases.has(key)) this.#ending.delete(key);
-      else if (this.#stays(lease, { view, occupied, rules })) leases.set(key, lease);
-      else this.#ending.delete(key);
-    }
+    const missing = [...before.values()].filter(({ key }) => !now.leases.has(key));
+    const leases = this.#withEnding(now.leases, missing, { view, rules });
     const changed =
       now.complete !== this.#peers.complete ||
       leases.size !== before.size ||
-      [...leases].some(([key, lease]) => before.get(key) !== lease) ||
+      differs(leases, before) ||
       JSON.stringify(now.problems) !== JSON.stringify(this.#peers.problems);
     if (changed) this.#peers = { leases, complete: now.complete, problems: now.problems };
     return changed;
+  }
+
+  /** The leases, and those of the missing that stay for the time being. */
+  #withEnding(
+    now: ReadonlyMap<string, Lease>,
+    missing: readonly Lease[],
+    at: { view: ClusterView; rules: Omit<PeerRules, 'before'> },
+  ): ReadonlyMap<string, Lease> {
+    for (const key of this.#ending.keys()) if (now.has(key)) this.#ending.delete(key);
+    if (missing.length === 0) return now;
+    const occupied = new SubnetIndex();
+    for (const { key, subnets } of now.values()) occupied.add(key, subnets);
+    const leases = new Map(now);
+    for (const lease of missing) {
+      if (this.#stays(lease, { ...at, occupied })) leases.set(lease.key, lease);
+      else this.#ending.delete(lease.key);
+    }
+    return leases;
   }
 
   /** Whether a lease that is not in the view any more, or harms now, stays for the time being. */
@@ -70,4 +82,9 @@ export class PeerTable {
     this.#ending.set(key, end);
     return end > now;
   }
+}
+
+function differs(leases: ReadonlyMap<string, Lease>, before: ReadonlyMap<string, Lease>): boolean {
+  for (const [key, lease] of leases) if (before.get(key) !== lease) return true;
+  return false;
 }

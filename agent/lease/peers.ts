@@ -2,8 +2,8 @@
  * The peers that a view amounts to. A record that stops making sense keeps the meaning it had (I3); one that
  * never made sense, or that would harm us, is left out and reported.
  */
-import { type Cidr, containsCidr, formatCidr, networkOf, overlaps } from '../../inet/cidr.ts';
-import { bitsOf, formatIp, type Ip, ip, sameIp } from '../../inet/ip.ts';
+import { type Cidr, containsCidr, containsIp, formatCidr, networkOf, overlaps } from '../../inet/cidr.ts';
+import { formatIp, type Ip, ip, sameIp } from '../../inet/ip.ts';
 import { subnetsFolder } from './key.ts';
 import type { Lease, LeaseAttributes, LeaseNetwork, PeerProblem, Peers } from './lease.ts';
 import { SubnetIndex } from './subnet-index.ts';
@@ -38,7 +38,7 @@ export function peersOf(view: ClusterView, rules: PeerRules): Peers {
   const fresh: SubnetRecord[] = [];
   for (const record of view.subnets()) (rules.before.has(record.key) ? known : fresh).push(record);
   const occupied = new SubnetIndex();
-  const ips = new Map<string, string>();
+  const ips = { ipv4: new Map<bigint, string>(), ipv6: new Map<bigint, string>() };
   // Those we know come first: of two that overlap, the newcomer is the one left out.
   for (const record of [...known, ...fresh]) {
     if (record.key === rules.own) continue;
@@ -49,7 +49,7 @@ export function peersOf(view: ClusterView, rules: PeerRules): Peers {
       report(record.key, `${record.problem}: ${consequence}; have its agent write it again, or delete it`);
     }
     if (!lease) continue;
-    const other = occupied.overlapping(lease.subnets);
+    const other = occupied.overlapping(lease.subnets)?.name;
     const harm =
       harmOf(lease, rules) ??
       (other === undefined
@@ -60,18 +60,20 @@ export function peersOf(view: ClusterView, rules: PeerRules): Peers {
       continue;
     }
     for (const address of lease.publicIps) {
-      const other = ips.get(formatIp(address));
-      if (other === undefined) ips.set(formatIp(address), lease.key);
+      const other = ips[address.family].get(address.value);
+      if (other === undefined) ips[address.family].set(address.value, lease.key);
       else
         report(
           lease.key,
           `its public IP ${formatIp(address)} is also ${other}'s: correct one of the two nodes`,
         );
     }
-    occupied.add(lease);
+    occupied.add(lease.key, lease.subnets);
     leases.set(lease.key, lease);
   }
-  for (const { key, reason } of view.strays()) problems.push({ key, reason });
+  for (const key of view.strays()) {
+    problems.push({ key, reason: 'the key is not a subnet such as 10.244.1.0-24; delete it' });
+  }
   return { leases, complete: view.complete, problems };
 }
 
@@ -114,16 +116,12 @@ function harmOf(lease: Lease, rules: PeerRules): string | undefined {
     if (rules.ownIps.some((own) => sameIp(own, address))) {
       return `its public IP ${formatIp(address)} is ours, and it is left out: if that node is gone, delete it`;
     }
-    const kind = unusable.find(
-      ({ range }) => range.family === address.family && overlaps(range, hostOf(address)),
-    );
+    const kind = unusable.find(({ range }) => containsIp(range, address));
     if (kind)
       return `its public IP ${formatIp(address)} is a ${kind.name} address, and it is left out: correct that node`;
   }
   return undefined;
 }
-
-const hostOf = (address: Ip): Cidr => networkOf(address, bitsOf(address.family));
 
 const range = (address: string, length: number): Cidr => networkOf(ip(address), length);
 const unusable = [

@@ -9,9 +9,9 @@ import type { Clock } from './clock.ts';
 import { type ClusterConfig, decodeClusterConfig, encodeClusterConfig } from './cluster-config.ts';
 import { field, isObject, parseJsonObject } from './go-json.ts';
 import type { LeaseStatus } from './holder.ts';
-import type { SavedLease } from './keeper.ts';
 import { parseSubnetKey } from './key.ts';
 import type { Lease } from './lease.ts';
+import type { SavedLease } from './standing.ts';
 import { decodeValue, encodeValue } from './value.ts';
 
 /** The content of `runDir/lease.json`. */

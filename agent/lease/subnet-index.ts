@@ -1,35 +1,46 @@
-import { type Cidr, containsCidr, networkOf } from '../../inet/cidr.ts';
-import type { Lease } from './lease.ts';
+import { type Cidr, networkOf, overlaps } from '../../inet/cidr.ts';
+import type { Family } from '../../inet/ip.ts';
 
-/** Finds overlaps in time that does not grow with the number of leases, as long as they are of few lengths. */
+/** Names by subnet. Finds overlaps in time that does not grow with their number, as long as they are of few lengths. */
 export class SubnetIndex {
-  readonly #byPrefix = new Map<string, string>();
-  readonly #lengths = { ipv4: new Map<number, Cidr[]>(), ipv6: new Map<number, Cidr[]>() };
+  /** By length, then by base. */
+  readonly #names: Readonly<Record<Family, Map<number, Map<bigint, string>>>> = {
+    ipv4: new Map(),
+    ipv6: new Map(),
+  };
 
-  add(lease: Lease): void {
-    for (const subnet of lease.subnets) {
-      this.#byPrefix.set(nameOf(subnet), lease.key);
-      const lengths = this.#lengths[subnet.family];
-      const same = lengths.get(subnet.length);
-      if (same) same.push(subnet);
-      else lengths.set(subnet.length, [subnet]);
+  add(name: string, subnets: readonly Cidr[]): void {
+    for (const { family, length, base } of subnets) {
+      const same = this.#names[family].get(length);
+      if (same) same.set(base, name);
+      else this.#names[family].set(length, new Map([[base, name]]));
     }
   }
 
-  /** The key of a lease that overlaps one of these. */
-  overlapping(subnets: readonly Cidr[]): string | undefined {
-    for (const subnet of subnets) {
-      for (const [length, same] of this.#lengths[subnet.family]) {
-        const found =
-          length <= subnet.length
-            ? networkOf({ family: subnet.family, value: subnet.base }, length)
-            : same.find((other) => containsCidr(subnet, other));
-        const key = found && this.#byPrefix.get(nameOf(found));
-        if (key !== undefined) return key;
+  /** A subnet that overlaps one of these, with its name. */
+  overlapping(subnets: readonly Cidr[]): { readonly name: string; readonly subnet: Cidr } | undefined {
+    for (const wanted of subnets) {
+      for (const [length, same] of this.#names[wanted.family]) {
+        const found = length <= wanted.length ? around(wanted, length, same) : within(wanted, length, same);
+        if (found) return found;
       }
     }
     return undefined;
   }
 }
 
-const nameOf = (subnet: Cidr): string => `${subnet.base}/${subnet.length}${subnet.family}`;
+type Same = ReadonlyMap<bigint, string>;
+
+function around({ family, base }: Cidr, length: number, same: Same) {
+  const subnet = networkOf({ family, value: base }, length);
+  const name = same.get(subnet.base);
+  return name === undefined ? undefined : { name, subnet };
+}
+
+function within(wanted: Cidr, length: number, same: Same) {
+  for (const [base, name] of same) {
+    const subnet = { family: wanted.family, base, length };
+    if (overlaps(wanted, subnet)) return { name, subnet };
+  }
+  return undefined;
+}

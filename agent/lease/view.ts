@@ -1,6 +1,6 @@
 /**
- * What this agent knows of the store: every record, decoded once. Only a deletion, or a complete list that
- * lacks it, removes a record; a record that cannot be decoded is still there.
+ * What this agent knows of the store: every record, decoded once, by what it is. Only a deletion, or a complete
+ * list that lacks it, removes a record; a record that cannot be decoded is still there.
  */
 import type { Cidr } from '../../inet/cidr.ts';
 import { parseSubnetKey, subnetsFolder } from './key.ts';
@@ -23,27 +23,33 @@ export interface HeldNode extends NodeRecord {
   readonly session: string | undefined;
 }
 
-type Decoded =
-  | { readonly kind: 'subnet'; readonly subnet: SubnetRecord }
-  | { readonly kind: 'node'; readonly node: HeldNode }
-  | { readonly kind: 'released'; readonly key: string; readonly mark: ReleaseMark }
-  | { readonly kind: 'claim'; readonly key: string; readonly id: string }
-  | { readonly kind: 'stray'; readonly reason: string }
-  | { readonly kind: 'other' };
+/** A subnet of one family, and which node has it. */
+export interface Claim {
+  readonly key: string;
+  readonly subnets: readonly Cidr[];
+  readonly id: string;
+}
 
 /** Who gave a subnet back, and whether it was told to leave (`run` set) or forgotten. */
 export interface ReleaseMark {
+  readonly key: string;
+  readonly subnets: readonly Cidr[];
   readonly id: string;
   readonly run: string;
 }
 
 export class ClusterView {
   readonly records = new Map<string, StoreRecord>();
-  readonly #decoded = new WeakMap<StoreRecord, Decoded>();
   /** A whole list has been seen. */
   complete = false;
   /** Where the watch continues. */
   cursor = '';
+  readonly #subnets = new Map<string, SubnetRecord>();
+  readonly #nodes = new Map<string, HeldNode>();
+  readonly #claims = new Map<string, Claim>();
+  readonly #released = new Map<string, ReleaseMark>();
+  /** Keys under `subnets/` that are no subnets. */
+  readonly #strays = new Set<string>();
 
   /** Takes in what a list or a watch delivered; answers the keys that changed. */
   apply(item: WatchItem): ReadonlySet<string> {
@@ -51,10 +57,9 @@ export class ClusterView {
     this.cursor = item.cursor;
     if (item.type === 'events') {
       for (const event of item.events) {
-        const key = event.type === 'put' ? event.record.key : event.key;
-        if (event.type === 'put') this.records.set(key, event.record);
-        else this.records.delete(key);
-        changed.add(key);
+        if (event.type === 'put') this.#put(event.record);
+        else this.#remove(event.key);
+        changed.add(event.type === 'put' ? event.record.key : event.key);
       }
       return changed;
     }
@@ -63,11 +68,11 @@ export class ClusterView {
       gone.delete(record.key);
       const known = this.records.get(record.key);
       if (known?.version === record.version && known.session === record.session) continue;
-      this.records.set(record.key, record);
+      this.#put(record);
       changed.add(record.key);
     }
     for (const key of gone) {
-      this.records.delete(key);
+      this.#remove(key);
       changed.add(key);
     }
     this.complete = true;
@@ -79,42 +84,35 @@ export class ClusterView {
   }
 
   subnet(key: string): SubnetRecord | undefined {
-    const decoded = this.#decode(subnetsFolder + key);
-    return decoded?.kind === 'subnet' ? decoded.subnet : undefined;
+    return this.#subnets.get(key);
   }
 
   node(id: string): HeldNode | undefined {
-    const decoded = this.#decode(nodesFolder + id);
-    return decoded?.kind === 'node' ? decoded.node : undefined;
+    return this.#nodes.get(id);
   }
 
   released(key: string): ReleaseMark | undefined {
-    const decoded = this.#decode(releasedFolder + key);
-    return decoded?.kind === 'released' ? decoded.mark : undefined;
+    return this.#released.get(key);
   }
 
-  *subnets(): Generator<SubnetRecord> {
-    for (const decoded of this.#all()) if (decoded.kind === 'subnet') yield decoded.subnet;
+  subnets(): Iterable<SubnetRecord> {
+    return this.#subnets.values();
   }
 
-  *nodes(): Generator<HeldNode> {
-    for (const decoded of this.#all()) if (decoded.kind === 'node') yield decoded.node;
+  nodes(): Iterable<HeldNode> {
+    return this.#nodes.values();
   }
 
-  *releasedKeys(): Generator<{ key: string; mark: ReleaseMark }> {
-    for (const decoded of this.#all()) if (decoded.kind === 'released') yield decoded;
+  releaseMarks(): Iterable<ReleaseMark> {
+    return this.#released.values();
   }
 
-  *claims(): Generator<{ key: string; id: string }> {
-    for (const decoded of this.#all()) if (decoded.kind === 'claim') yield decoded;
+  claims(): Iterable<Claim> {
+    return this.#claims.values();
   }
 
-  /** Keys under `subnets/` that are no subnets. */
-  *strays(): Generator<{ key: string; reason: string }> {
-    for (const key of this.records.keys()) {
-      const decoded = this.#decode(key);
-      if (decoded?.kind === 'stray') yield { key, reason: decoded.reason };
-    }
+  strays(): Iterable<string> {
+    return this.#strays;
   }
 
   /**
@@ -129,52 +127,51 @@ export class ClusterView {
     return undefined;
   }
 
-  *#all(): Generator<Decoded> {
-    for (const key of this.records.keys()) {
-      const decoded = this.#decode(key);
-      if (decoded) yield decoded;
+  #put(record: StoreRecord): void {
+    const { key, value, session } = record;
+    this.records.set(key, record);
+    if (key.startsWith(subnetsFolder)) {
+      const name = key.slice(subnetsFolder.length);
+      const subnets = this.#subnets.get(name)?.subnets ?? parseSubnetKey(name);
+      if (!subnets) this.#strays.add(key);
+      else this.#subnets.set(name, { key: name, subnets, ...meaningOf(value), session });
+    } else if (key.startsWith(nodesFolder)) {
+      const id = key.slice(nodesFolder.length);
+      const node = decodeNode(id, value);
+      if (node) this.#nodes.set(id, { ...node, session });
+      else this.#nodes.delete(id);
+    } else if (key.startsWith(claimsFolder)) {
+      const name = key.slice(claimsFolder.length);
+      this.#claims.set(name, { key: name, subnets: this.#subnetsOf(name), id: value });
+    } else if (key.startsWith(releasedFolder)) {
+      const name = key.slice(releasedFolder.length);
+      const [id = '', run = ''] = value.split(' ');
+      this.#released.set(name, { key: name, subnets: this.#subnetsOf(name), id, run });
     }
   }
 
-  #decode(key: string): Decoded | undefined {
-    const record = this.records.get(key);
-    if (!record) return undefined;
-    const known = this.#decoded.get(record);
-    if (known) return known;
-    const decoded = decode(record);
-    this.#decoded.set(record, decoded);
-    return decoded;
+  #remove(key: string): void {
+    this.records.delete(key);
+    this.#strays.delete(key);
+    for (const [folder, records] of [
+      [subnetsFolder, this.#subnets],
+      [nodesFolder, this.#nodes],
+      [claimsFolder, this.#claims],
+      [releasedFolder, this.#released],
+    ] as const) {
+      if (key.startsWith(folder)) records.delete(key.slice(folder.length));
+    }
+  }
+
+  /** Of a key that is nearly always a lease's as well. */
+  #subnetsOf(name: string): readonly Cidr[] {
+    return this.#subnets.get(name)?.subnets ?? parseSubnetKey(name) ?? [];
   }
 }
 
-function decode(record: StoreRecord): Decoded {
-  const { key, value, session } = record;
-  if (key.startsWith(subnetsFolder)) {
-    const name = key.slice(subnetsFolder.length);
-    const subnets = parseSubnetKey(name);
-    if (!subnets)
-      return { kind: 'stray', reason: 'the key is not a subnet such as 10.244.1.0-24; delete it' };
-    const attributes = decodeValue(value);
-    const broken = typeof attributes === 'string';
-    return {
-      kind: 'subnet',
-      subnet: {
-        key: name,
-        subnets,
-        attributes: broken ? undefined : attributes,
-        problem: broken ? attributes : undefined,
-        session,
-      },
-    };
-  }
-  if (key.startsWith(nodesFolder)) {
-    const node = decodeNode(key.slice(nodesFolder.length), value);
-    return node ? { kind: 'node', node: { ...node, session } } : { kind: 'other' };
-  }
-  if (key.startsWith(claimsFolder)) return { kind: 'claim', key: key.slice(claimsFolder.length), id: value };
-  if (key.startsWith(releasedFolder)) {
-    const [id = '', run = ''] = value.split(' ');
-    return { kind: 'released', key: key.slice(releasedFolder.length), mark: { id, run } };
-  }
-  return { kind: 'other' };
+function meaningOf(value: string): Pick<SubnetRecord, 'attributes' | 'problem'> {
+  const attributes = decodeValue(value);
+  return typeof attributes === 'string'
+    ? { attributes: undefined, problem: attributes }
+    : { attributes, problem: undefined };
 }

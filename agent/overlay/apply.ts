@@ -1,6 +1,7 @@
 /**
- * Carries out a plan in slices, so that thousands of peers never keep a pod waiting: between two slices the
- * event loop turns.
+ * Carries out steps. A few are one send, answered before it returns. Thousands go in batches, each on libuv's
+ * thread pool while the next is encoded: the kernel compares a new route with all others of its device, so that
+ * the later ones of thousands take 0.15 ms each, and a pod must not wait for that.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { failedWith, type KernelError } from '../../kernel/errors.ts';
@@ -8,63 +9,97 @@ import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { add, type Route, remove } from '../../kernel/route.ts';
 import { type Entry, ensureRequest, removeRequest, scaffoldOf } from './entry.ts';
-import type { Plan } from './plan.ts';
 
-/** Requests in one slice: 32 peers' worth, about 3 ms of kernel work. */
-const SLICE = 96;
+/** Requests that are sent from the main thread: 32 peers' worth, at most 3 ms of kernel work. */
+const AT_ONCE = 96;
+/** Requests of one batch on the thread pool. */
+const BATCH = 192;
 
-export interface Applied {
-  /** The kernel's refusals by entry id. */
-  readonly failures: ReadonlyMap<string, KernelError>;
-}
-
-interface Step {
+/** One change; `over` is the entry of the same id that stands there now. */
+export interface Step {
   readonly id: string;
   readonly entry: Entry;
   readonly verb: 'add' | 'change' | 'remove';
-  readonly request: NetlinkRequest;
-  /** Stands while it is carried out. */
-  readonly scaffold?: Route | undefined;
+  readonly over: Entry | undefined;
 }
 
-/** `onDone` is called for each step that was carried out, before anything else happens in this process. */
-export async function applyPlan(
-  rtnl: Rtnl,
-  plan: Plan,
-  onDone: (step: Pick<Step, 'id' | 'entry' | 'verb'>) => void,
-): Promise<Applied> {
+export interface Sockets {
+  readonly rtnl: Rtnl;
+  /** Used by nobody else, so that requests may be under way on the thread pool; undefined: there is none. */
+  readonly bulk: Rtnl | undefined;
+}
+
+/**
+ * Returns the kernel's refusals by id. `onDone` is called for each step that was carried out, before anything of
+ * later batches is known.
+ */
+export async function applySteps(
+  { rtnl, bulk }: Sockets,
+  steps: Iterable<Step>,
+  onDone: (step: Step) => void,
+): Promise<ReadonlyMap<string, KernelError>> {
   const failures = new Map<string, KernelError>();
-  let slice: Step[] = [];
-  const carryOut = () => {
-    const scaffolds = slice.flatMap((step) => step.scaffold ?? []);
-    if (scaffolds.length) rtnl.attempt(scaffolds.map(add));
-    const refusals = rtnl.attempt(slice.map((step) => step.request));
-    if (scaffolds.length) rtnl.attempt(scaffolds.map(remove));
-    slice.forEach((step, i) => {
-      const refusal = refusals[i];
+  const settle = (batch: Batch, refusals: readonly (KernelError | undefined)[]): void => {
+    batch.steps.forEach((step, i) => {
+      const refusal = refusals[batch.scaffolds + i];
       const settled = step.verb === 'remove' && failedWith(refusal, 'ENOENT', 'ESRCH', 'ENODEV');
       if (!refusal || settled) onDone(step);
       else failures.set(step.id, refusal);
     });
-    slice = [];
   };
-  for (const step of stepsOf(plan)) {
-    if (slice.length === SLICE) {
-      carryOut();
-      await turn();
-    }
-    slice.push(step);
+  const source = steps[Symbol.iterator]();
+  const first = take(source, AT_ONCE);
+  const few = batchOf(first);
+  if (first.length) settle(few, rtnl.attempt(few.requests));
+  if (first.length < AT_ONCE) return failures;
+  await turn();
+  const batches: Batch[] = [];
+  const requests = encoded(source, batches);
+  if (bulk) {
+    for await (const refusals of bulk.attemptInTurn(requests)) settle(batches.shift() ?? none, refusals);
+    return failures;
   }
-  if (slice.length) carryOut();
-  return { failures };
+  for (const batch of requests) {
+    settle(batches.shift() ?? none, rtnl.attempt(batch));
+    await turn();
+  }
+  return failures;
 }
 
-function* stepsOf(plan: Plan): Generator<Step> {
-  for (const { id, entry, over } of plan.ensure) {
-    const verb = over ? 'change' : 'add';
-    yield { id, entry, verb, request: ensureRequest(entry, over), scaffold: scaffoldOf(entry, over) };
-  }
-  for (const { id, entry } of plan.remove) {
-    yield { id, entry, verb: 'remove', request: removeRequest(entry) };
+/** Steps with their requests, around which stand routes that are needed for as long as they are carried out. */
+interface Batch {
+  readonly steps: readonly Step[];
+  /** How many requests come before the steps' own, one each, in order. */
+  readonly scaffolds: number;
+  readonly requests: readonly NetlinkRequest[];
+}
+
+const none: Batch = { steps: [], scaffolds: 0, requests: [] };
+
+function batchOf(steps: readonly Step[]): Batch {
+  const scaffolds: Route[] = steps.flatMap(({ verb, entry, over }) =>
+    verb === 'remove' ? [] : (scaffoldOf(entry, over) ?? []),
+  );
+  const requests = [...scaffolds.map(add), ...steps.map(requestOf), ...scaffolds.map(remove)];
+  return { steps, scaffolds: scaffolds.length, requests };
+}
+
+function* encoded(source: Iterator<Step>, batches: Batch[]): Generator<readonly NetlinkRequest[]> {
+  for (let steps = take(source, BATCH); steps.length; steps = take(source, BATCH)) {
+    const batch = batchOf(steps);
+    batches.push(batch);
+    yield batch.requests;
   }
 }
+
+function take(source: Iterator<Step>, most: number): Step[] {
+  const taken: Step[] = [];
+  for (let next = source.next(); !next.done; next = source.next()) {
+    taken.push(next.value);
+    if (taken.length === most) break;
+  }
+  return taken;
+}
+
+const requestOf = ({ verb, entry, over }: Step): NetlinkRequest =>
+  verb === 'remove' ? removeRequest(entry) : ensureRequest(entry, over);

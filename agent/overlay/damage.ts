@@ -44,6 +44,8 @@ export interface Damage extends Needs {
   readonly reason: string;
 }
 
+/** Of the link, or narrower (linux/rtnetlink.h). */
+const RT_SCOPE_LINK = 253;
 const NETCONFA_IFINDEX_ALL = -1;
 
 /** Why this notification makes a pass necessary; undefined where it does not. */
@@ -83,14 +85,18 @@ function linkDamage(message: NetlinkMessage, watched: Watched): Damage | undefin
     : undefined;
 }
 
-/** Whichever link it is on: an address may be what the underlay is chosen by. */
-function addressDamage(message: NetlinkMessage, watched: Watched): Damage {
+/**
+ * Whichever link it is on: an address may be what the underlay is chosen by. But no link-local one is, and every pod
+ * that is made brings one (struct ifaddrmsg: family, prefix length, flags, scope, index).
+ */
+function addressDamage(message: NetlinkMessage, watched: Watched): Damage | undefined {
   const index = message.body.readInt32LE(4);
   // Likewise: the routes that an interface loses with its last address go unsaid.
   const reread = message.type === RTM_DELADDR;
   if (index === watched.deviceIndex) return { reason: 'device address', reread };
   if (index === watched.underlayIndex) return { reason: 'underlay address', reread, underlay: true };
-  return { reason: 'address', underlay: true };
+  const scope = message.body.readUInt8(3);
+  return scope < RT_SCOPE_LINK ? { reason: 'address', underlay: true } : undefined;
 }
 
 /** Forwarding switched off, or a filter made strict that has to be loose, for all interfaces or one of ours. */

@@ -2,6 +2,7 @@
 import { firstIp, networkOf } from '../../inet/cidr.ts';
 import { bitsOf, formatIp } from '../../inet/ip.ts';
 import { RT_TABLE_MAIN } from '../../kernel/route.ts';
+import type { Steps } from '../slices.ts';
 import { DIRECT_TABLE, defaultPriority, type Entry, idOf } from './entry.ts';
 import type { Peer, Way } from './peer.ts';
 
@@ -26,44 +27,58 @@ export interface Desired {
   readonly entries: ReadonlyMap<string, Entry>;
   /** Peers that get no entries, and why, in words. */
   readonly problems: readonly { readonly peer: Peer; readonly text: string }[];
+  /** A direct way among them is taken without being probed. */
+  readonly unproven: boolean;
 }
 
 /** What was made for a peer before, and out of what. */
 interface Made {
   readonly plan: PeerPlan;
   readonly ground: Ground;
-  readonly entries: readonly (readonly [id: string, entry: Entry])[];
+  readonly ids: readonly string[];
+  readonly entries: readonly Entry[];
 }
 
 /** Entries of peers from earlier passes; with a peer's object its memory goes. */
 export type DesiredMemory = WeakMap<Peer, Made>;
 
+/** Peers between two places where others may have their turn. */
+const SOME = 64;
+
 /**
- * With `memory`, a peer that has not changed since the pass before gets the very same objects, so that a pass
- * over thousands of peers makes none.
+ * With `memory`, a peer that has not changed since the pass before gets the very same objects, so that the
+ * entries of thousands of peers are made once.
  */
-export function desiredEntries(
+export function* desiredEntries(
   peers: Iterable<PeerPlan>,
   ground: Ground,
   memory: DesiredMemory = new WeakMap(),
-): Desired {
+): Steps<Desired> {
   const entries = new Map<string, Entry>();
   const problems: { peer: Peer; text: string }[] = [];
   const holders = new Map<string, Peer>();
+  let unproven = false;
+  let count = 0;
   for (const plan of peers) {
+    unproven ||= plan.way === 'direct' && !plan.probed;
     const text = obstacle(plan, ground) ?? sharedMac(plan, holders);
     if (text) problems.push({ peer: plan.peer, text });
-    else for (const [id, entry] of remembered(plan, ground, memory)) entries.set(id, entry);
+    else {
+      const made = remembered(plan, ground, memory);
+      for (const [i, entry] of made.entries.entries()) entries.set(made.ids[i] ?? '', entry);
+    }
+    if (++count % SOME === 0) yield;
   }
-  return { entries, problems };
+  return { entries, problems, unproven };
 }
 
-function remembered(plan: PeerPlan, ground: Ground, memory: DesiredMemory): Made['entries'] {
+function remembered(plan: PeerPlan, ground: Ground, memory: DesiredMemory): Made {
   const known = memory.get(plan.peer);
-  if (known && sameInputs(known, plan, ground)) return known.entries;
-  const entries = entriesOf(plan, ground).map((entry) => [idOf(entry), entry] as const);
-  memory.set(plan.peer, { plan, ground, entries });
-  return entries;
+  if (known && sameInputs(known, plan, ground)) return known;
+  const entries = entriesOf(plan, ground);
+  const made = { plan, ground, ids: entries.map(idOf), entries };
+  memory.set(plan.peer, made);
+  return made;
 }
 
 const sameInputs = (made: Made, plan: PeerPlan, ground: Ground): boolean =>

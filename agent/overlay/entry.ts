@@ -70,25 +70,19 @@ export const entryOfRoute = (found: route.Route & { readonly index: number }): R
 });
 
 /**
- * What the kernel tells entries apart by: of two with one id, only one can exist. Made to be cheap, for there
- * are three per peer in each pass; `describeEntry` is for people.
+ * What the kernel tells entries apart by: of two with one id, only one can exist. Made of bytes, so that it is cheap
+ * to have from what the kernel says (found.ts); `describeEntry` is for people.
  */
 export function idOf(entry: Entry): string {
   switch (entry.kind) {
-    case 'route': {
-      const { base, length, family } = entry.destination;
-      return `r${digits({ family, value: base })}/${length} ${entry.priority} ${entry.table}`;
-    }
+    case 'route':
+      return `r${route.routeKey(entry)}`;
     case 'neighbour':
-      return `n${digits(entry.address)} ${entry.index}`;
+      return `n${neighbour.neighbourKey(entry)}`;
     case 'fdb':
-      return `f${entry.mac} ${digits(entry.destination)} ${entry.index}`;
+      return `f${fdb.fdbKey(entry)}`;
   }
 }
-
-/** An address as short text; formatting a number is several times faster than formatting a bigint. */
-const digits = ({ family, value }: Ip): string =>
-  family === 'ipv4' ? String(Number(value)) : value.toString(36);
 
 /** An entry in words: `route 10.244.2.0/24 via 10.244.2.0 link 7`. */
 export function describeEntry(entry: Entry): string {

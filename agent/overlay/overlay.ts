@@ -4,7 +4,7 @@
  * Every trigger (a lease, a notification, a timer, a restart) runs the same `converge`: state → plan → apply
  * → verify. It has no memory but of what failed, and when it may be tried again.
  */
-import { type Cidr, containsIp, formatCidr, type InterfaceAddress, networkOf } from '../../inet/cidr.ts';
+import { type Cidr, formatCidr, type InterfaceAddress } from '../../inet/cidr.ts';
 import { addresses } from '../../kernel/address.ts';
 import { failedWith, type KernelError } from '../../kernel/errors.ts';
 import { type Link, linkByName, links, remove as removeLink, vxlanOverheadBytes } from '../../kernel/link.ts';
@@ -12,23 +12,26 @@ import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { ensureSysctl } from '../../kernel/sysctl.ts';
 import type { BackendType } from '../config/config.ts';
+import { atOnce, inSlices, type Steps } from '../slices.ts';
 import type { SetSysctl } from '../sysctl/ledger.ts';
 import { actualEntries } from './actual.ts';
-import { applyPlan } from './apply.ts';
+import { applySteps, type Sockets, type Step } from './apply.ts';
 import { Backoff } from './backoff.ts';
 import { Contention } from './contention.ts';
 import { describePort, describeProtocol } from './culprit.ts';
 import { type Damage, damageBy, type Watched } from './damage.ts';
-import { type DesiredMemory, desiredEntries, type Ground, type PeerPlan } from './desired.ts';
+import { type Desired, desiredEntries, type Ground } from './desired.ts';
 import { type DesiredDevice, deviceName, ensureDevice, hasTunnel, planDevice } from './device.ts';
 import { ensureDirectProbing, previewDirectProbing } from './direct-probing.ts';
-import { describeEntry, type Entry, idOf, sameEntry } from './entry.ts';
+import { describeEntry, type Entry, sameEntry } from './entry.ts';
 import { Mirror } from './mirror.ts';
 import type { Peer } from './peer.ts';
-import { describePlan, isEmpty, type Plan, planEntries } from './plan.ts';
+import { describePlan, planEntries } from './plan.ts';
 import { ensureSettings, previewSettings, settingsOf } from './settings.ts';
 import { type Sighting, sightingOf } from './sighting.ts';
 import { type Hindrance, Soliciting } from './soliciting.ts';
+import { Wanted } from './wanted.ts';
+import { peerPlans, podMtuBytes } from './ways.ts';
 
 /** What this node brings to the overlay of one family. */
 export interface OverlayState {
@@ -78,12 +81,21 @@ export interface Converged {
 const TOLD = 20;
 /** What settles by itself is looked at again so soon: not all of it is notified of. */
 const SETTLING_MS = 250;
+/** Entries between two places where others may have their turn. */
+const SOME = 128;
+
+export interface OverlayOptions {
+  /** How the host's settings are changed. */
+  readonly set?: SetSysctl;
+  /** A socket of the same namespace that nobody else uses: with it thousands of peers keep nobody waiting. */
+  readonly bulk?: Rtnl;
+}
 
 export class Overlay {
-  readonly #rtnl: Rtnl;
+  readonly #sockets: Sockets;
   readonly #set: SetSysctl;
-  readonly #mirror = new Mirror();
-  readonly #memory: DesiredMemory = new WeakMap();
+  readonly #mirror: Mirror;
+  readonly #wanted = new Wanted();
   readonly #backoff = new Backoff();
   readonly #contention = new Contention();
   readonly #soliciting = new Soliciting();
@@ -93,21 +105,27 @@ export class Overlay {
   readonly #undone = new Set<string>();
   /** The kernel's words for what failed and is not due yet, by entry id. */
   readonly #refusals = new Map<string, string>();
+  /** Ids of all entries that may not be as desired. */
+  readonly #open = new Set<string>();
+  /** The desired entries that all others were compared with. */
+  #compared: Desired | undefined;
+  /** Ids of the desired forwarding entries by MAC, once somebody has asked. */
+  #forwarding: ReadonlyMap<string, string> | undefined;
   #watched: Watched | undefined;
   /** The name of our device at the time when there was seen to be no other one of ours; empty: none at all. */
   #onlyDevice: string | undefined;
 
-  /** `set`: how the host's settings are changed. */
-  constructor(rtnl: Rtnl, set: SetSysctl = ensureSysctl) {
-    this.#rtnl = rtnl;
+  constructor(rtnl: Rtnl, { set = ensureSysctl, bulk }: OverlayOptions = {}) {
+    this.#sockets = { rtnl, bulk };
     this.#set = set;
+    this.#mirror = new Mirror(bulk ?? rtnl, bulk !== undefined);
   }
 
   /** A notification. Answers why it makes a pass necessary; undefined where it does not. */
   observe(message: NetlinkMessage): Damage | undefined {
     const watched = this.#watched;
     if (!watched) return undefined;
-    const sighting = sightingOf(message, watched);
+    const sighting = sightingOf(message, watched, (id) => watched.entries.get(id));
     if (sighting) return this.#observeEntry(sighting, message, watched.entries);
     const damage = damageBy(message, watched);
     if (damage?.reread) this.#mirror.invalidate();
@@ -123,40 +141,48 @@ export class Overlay {
   async converge(state: OverlayState): Promise<Converged> {
     const done: string[] = [];
     const ground = this.#ensureGround(state, done);
-    done.push(...ensureSettings(settingsOf(state), this.#set), ...ensureDirectProbing(this.#rtnl, state));
-    const plans = peerPlans(state);
-    const { entries, problems } = desiredEntries(plans, ground, this.#memory);
+    done.push(
+      ...ensureSettings(settingsOf(state), this.#set),
+      ...ensureDirectProbing(this.#sockets.rtnl, state),
+    );
+    const desired = await this.#wanted.of(state, ground);
     const before = this.#watched?.entries;
-    this.#watched = watchedOf(state, ground, entries);
+    this.#watched = watchedOf(state, ground, desired.entries);
     let changes = done.length;
     const scope = { network: state.network, deviceIndex: ground.deviceIndex };
     let read: boolean;
     for (;;) {
-      read = this.#mirror.ensureRead(this.#rtnl, scope);
-      const whole = planEntries(entries, this.#mirror.entries);
-      if (!read) this.#noteUndone(whole, before);
-      const plan = this.#due(whole, state.complete);
-      if (isEmpty(plan)) break;
-      const { failures } = await applyPlan(this.#rtnl, plan, (step) => {
+      read = await this.#mirror.ensureRead(scope, (id) => desired.entries.get(id));
+      if (read || desired !== this.#compared) await inSlices(this.#compare(desired));
+      const known = new Set(this.#refusals.keys());
+      let tried = 0;
+      const steps = this.#steps(desired.entries, {
+        complete: state.complete,
+        before: read ? undefined : before,
+      });
+      const failures = await applySteps(this.#sockets, steps, (step) => {
+        tried++;
         this.#mirror.applied(step);
+        this.#open.delete(step.id);
         this.#settled(step.id);
         // Of what is fought over one line tells, among the problems.
         if (this.#contention.isFoughtOver(step.id)) return;
         changes++;
         if (done.length < TOLD) done.push(`${step.verb} ${describeEntry(step.entry)}`);
       });
-      const unexpected = [...failures.keys()].some((id) => !this.#refusals.has(id));
-      for (const [id, failure] of failures) this.#failed(id, failure, entries.get(id));
+      if (tried === 0 && failures.size === 0) break;
+      const unexpected = [...failures.keys()].some((id) => !known.has(id));
+      for (const [id, failure] of failures) this.#failed(id, failure, desired.entries.get(id));
       if (read || !unexpected) break;
       // What was known of the kernel was wrong.
       this.#mirror.invalidate();
       for (const id of failures.keys()) this.#settled(id);
     }
-    this.#forget(entries);
+    this.#forget(desired.entries);
     const removed = this.#removeStaleDevices(state, read);
     changes += removed.length;
     done.push(...removed);
-    const hindrance = this.#hindrance(state, plans);
+    const hindrance = this.#hindrance(state, desired);
     const waits = [
       this.#backoff.nextInMs(),
       this.#contention.nextInMs(),
@@ -166,7 +192,7 @@ export class Overlay {
       changes,
       done,
       problems: [
-        ...problems.map(({ text }) => text),
+        ...desired.problems.map(({ text }) => text),
         ...this.#refusals.values(),
         ...this.#contention.problems(),
         ...(hindrance && !hindrance.passes ? [hindrance.text] : []),
@@ -179,22 +205,22 @@ export class Overlay {
   /** What `converge` would do, in words, doing nothing. */
   preview(state: OverlayState): { readonly plan: readonly string[]; readonly problems: readonly string[] } {
     const device = hasTunnel(state.backend) ? desiredDevice(state) : undefined;
-    const actual = device && linkByName(this.#rtnl, device.name);
+    const actual = device && linkByName(this.#sockets.rtnl, device.name);
     const steps = device
-      ? planDevice(device, actual, actual ? addresses(this.#rtnl, { index: actual.index }) : [])
+      ? planDevice(device, actual, actual ? addresses(this.#sockets.rtnl, { index: actual.index }) : [])
       : [];
     const anew = steps.some(({ kind }) => kind === 'create' || kind === 'recreate');
     const ground = { deviceIndex: device && (actual?.index ?? 0), underlayIndex: state.underlay.index };
-    const { entries, problems } = desiredEntries(peerPlans(state), ground);
+    const { entries, problems } = atOnce(desiredEntries(peerPlans(state), ground));
     const scope = { network: state.network, deviceIndex: anew ? undefined : actual?.index };
-    const plan = planEntries(entries, actualEntries(this.#rtnl, scope));
+    const plan = planEntries(entries, atOnce(actualEntries(this.#sockets.rtnl, scope)));
     return {
       plan: [
         ...previewSettings(settingsOf(state)),
-        ...previewDirectProbing(this.#rtnl, state),
+        ...previewDirectProbing(this.#sockets.rtnl, state),
         ...steps.map(({ kind, why }) => `${kind} ${device?.name}: ${why}`),
         ...describePlan({ ...plan, remove: state.complete ? plan.remove : [] }),
-        ...(state.complete ? staleDevices(this.#rtnl, state) : []).map(
+        ...(state.complete ? staleDevices(this.#sockets.rtnl, state) : []).map(
           ({ name }) => `remove ${name}: ${STALE}`,
         ),
       ],
@@ -203,11 +229,9 @@ export class Overlay {
   }
 
   /** Of the direct way that nobody probes: a probed one is not taken before it answers. */
-  #hindrance(state: OverlayState, plans: readonly PeerPlan[]): Hindrance | undefined {
-    const unproven =
-      state.backend.type === 'direct' || plans.some(({ way, probed }) => way === 'direct' && !probed);
-    if (state.network.family !== 'ipv6' || !unproven) return undefined;
-    return this.#soliciting.hindrance(this.#rtnl, state.underlay);
+  #hindrance(state: OverlayState, { unproven }: Desired): Hindrance | undefined {
+    if (state.network.family !== 'ipv6' || !(unproven || state.backend.type === 'direct')) return undefined;
+    return this.#soliciting.hindrance(this.#sockets.rtnl, state.underlay);
   }
 
   #observeEntry(
@@ -215,10 +239,15 @@ export class Overlay {
     message: NetlinkMessage,
     desired: ReadonlyMap<string, Entry>,
   ): Damage | undefined {
-    const { entry, what } = sighting;
-    const id = idOf(entry);
-    this.#mirror.observe(id, sighting);
+    const { id, entry, what } = sighting;
     const wanted = desired.get(id);
+    // Nearly all notifications are of our own changes: what stands as it is known to.
+    if (what === 'there' && entry === wanted && this.#mirror.entries.get(id) === entry) {
+      this.#mirror.observe(sighting);
+      return undefined;
+    }
+    this.#mirror.observe(sighting);
+    this.#open.add(id);
     if (what === 'foreign gone') {
       if (!wanted || this.#mirror.entries.has(id)) return undefined;
       // What was in the way may have gone.
@@ -227,8 +256,7 @@ export class Overlay {
     }
     if (!wanted) {
       if (what !== 'there') return undefined;
-      // It may have taken the place of one of ours, and of that the kernel says nothing (FDB, NLM_F_REPLACE).
-      this.#mirror.invalidate();
+      if (entry.kind === 'fdb') this.#doubtForwarding(entry.mac, desired);
       return { reason: `stray ${entry.kind}` };
     }
     if (what === 'there' && sameEntry(entry, wanted)) return undefined;
@@ -240,15 +268,69 @@ export class Overlay {
     return { reason: what === 'gone' ? `${entry.kind} gone` : `${entry.kind} changed` };
   }
 
-  /** Entries that were desired before too, and stood. */
-  #noteUndone(plan: Plan, before: ReadonlyMap<string, Entry> | undefined): void {
-    for (const { id, entry } of plan.ensure) {
-      const was = before?.get(id);
-      const stood = was && sameEntry(was, entry) && !this.#refusals.has(id) && !this.#undone.has(id);
-      if (!stood) continue;
-      this.#contention.undone(id, entry, this.#seen.get(id));
-      this.#undone.add(id);
+  /** An entry of another destination may have taken ours away, and of that the kernel says nothing (NLM_F_REPLACE). */
+  #doubtForwarding(mac: string, desired: ReadonlyMap<string, Entry>): void {
+    this.#forwarding ??= new Map(
+      [...desired].flatMap(([id, entry]) => (entry.kind === 'fdb' ? [[entry.mac, id] as const] : [])),
+    );
+    const id = this.#forwarding.get(mac);
+    if (id === undefined) return;
+    this.#mirror.forget(id);
+    this.#open.add(id);
+  }
+
+  /** Finds all that differs. */
+  *#compare(desired: Desired): Steps<void> {
+    const { entries } = desired;
+    const actual = this.#mirror.entries;
+    let count = 0;
+    for (const [id, entry] of entries) {
+      const over = actual.get(id);
+      if (over !== entry && !(over && sameEntry(entry, over))) this.#open.add(id);
+      if (++count % SOME === 0) yield;
     }
+    for (const id of actual.keys()) {
+      if (!entries.has(id)) this.#open.add(id);
+      if (++count % SOME === 0) yield;
+    }
+    this.#compared = desired;
+    this.#forwarding = undefined;
+  }
+
+  /**
+   * What is open and due. `before`: what was desired before, where the kernel's state was known all along: what
+   * stood then was undone by somebody. First what is missing, in the order in which it is desired (a peer's route
+   * after what it leads to); then what is too much, routes first.
+   */
+  *#steps(
+    desired: ReadonlyMap<string, Entry>,
+    { complete, before }: { complete: boolean; before: ReadonlyMap<string, Entry> | undefined },
+  ): Generator<Step> {
+    const removals: Step[] = [];
+    for (const id of inOrder(this.#open)) {
+      const entry = desired.get(id);
+      const over = this.#mirror.entries.get(id);
+      if (entry ? over && sameEntry(entry, over) : !over) {
+        this.#open.delete(id);
+      } else if (entry) {
+        this.#noteUndone(id, entry, before);
+        if (this.#isDue(id)) yield { id, entry, verb: over ? 'change' : 'add', over };
+      } else if (over && complete && this.#isDue(id)) {
+        removals.push({ id, entry: over, verb: 'remove', over });
+      }
+    }
+    const isRoute = ({ entry }: Step) => entry.kind === 'route';
+    yield* removals.filter(isRoute);
+    yield* removals.filter((step) => !isRoute(step));
+  }
+
+  /** An entry that was desired before too, and stood. */
+  #noteUndone(id: string, entry: Entry, before: ReadonlyMap<string, Entry> | undefined): void {
+    const was = before?.get(id);
+    const stood = was && sameEntry(was, entry) && !this.#refusals.has(id) && !this.#undone.has(id);
+    if (!stood) return;
+    this.#contention.undone(id, entry, this.#seen.get(id));
+    this.#undone.add(id);
   }
 
   #settled(id: string): void {
@@ -281,8 +363,8 @@ export class Overlay {
   #removeStaleDevices(state: OverlayState, read: boolean): string[] {
     const wanted = hasTunnel(state.backend) ? deviceName(state.network.family, state.backend.vni) : '';
     if (!state.complete || (!read && this.#onlyDevice === wanted)) return [];
-    const stale = staleDevices(this.#rtnl, state);
-    const refusals = this.#rtnl.attempt(stale.map(({ index }) => removeLink({ index })));
+    const stale = staleDevices(this.#sockets.rtnl, state);
+    const refusals = this.#sockets.rtnl.attempt(stale.map(({ index }) => removeLink({ index })));
     for (const refusal of refusals) if (refusal && !failedWith(refusal, 'ENODEV')) throw refusal;
     this.#onlyDevice = wanted;
     return stale.map(({ name }) => `remove ${name}: ${STALE}`);
@@ -292,16 +374,22 @@ export class Overlay {
     if (!hasTunnel(state.backend)) {
       return { deviceIndex: undefined, underlayIndex: state.underlay.index };
     }
-    const device = ensureDevice(this.#rtnl, desiredDevice(state));
+    const device = ensureDevice(this.#sockets.rtnl, desiredDevice(state));
     if (device.done.length) this.#mirror.invalidate();
     done.push(...device.done);
     return { deviceIndex: device.index, underlayIndex: state.underlay.index };
   }
 
-  #due(plan: Plan, complete: boolean): Plan {
-    const isDue = ({ id }: { id: string }) => this.#backoff.isDue(id) && this.#contention.isDue(id);
-    return { ensure: plan.ensure.filter(isDue), remove: complete ? plan.remove.filter(isDue) : [] };
+  #isDue(id: string): boolean {
+    return this.#backoff.isDue(id) && this.#contention.isDue(id);
   }
+}
+
+/** Of a few that happened to be noticed in any order, routes come last. */
+function inOrder(ids: ReadonlySet<string>): readonly string[] {
+  const all = [...ids];
+  const isRoute = (id: string) => id.startsWith('r');
+  return all.length > SOME ? all : [...all.filter((id) => !isRoute(id)), ...all.filter(isRoute)];
 }
 
 const watchedOf = (state: OverlayState, ground: Ground, entries: Watched['entries']): Watched => ({
@@ -325,13 +413,6 @@ function staleDevices(rtnl: Rtnl, { network: { family }, backend }: OverlayState
   );
 }
 
-/** The MTU that pods get: what the configuration says, else what the underlay leaves. */
-export function podMtuBytes(state: Pick<OverlayState, 'underlay' | 'backend'>): number {
-  if (state.backend.mtuBytes !== undefined) return state.backend.mtuBytes;
-  const { mtuBytes, address } = state.underlay;
-  return state.backend.type === 'direct' ? mtuBytes : mtuBytes - vxlanOverheadBytes(address.address.family);
-}
-
 /** The device that the state asks for. */
 export function desiredDevice(state: OverlayState): DesiredDevice {
   const { mtuBytes, address } = state.underlay;
@@ -348,31 +429,4 @@ export function desiredDevice(state: OverlayState): DesiredDevice {
     subnet: state.subnet,
     network: state.network,
   };
-}
-
-function peerPlans(state: OverlayState): PeerPlan[] {
-  const full = podMtuBytes(state);
-  const overhead = vxlanOverheadBytes(state.underlay.address.address.family);
-  return state.peers.map((peer) => {
-    const { way, probed } = wayTo(state, peer);
-    const inside = state.pathMtuBytes.get(peer.key);
-    // What was found out is for packets in the tunnel; without it there is room for its headers.
-    const mtuBytes = inside !== undefined && way === 'direct' ? inside + overhead : inside;
-    return { peer, way, probed, mtuBytes: mtuBytes !== undefined && mtuBytes < full ? mtuBytes : undefined };
-  });
-}
-
-function wayTo(state: OverlayState, peer: Peer): Pick<PeerPlan, 'way' | 'probed'> {
-  const { type, tunnelStays } = state.backend;
-  const choice = (type === 'vxlan' || tunnelStays === true) && peer.vtepMac !== undefined;
-  if (choice || !isOnLink(state, peer)) return { way: 'vxlan', probed: false };
-  // A peer without a tunnel (host-gw) can only be reached straight, whatever our own mode.
-  if (type === 'direct' || peer.vtepMac === undefined) return { way: 'direct', probed: false };
-  return { way: state.answeringDirect.has(peer.key) ? 'direct' : 'vxlan', probed: true };
-}
-
-/** Whether the peer's endpoint shares the underlay's layer-2 network, as far as addresses tell. */
-export function isOnLink(state: Pick<OverlayState, 'underlay'>, peer: Peer): boolean {
-  const { address, length } = state.underlay.address;
-  return containsIp(networkOf(address, length), peer.endpoint);
 }

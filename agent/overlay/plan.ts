@@ -36,8 +36,6 @@ export function planEntries(desired: ReadonlyMap<string, Entry>, actual: Readonl
   return { ensure, remove: [...routes, ...others] };
 }
 
-export const isEmpty = (plan: Plan): boolean => plan.ensure.length === 0 && plan.remove.length === 0;
-
 /** One line per step, for `weftd plan` and the log. */
 export const describePlan = (plan: Plan): string[] => [
   ...plan.ensure.map(({ entry, over }) => `${over ? 'change' : 'add'} ${describeEntry(entry)}`),

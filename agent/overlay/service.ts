@@ -12,6 +12,8 @@ import { Reconciler } from './reconciler.ts';
 
 export interface OverlayServiceOptions {
   readonly rtnl: Rtnl;
+  /** Of the same namespace, used by nobody else: for what concerns thousands of peers. */
+  readonly bulk: Rtnl;
   readonly setSysctl: SetSysctl;
   /** What should be, as of now; called at the start of each pass. `underlay`: which one it is may have changed. */
   readonly states: (pass: Required<Pick<Needs, 'underlay'>>) => Promise<readonly OverlayState[]>;
@@ -171,7 +173,9 @@ export class OverlayService {
 
   #overlay(state: OverlayState): Overlay {
     const { family } = state.network;
-    const overlay = this.#overlays.get(family) ?? new Overlay(this.#options.rtnl, this.#options.setSysctl);
+    const overlay =
+      this.#overlays.get(family) ??
+      new Overlay(this.#options.rtnl, { set: this.#options.setSysctl, bulk: this.#options.bulk });
     this.#overlays.set(family, overlay);
     return overlay;
   }

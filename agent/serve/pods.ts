@@ -16,7 +16,9 @@ export interface PodsOptions {
   readonly health: Health;
   /** Whether pods may be there that feel it when something ceases to be well. */
   readonly inUse: () => boolean;
-  readonly log: Log;
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  /** How often it is looked for what runtimes have forgotten; default 30 s. */
+  readonly sweepMs?: number;
   readonly signal: AbortSignal;
 }
 
@@ -32,7 +34,7 @@ const TOMBSTONES_MS = 30_000;
  * @throws AgentError `listen` where another agent has the socket
  */
 export async function servePods(options: PodsOptions): Promise<{ readonly done: Promise<void> }> {
-  const { runDir, log, signal } = options;
+  const { runDir, log, sweepMs = SWEEP_MS, signal } = options;
   const remover = GatheringRemover.open();
   const verbs = createVerbs({
     runDir,
@@ -53,7 +55,7 @@ export async function servePods(options: PodsOptions): Promise<{ readonly done: 
   await tombstones.keepReplaying({ periodMs: TOMBSTONES_MS, signal });
   const sweeping = setInterval(() => {
     verbs.sweep().catch((error: unknown) => log.error({ err: error }, 'pods.notSwept'));
-  }, SWEEP_MS);
+  }, sweepMs);
   const stop = async (): Promise<void> => {
     clearInterval(sweeping);
     await server.drain(DRAIN_MS);

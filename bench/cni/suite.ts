@@ -3,6 +3,7 @@
  * on the same node. Calls of the three subjects alternate, so that what else the machine does meets them all.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Lab } from '../../lab/lab.ts';
 import type { LabNode } from '../../lab/node.ts';
@@ -18,6 +19,8 @@ const BURST = 50;
 const BURSTS = 5;
 const SERIES = 110;
 const STANDALONES = 30;
+/** After the last call: by then the agent has tidied up. */
+const SETTLED_MS = 5000;
 
 const subjects = [weft, plain, masquerading] as const;
 const verbs = ['ADD', 'DEL'] as const;
@@ -171,11 +174,12 @@ async function memory({ node, starter }: Ground): Promise<Figure[]> {
       pods.flatMap((pod) => verbs.map((verb) => call(weft, verb, pod))),
       0,
     );
+    await sleep(SETTLED_MS);
     return residentMb(node);
   };
   const before = await pairs(100);
   const after = await pairs(900);
-  const what = "the agent's resident memory after 1000 ADDs and DELs";
+  const what = "the agent's resident memory 5 s after 1000 ADDs and DELs";
   return [
     atMost(72, { what, ours: after, peer: undefined, unit: 'MB' }),
     atMost(2, { what: `${what}: more than after 100`, ours: after - before, peer: undefined, unit: 'MB' }),

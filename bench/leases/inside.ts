@@ -18,20 +18,29 @@ import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { RTPROT_WEFT, routes } from '../../kernel/route.ts';
 
 export interface LeaseRequest {
+  /** What runs it: the Node.js that weft is delivered with. */
+  readonly node: string;
   readonly weftd: string;
   readonly leases: readonly number[];
+  /** Starts for each number of leases. */
+  readonly repeats: number;
   readonly puts: number;
   readonly quietSeconds: number;
 }
 
+/** One start of a node that has no lease yet. */
+export interface Start {
+  readonly leases: number;
+  readonly programmedMs: number;
+  readonly requests: number;
+  readonly receivedBytes: number;
+  readonly residentMb: number;
+}
+
 export interface LeaseSamples {
-  readonly starts: readonly {
-    readonly leases: number;
-    readonly programmedMs: number;
-    readonly requests: number;
-    readonly receivedBytes: number;
-    readonly residentMb: number;
-  }[];
+  /** The very first one of a version, for which nothing is compiled yet. */
+  readonly first: Start;
+  readonly starts: readonly Start[];
   readonly putToRouteMs: readonly number[];
   /** While nothing changes. */
   readonly quiet: {
@@ -46,6 +55,8 @@ const underlay = '192.168.250.1';
 const endpoint = { secure: false, host: '127.0.0.1', port: 2379 };
 const prefix = '/coreos.com/network';
 const never = new AbortController().signal;
+/** By then weftd has kept the code that its start compiled. */
+const compiledMs = 8000;
 
 const peerKey = (n: number): string => `10.${128 + (n >> 8)}.${n & 255}.0-24`;
 
@@ -88,17 +99,22 @@ class Bench {
 
   async run(): Promise<LeaseSamples> {
     try {
-      const starts: LeaseSamples['starts'][number][] = [];
+      const starts: Start[] = [];
+      await this.#fresh(1);
+      const first = await this.#start(1, compiledMs);
       for (const leases of this.#request.leases) {
         await this.#fresh(leases);
-        starts.push(await this.#start(leases));
-        await this.#stopAgent();
+        for (let n = 0; n < this.#request.repeats; n++) {
+          await this.#forgetUs();
+          starts.push(await this.#start(leases));
+          await this.#stopAgent();
+        }
       }
       await this.#fresh(1);
       await this.#start(1);
       const putToRouteMs = await this.#putToRoute();
       const quiet = await this.#quiet();
-      return { starts, putToRouteMs, quiet };
+      return { first, starts, putToRouteMs, quiet };
     } finally {
       await this.#stopAgent();
       await this.#stopEtcd();
@@ -147,7 +163,20 @@ class Bench {
     }
   }
 
-  async #start(leases: number): Promise<LeaseSamples['starts'][number]> {
+  /** A node that was here is new again: its records go, and what it put into the kernel. */
+  async #forgetUs(): Promise<void> {
+    const { records } = (await this.#store?.list(never)) ?? { records: [] };
+    const [session] = records
+      .filter(({ key }) => key.startsWith('weft/nodes/bench-'))
+      .map((one) => one.session);
+    const ours = records.filter((one) => one.session !== undefined && one.session !== session);
+    const write = ours.map(({ key }): Write => ({ type: 'delete', key }));
+    if (write.length > 0) await this.#store?.commit({ compare: [], write }, never);
+    await command('ip', ['link', 'delete', 'weft.1']);
+  }
+
+  async #start(leases: number, settleMs = 3000): Promise<Start> {
+    await this.#stopAgent();
     const home = join(this.#folder, `agent-${leases}`);
     rmSync(home, { recursive: true, force: true });
     mkdirSync(home, { recursive: true });
@@ -169,8 +198,10 @@ class Bench {
     tell('weftd');
     const before = await metrics();
     const startedMs = performance.now();
-    this.#agent = spawn(process.execPath, [this.#request.weftd, '--config', config], {
+    this.#agent = spawn(this.#request.node, [this.#request.weftd, '--config', config], {
       stdio: ['ignore', 'ignore', 'inherit'],
+      // Where compiled code is kept from one start to the next.
+      env: { ...process.env, STATE_DIRECTORY: this.#folder },
     });
     while (this.#routes() < leases) {
       if (this.#agent.exitCode !== null) throw new Error(`weftd ended with ${this.#agent.exitCode}`);
@@ -180,7 +211,7 @@ class Bench {
     }
     const programmedMs = performance.now() - startedMs;
     tell(`programmed after ${Math.round(programmedMs)} ms`);
-    await pause(3000);
+    await pause(settleMs);
     const after = await metrics();
     const status = readFileSync(`/proc/${this.#agent.pid}/status`, 'utf8');
     const residentMb = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;

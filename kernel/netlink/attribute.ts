@@ -2,6 +2,8 @@
  * Attributes (TLVs, linux/netlink.h `struct nlattr`) of tables with thousands of entries, read and written in
  * place: no object and no copy per attribute. What is read once a minute may use node-netlink's codecs.
  */
+import type { Ip } from '../../inet/ip.ts';
+
 const HEADER_BYTES = 4;
 const TYPE_MASK = 0x3fff;
 /** Above every RTA_*, NDA_* and RTAX_* that is read. */
@@ -41,6 +43,28 @@ export class AttributeIndex {
   u32(type: number): number | undefined {
     const start = this.#starts[type];
     return start ? this.#body.readUInt32LE(start) : undefined;
+  }
+
+  /** The bytes as a string of as many characters, to be compared or looked up; empty where it is absent. */
+  key(type: number): string {
+    const start = this.#starts[type];
+    return start ? this.#body.toString('latin1', start, this.#ends[type]) : '';
+  }
+
+  /** Whether it is this address in network byte order; undefined is one that is absent. */
+  holdsIp(type: number, address: Ip | undefined): boolean {
+    const start = this.#starts[type];
+    if (!start || !address) return !start && !address;
+    const length = (this.#ends[type] ?? start) - start;
+    if (length === 4) {
+      return address.family === 'ipv4' && this.#body.readUInt32BE(start) === Number(address.value);
+    }
+    return (
+      length === 16 &&
+      address.family === 'ipv6' &&
+      this.#body.readBigUInt64BE(start) === address.value >> 64n &&
+      this.#body.readBigUInt64BE(start + 8) === (address.value & 0xffff_ffff_ffff_ffffn)
+    );
   }
 
   /** Where its bytes begin and end, for an attribute that nests others. */

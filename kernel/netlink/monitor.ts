@@ -6,6 +6,7 @@
  * were lost: whoever listens reads the state anew. That is a normal event, never an error.
  */
 import { writeSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
 import { failedWith } from '../errors.ts';
 import * as ffi from '../ffi.ts';
 import { type NetlinkMessage, readMessages } from './message.ts';
@@ -37,6 +38,10 @@ const MSG_DONTWAIT = 0x40;
 /** Room for some ten thousand notifications while the event loop is busy. */
 const RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024;
 const DATAGRAM_BYTES = 64 * 1024;
+/** Thousands of notifications that come at once must not keep others waiting for longer. */
+const SLICE_MS = 2;
+/** Datagrams between two looks at the clock. */
+const SOME = 32;
 
 export interface MonitorHandlers {
   /** One notification; its body is valid during the call only. */
@@ -80,7 +85,7 @@ export class NetlinkMonitor {
     try {
       while (!signal.aborted) {
         const ready = await ffi.pollReadableAsync([this.#fd, this.#wake]);
-        if (!signal.aborted && ready.includes(this.#fd)) this.#drain(handlers);
+        while (!signal.aborted && ready.includes(this.#fd) && !this.#drain(handlers)) await turn();
       }
     } finally {
       signal.removeEventListener('abort', wake);
@@ -89,8 +94,11 @@ export class NetlinkMonitor {
     }
   }
 
-  #drain(handlers: MonitorHandlers): void {
-    for (;;) {
+  /** Hands on what waits, for so long; answers whether that was all. */
+  #drain(handlers: MonitorHandlers): boolean {
+    const begunMs = performance.now();
+    for (let count = 1; ; count++) {
+      if (count % SOME === 0 && performance.now() - begunMs > SLICE_MS) return false;
       let length: number | undefined;
       try {
         length = ffi.recv(this.#fd, this.#buffer, MSG_DONTWAIT, 'read notifications');
@@ -99,7 +107,7 @@ export class NetlinkMonitor {
         handlers.onOverrun();
         continue;
       }
-      if (length === undefined) return;
+      if (length === undefined) return true;
       for (const message of readMessages(this.#buffer.subarray(0, length))) handlers.onMessage(message);
     }
   }

@@ -27,12 +27,15 @@ const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
+const SOL_SOCKET = 1;
+const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
 const MSG_DONTWAIT = 0x40;
 const ENOBUFS = 105;
 
 /** Bytes of requests in one send: far below the default send buffer (212 992), and about 64 peers' entries. */
 const SEND_BYTES = 32 * 1024;
-/** What fits into one send with the default send buffer (net.core.wmem_default, 212 992). */
+/** What fits into one send, and its answers, with the default buffers (net.core.wmem_default, 212 992). */
 export const TRANSACTION_BYTES = 200 * 1024;
 /** A dump's datagram is at most 32 KiB (linux/netlink.h, NLMSG_GOODSIZE and netlink_dump). */
 const RECEIVE_BYTES = 64 * 1024;
@@ -41,6 +44,9 @@ const DUMP_ATTEMPTS = 20;
 
 /** Where replies land. Requests are synchronous, so one buffer serves every socket of the process. */
 const receiveBuffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
+
+/** What a refusal takes of a receive buffer, with the kernel's bookkeeping. */
+const REFUSAL_BYTES = 1024;
 
 interface Exchange {
   /** One per request, in order: the kernel's refusal, or undefined where it did as asked. */
@@ -59,6 +65,8 @@ interface Chunk {
 export class NetlinkSocket {
   readonly #fd: number;
   #seq = 1;
+  /** The largest transaction that the socket's buffers take. */
+  #room = TRANSACTION_BYTES;
 
   private constructor(fd: number) {
     this.#fd = fd;
@@ -119,13 +127,75 @@ export class NetlinkSocket {
   }
 
   /**
+   * `attempt` for thousands of requests, in batches of the caller's making: while the kernel works on one batch on
+   * libuv's thread pool, the next is encoded here. Yields the outcomes of each batch. The socket must not be used
+   * for anything else until the generator has ended.
+   */
+  async *attemptInTurn(
+    batches: Iterable<readonly NetlinkRequest[]>,
+  ): AsyncGenerator<(KernelError | undefined)[]> {
+    let last: { chunk: Chunk; sent: Promise<unknown> } | undefined;
+    try {
+      for (const batch of batches) {
+        const chunk = this.#encode(
+          batch,
+          batch.reduce((sum, request) => sum + wireLength(request), 0),
+        );
+        const before = last;
+        await before?.sent;
+        last = { chunk, sent: ffi.sendAsync(this.#fd, chunk.bytes, 0, batch[0]?.attempted() ?? 'send') };
+        // It is awaited one round later; until then a failure of it must not count as unhandled.
+        last.sent.catch(() => {});
+        if (before) yield this.#outcomes(before.chunk);
+      }
+      await last?.sent;
+      if (last) yield this.#outcomes(last.chunk);
+    } finally {
+      await last?.sent.catch(() => {});
+    }
+  }
+
+  #outcomes(chunk: Chunk): (KernelError | undefined)[] {
+    const exchange: Exchange = { outcomes: [], replies: [] };
+    this.#collect(chunk, exchange);
+    return exchange.outcomes;
+  }
+
+  /**
+   * A table of thousands of entries, a datagram at a time: it yields after each, so that a reader who is not in a
+   * hurry can pause. `onBody` sees each entry's body in place, for the duration of the call. Returns false where the
+   * table changed meanwhile and has to be read again. Until it has ended the socket must not be used otherwise.
+   */
+  *scan(request: NetlinkRequest, onBody: (body: Buffer) => void): Generator<void, boolean> {
+    const bytes = Buffer.allocUnsafe(wireLength(request));
+    const seq = this.#takeSeq(1);
+    writeMessage(bytes, 0, { request, flags: NLM_F_DUMP, seq });
+    ffi.send(this.#fd, bytes, 0, request.attempted());
+    let torn = false;
+    for (;;) {
+      for (const message of readMessages(this.#receiveInPlace(request))) {
+        if (message.seq !== seq) continue;
+        if (message.flags & NLM_F_DUMP_INTR) torn = true;
+        if (message.type === NLMSG_ERROR || message.type === NLMSG_DONE) {
+          const refusal = outcomeOf(message, request.attempted);
+          if (refusal) throw refusal;
+          return !torn;
+        }
+        onBody(message.body);
+      }
+      yield;
+    }
+  }
+
+  /**
    * Requests that the kernel carries out as one or not at all (nfnetlink's batches), framed by `begin` and
-   * `end`: one send, at most `TRANSACTION_BYTES`. Outcomes are per request, in order; what the kernel has
-   * to say of the whole is the first one's.
+   * `end`: one send. Outcomes are per request, in order; what the kernel has to say of the whole is the first
+   * one's.
    */
   transact(frame: { begin: NetlinkRequest; end: NetlinkRequest }, requests: readonly NetlinkRequest[]) {
     const framed = [frame.begin, ...requests, frame.end];
     const bytes = Buffer.allocUnsafe(framed.reduce((sum, request) => sum + wireLength(request), 0));
+    this.#makeRoom(bytes.length, framed.length);
     const firstSeq = this.#takeSeq(framed.length);
     let offset = 0;
     framed.forEach((request, i) => {
@@ -142,6 +212,15 @@ export class NetlinkSocket {
       outcomes[index] ??= outcomeOf(message, request.attempted);
     }
     return outcomes;
+  }
+
+  /** A transaction cannot be sent in parts, and each of its requests may be refused with a message of its own. */
+  #makeRoom(bytes: number, requests: number): void {
+    if (bytes <= this.#room) return;
+    // Twice as much as it holds, because the kernel counts its own bookkeeping (sock.h, SOCK_MIN_SNDBUF).
+    ffi.setSocketOption(this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, 2 * bytes);
+    ffi.setSocketOption(this.#fd, SOL_SOCKET, SO_RCVBUFFORCE, requests * REFUSAL_BYTES);
+    this.#room = bytes;
   }
 
   /** A whole table, consistent: asked for again when the kernel says that it changed meanwhile. */
@@ -246,11 +325,16 @@ export class NetlinkSocket {
    * returned, so nothing here waits.
    */
   #receive(request: NetlinkRequest | undefined): Generator<NetlinkMessage> {
+    return readMessages(Buffer.from(this.#receiveInPlace(request)));
+  }
+
+  /** One datagram, valid until the next one is received on any socket. */
+  #receiveInPlace(request: NetlinkRequest | undefined): Buffer {
     const attempted = request?.attempted() ?? 'receive';
     const length = ffi.recv(this.#fd, receiveBuffer, MSG_DONTWAIT, attempted);
     if (length === undefined) {
       throw new KernelError({ errno: ENOBUFS, attempted, detail: 'the kernel sent no acknowledgement' });
     }
-    return readMessages(Buffer.from(receiveBuffer.subarray(0, length)));
+    return receiveBuffer.subarray(0, length);
   }
 }

@@ -224,6 +224,53 @@ export function elementsOf(set: NftSet, message: NetlinkMessage, marked = ''): N
   return found;
 }
 
+/**
+ * The keys of a set's elements as strings of as many characters as they have bytes; undefined where there is no such
+ * table or set. For sets of thousands.
+ */
+export function keysOfSet(nfnl: Nfnl, set: NftSet): Set<string> | undefined {
+  for (;;) {
+    const keys = new Set<string>();
+    try {
+      const steps = nfnl.scan(get(set, []), (body) => eachKey(body, (key) => keys.add(key)));
+      for (let step = steps.next(); ; step = steps.next()) {
+        if (!step.done) continue;
+        if (step.value) return keys;
+        break;
+      }
+    } catch (error) {
+      if (failedWith(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** The keys in an answer, or in a notification of elements added or removed, as strings of bytes. */
+export function eachKey(body: Buffer, onKey: (key: string) => void): void {
+  const nested = (
+    from: number,
+    to: number,
+    type: number,
+    visit: (from: number, to: number) => void,
+  ): void => {
+    for (let at = from; at + 4 <= to; ) {
+      const length = body.readUInt16LE(at);
+      if (length < 4 || at + length > to) return;
+      if ((body.readUInt16LE(at + 2) & TYPE_MASK) === type) visit(at + 4, at + length);
+      at += (length + 3) & ~3;
+    }
+  };
+  nested(NFGENMSG_BYTES, body.length, NFTA_SET_ELEM_LIST_ELEMENTS, (listFrom, listTo) => {
+    nested(listFrom, listTo, NFTA_LIST_ELEM, (from, to) => {
+      nested(from, to, NFTA_SET_ELEM_KEY, (keyFrom, keyTo) => {
+        nested(keyFrom, keyTo, NFTA_DATA_VALUE, (valueFrom, valueTo) =>
+          onKey(body.toString('latin1', valueFrom, valueTo)),
+        );
+      });
+    });
+  });
+}
+
 function decodeElement(set: NftSet, bytes: Buffer): NftElement {
   const parts = new Map<number, Buffer>();
   parseAttributes(bytes, ({ type, data }) => parts.set(type & TYPE_MASK, data));

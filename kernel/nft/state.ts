@@ -185,7 +185,27 @@ function setOf(message: NetlinkMessage): SetShape {
   };
 }
 
+/**
+ * A number that is another after every change to any table of the namespace, whoever made it: as long as it is the
+ * same, what was read before still stands.
+ */
+export function generation(nfnl: Nfnl): number {
+  const request = nfnlRequest({
+    subsystem: NFNL_SUBSYS_NFTABLES,
+    type: NFT_MSG_GETGEN,
+    family: NFPROTO_UNSPEC,
+    attributes: [],
+    attempted: () => 'read the generation of nftables',
+  });
+  const { outcomes, replies } = nfnl.exchange([request]);
+  if (outcomes[0]) throw outcomes[0];
+  const parts = partsOf((replies[0]?.body ?? Buffer.alloc(NFGENMSG_BYTES)).subarray(NFGENMSG_BYTES));
+  return parts.get(NFTA_GEN_ID)?.readUInt32BE() ?? 0;
+}
+
 const TYPE_MASK = 0x3fff;
+const NFT_MSG_GETGEN = 16;
+const NFTA_GEN_ID = 1;
 const NFT_SET_ANONYMOUS = 1;
 const NFT_MSG_GETTABLE = 1;
 const NFT_MSG_GETCHAIN = 4;

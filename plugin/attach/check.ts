@@ -100,8 +100,11 @@ function checkBridge({ host, request, attachment }: Seen): link.Link {
   if (reported?.mac) expect(`${name}'s MAC`, found.mac, reported.mac);
   if (!options.isGateway) return found;
   const present = address.addresses(host.rtnl, { index: found.index });
-  for (const { gateway, length } of attachment.addresses) {
+  for (const { address: pod, gateway, length } of attachment.addresses) {
     checkPresent(present, { address: gateway, length }, name);
+    const way = route.wayTo(host.rtnl, pod);
+    if (way?.index !== found.index || way.gateway)
+      throw amiss(`the host's route to ${formatIp(pod)} is not by ${name}`);
   }
   for (const family of familiesOf(attachment.addresses)) {
     const key = family === 'ipv4' ? 'net/ipv4/ip_forward' : 'net/ipv6/conf/all/forwarding';

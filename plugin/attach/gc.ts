@@ -9,8 +9,8 @@ import { CniError } from '../errors.ts';
 import type { AttachmentKey, GcRequest } from '../protocol/request.ts';
 import { del } from './del.ts';
 import type { Host } from './host.ts';
-import { aliasPrefix, namesOf } from './names.ts';
-import { dropRecord, hasRecord, listRecords, readAttachments } from './record.ts';
+import { aliasPrefix, hostInterfaceOf, namesOf } from './names.ts';
+import { hasRecord, listRecords, lockRecord, readAttachments } from './record.ts';
 
 export async function gc(host: Host, { network, validAttachments }: GcRequest): Promise<void> {
   const valid = new Set(validAttachments.map((key) => namesOf({ ...key, network }).file));
@@ -30,10 +30,10 @@ export async function gc(host: Host, { network, validAttachments }: GcRequest): 
   }
   await attempt(() => sweepLinks(host, { links, files: [...valid, ...records.map(({ file }) => file)] }));
   for (const { file, attachment } of records) {
-    if (!attachment && !valid.has(file)) await attempt(() => dropUnreadable(host, { file, links }));
+    if (!attachment && !valid.has(file)) await attempt(() => dropUnreadable(host, network, file));
   }
   await attempt(() => sweepAddresses(host, network, valid));
-  const live = readAttachments(host.runDir).filter((attachment) => attachment.network === network);
+  const live = () => readAttachments(host.runDir).filter((attachment) => attachment.network === network);
   for (const step of host.steps) await attempt(() => step.sweep?.(network, live));
   if (failures.length > 0) {
     throw new CniError('internal', `GC: ${failures.map((error) => CniError.of(error).message).join('; ')}`);
@@ -51,16 +51,19 @@ async function sweepLinks(
 
 /**
  * A record that cannot be read does not say whose it is, but its name leads to its link, whose alias does: it
- * goes if the link is this network's, or is not there at all.
+ * goes if the link is this network's, or is not there at all. Under its lock: one that was just made is empty too.
  */
-async function dropUnreadable(
-  host: Host,
-  { file, links }: { file: string; links: readonly link.Link[] },
-): Promise<void> {
-  const ofThisNetwork = links.find(({ name }) => belongs(name, file));
-  if (ofThisNetwork) await host.removeLinks([ofThisNetwork.index]);
-  else if (link.links(host.rtnl).some(({ name }) => belongs(name, file))) return;
-  dropRecord(host.runDir, file);
+async function dropUnreadable(host: Host, network: string, file: string): Promise<void> {
+  const record = await lockRecord({ runDir: host.runDir, file, create: false });
+  try {
+    if (!record || record.attachment) return;
+    const found = link.linkByName(host.rtnl, hostInterfaceOf(file));
+    if (found && !found.alias?.startsWith(aliasPrefix(network))) return;
+    if (found) await host.removeLinks([found.index]);
+    record.remove();
+  } finally {
+    record?.close();
+  }
 }
 
 /** A host's end and a record of one attachment begin with the same digits. */

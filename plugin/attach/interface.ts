@@ -146,16 +146,23 @@ export function ensurePod(sandbox: Sandbox, wish: PodWish): void {
   if (attachment.addresses.some(({ address: { family } }) => family === 'ipv6')) {
     sandbox.run(() => ensureIpv6Settings(attachment.ifname, enableDad));
   }
-  const requests = [
+  const made = [
     loopbackUp,
     ...(wish.disabled ? [] : [link.set({ index, up: true, ipv4Conf: announcing })]),
     ...attachment.addresses.map((each) => address.add({ ...each, index, noDad: !enableDad })),
-    ...wish.routes.map((each) => route.add(kernelRoute(each, { index, addresses: attachment.addresses }))),
-    // So that it can send at once: see announce.ts.
-    link.get(index),
   ];
-  sandbox.rtnl.execute(requests);
+  const routes = wish.routes.map((each) => kernelRoute(each, { index, addresses: attachment.addresses }));
+  // The question is there so that it can send at once: see announce.ts.
+  const refusals = sandbox.rtnl.attempt([...made, ...routes.map(route.addBesides), link.get(index)]);
+  for (const [i, refusal] of refusals.entries()) {
+    const isRoute = i >= made.length && i < made.length + routes.length;
+    // Another interface of the pod, or the configuration twice, may lead the same way.
+    if (refusal && !(isRoute && failedWith(refusal, 'EEXIST'))) throw isRoute ? unusable(refusal) : refusal;
+  }
 }
+
+const unusable = ({ message }: KernelError): CniError =>
+  new CniError('invalid-config', `the kernel refuses a route of the configuration: ${message}`);
 
 /** The kernel announces the interface's addresses whenever its MAC is set. */
 const announcing = new Map([[link.IPV4_DEVCONF_ARP_NOTIFY, 1]]);

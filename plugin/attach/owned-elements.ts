@@ -87,16 +87,17 @@ export function removeAllOwned(nfnl: Nfnl, sets: readonly NftSet[], owner: strin
   }
 }
 
-/** Removes elements of this network's pods whose owner is not among the living. */
+/** Removes elements of this network's pods whose owner is not among the living, who are asked for last. */
 export function sweepOwned(
   nfnl: Nfnl,
-  options: { sets: readonly NftSet[]; network: string; live: ReadonlySet<string> },
+  options: { sets: readonly NftSet[]; network: string; live: () => ReadonlySet<string> },
 ): void {
   const prefix = ownerPrefix(options.network);
   for (const set of options.sets) {
-    const stale = (elements(nfnl, set, prefix) ?? []).filter(
-      ({ comment }) => comment?.startsWith(prefix) && !options.live.has(comment),
-    );
+    const owned = (elements(nfnl, set, prefix) ?? []).filter(({ comment }) => comment?.startsWith(prefix));
+    if (owned.length === 0) continue;
+    const live = options.live();
+    const stale = owned.filter(({ comment = '' }) => !live.has(comment));
     ensureAbsent(
       nfnl,
       stale.map((element) => ({ set, ...element })),

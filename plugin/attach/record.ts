@@ -12,7 +12,6 @@ import {
   readdirSync,
   readFileSync,
   readSync,
-  rmSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
@@ -185,10 +184,6 @@ export function listRecords(runDir: string): SeenRecord[] {
 /** Every attachment that is on record: for status, and for whoever needs to know the bridges that are in use. */
 export const readAttachments = (runDir: string): Attachment[] =>
   listRecords(runDir).flatMap(({ attachment }) => attachment ?? []);
-
-/** Drops a record whose attachment is known to be gone. */
-export const dropRecord = (runDir: string, file: string): void =>
-  rmSync(join(attachmentsDirectory(runDir), file), { force: true });
 
 function fileNames(directory: string): string[] {
   try {

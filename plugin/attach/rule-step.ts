@@ -21,7 +21,7 @@ export interface RuleStep extends Step {
   teardown(attachment: Attachment): void;
   teardownLost(pod: Owner): void;
   verify(attachment: Attachment): void;
-  sweep(network: string, live: readonly Attachment[]): void;
+  sweep(network: string, live: () => readonly Attachment[]): void;
 }
 
 export function ruleStep(options: {
@@ -50,10 +50,15 @@ export function ruleStep(options: {
       if (amiss) throw new CniError('check-failed', `${wish}: ${amiss}`);
     },
     sweep(network, live) {
-      sweepOwned(nfnl(), { sets: rules.sets, network, live: new Set(live.map(ownerOf)) });
+      sweepOwned(nfnl(), { sets: rules.sets, network, live: () => new Set(live().map(ownerOf)) });
     },
   };
 }
 
+/** What is keyed by an address is another pod's only if two networks give out the same. */
 const takenBySomebody = (_: Attachment, { element, by }: Taken): CniError =>
-  new CniError('internal', `${formatElement(element)} is there already, for ${by.comment ?? 'nobody'}`);
+  new CniError(
+    'address-not-available',
+    `${formatElement(element)} is there already, for ${by.comment ?? 'nobody'}`,
+    'the ranges of two networks overlap: give each pod an address of its own',
+  );

@@ -26,8 +26,11 @@ export interface Step {
   teardownLost(pod: Owner): void | Promise<void>;
   /** Throws `CniError` check-failed, saying what is amiss. */
   verify(attachment: Attachment): void | Promise<void>;
-  /** Removes what belongs to no attachment of this network; `live` are those that stay. */
-  sweep?(network: string, live: readonly Attachment[]): void | Promise<void>;
+  /**
+   * Removes what belongs to no attachment of this network; `live` says which stay, and is to be asked once it is
+   * known what there is: an ADD that began meanwhile is among them.
+   */
+  sweep?(network: string, live: () => readonly Attachment[]): void | Promise<void>;
 }
 
 /** How the options of a configuration read in a refusal, and whether they ask for something. */

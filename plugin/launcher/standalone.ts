@@ -7,13 +7,12 @@
  * the bundle's first line, which is its digest, and the boot id, for a power loss may leave anything in a file.
  */
 import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { Script } from 'node:vm';
 
 const bundle = join(dirname(__filename), '../lib/standalone.js');
 const learned = '/run/weft/compiled';
-const verbs: ReadonlySet<string> = new Set(['ADD', 'DEL', 'CHECK', 'GC', 'STATUS']);
+const verbs: ReadonlySet<string> = new Set(['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION']);
 
 function start(): void {
   // Pure ASCII, as esbuild writes it: one byte for each character.
@@ -34,7 +33,7 @@ function start(): void {
     });
   }
   const module = { exports: {} };
-  script.runInThisContext()(module.exports, createRequire(bundle), module, bundle, dirname(bundle));
+  script.runInThisContext()(module.exports, require, module, bundle, dirname(bundle));
 }
 
 /** Undefined where there is none that is this bundle's and that only its owner, who is us, can have written. */

@@ -100,6 +100,14 @@ function mistyped(path: string, expected: string, value: unknown): CniError {
 
 /** The value as JSON, cut to what fits into a message. */
 export function excerpt(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = asJson(value);
   return text.length <= 80 ? text : `${text.slice(0, 77)}...`;
+}
+
+function asJson(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return 'what is nested too deeply to be shown'; // JSON.parse has no limit, JSON.stringify has the stack's
+  }
 }

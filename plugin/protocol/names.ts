@@ -9,6 +9,12 @@ const longestInterfaceName = 15;
 /** The characters Go's `unicode.IsSpace` calls white space, which is what the reference refuses. */
 const separators = /[/:\t-\r\u0085\p{White_Space}]/u;
 
+/** The kernel looks at bytes, and takes this one, as part of a longer character too, for white space (lib/ctype.c). */
+const kernelSpace = 0xa0;
+
+/** Names of directories beside the interfaces' own (net/ipv4/devinet.c, devinet_sysctl_register). */
+const reserved: ReadonlySet<string> = new Set(['all', 'default']);
+
 export function checkContainerId(id: string): void {
   if (!identifier.test(id)) {
     throw new CniError('invalid-environment', 'invalid characters in containerID', id);
@@ -31,6 +37,11 @@ export function interfaceNameComplaint(name: string): string | undefined {
   if (name === '') return 'interface name is empty';
   if (Buffer.byteLength(name) > longestInterfaceName) return 'interface name is too long';
   if (name === '.' || name === '..') return 'interface name is . or ..';
-  if (separators.test(name)) return 'interface name contains / or : or whitespace characters';
+  if (separators.test(name) || Buffer.from(name).includes(kernelSpace)) {
+    return 'interface name contains / or : or whitespace characters';
+  }
+  if (name.includes('%')) return 'interface name contains %, by which the kernel numbers interfaces';
+  if (reserved.has(name))
+    return `interface name ${name} is what the kernel calls all of them in /proc/sys/net`;
   return undefined;
 }

@@ -1,4 +1,5 @@
 /** Routes and DNS settings, which configuration and results write alike. */
+import { CniError } from '../errors.ts';
 import { asString, Fields } from './fields.ts';
 import type { CniDns, CniRoute } from './result.ts';
 import { asDestination, asIp } from './scalars.ts';
@@ -9,12 +10,19 @@ export function decodeRoute(value: unknown, path: string): CniRoute {
   return {
     dst: asDestination(fields.raw('dst') ?? '', fields.at('dst')),
     gw: gw === undefined ? undefined : asIp(gw, fields.at('gw')),
-    mtu: fields.integer('mtu'),
-    advmss: fields.integer('advmss'),
-    priority: fields.integer('priority'),
-    table: fields.integer('table'),
-    scope: fields.integer('scope'),
+    mtu: unsigned(fields, 'mtu'),
+    advmss: unsigned(fields, 'advmss'),
+    priority: unsigned(fields, 'priority'),
+    table: unsigned(fields, 'table'),
+    scope: unsigned(fields, 'scope', 255),
   };
+}
+
+/** The kernel has 32 bits for it, or less. */
+function unsigned(fields: Fields, key: string, most = 2 ** 32 - 1): number | undefined {
+  const value = fields.integer(key);
+  if (value === undefined || (value >= 0 && value <= most)) return value;
+  throw new CniError('invalid-config', `${fields.at(key)} must be from 0 to ${most}, not ${value}`);
 }
 
 /** `{nameservers, domain, search, options}`; undefined if nothing is set in it. */

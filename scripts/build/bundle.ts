@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { lean } from './lean.ts';
+import { netlinkModules } from './netlink-modules.ts';
 
 /** Where a bundle in a folder of dist/ finds koffi's native file. */
 const koffiBeside: Plugin = {
@@ -9,12 +11,12 @@ const koffiBeside: Plugin = {
   },
 };
 
-/** etcd's protocol definitions are read from a package: a bundle has to have them inside. */
+/** etcd's protocol definitions are read from a package: a bundle has what was read inside. */
 const etcdProtocolInside: Plugin = {
   name: 'etcd-protocol-inside',
   setup({ onLoad }) {
-    onLoad({ filter: /agent[/]lease[/]etcd[/]proto-files\.ts$/ }, async () => ({
-      contents: `export const protoFiles = ${JSON.stringify((await import('../../agent/lease/etcd/proto-files.ts')).protoFiles)};`,
+    onLoad({ filter: /agent[/]lease[/]etcd[/]definitions\.ts$/ }, async () => ({
+      contents: `export const definitions = ${JSON.stringify((await import('../../agent/lease/etcd/definitions.ts')).definitions)};`,
       loader: 'js',
     }));
   },
@@ -40,7 +42,14 @@ const dockerWithoutBuilds: Plugin = {
 };
 
 /** One CommonJS file of all that `entry` imports. A warning is an error: it would be one on the node that runs it. */
-export async function bundle(options: { root: string; entry: string; version: string }): Promise<string> {
+export async function bundle(options: {
+  root: string;
+  entry: string;
+  version: string;
+  /** Its process lives for one call: what that does not need must not be loaded. */
+  brief: boolean;
+}): Promise<string> {
+  const extra = options.brief ? lean(options.root) : undefined;
   const { outputFiles, warnings } = await build({
     absWorkingDir: options.root,
     entryPoints: [join(options.root, options.entry)],
@@ -50,9 +59,19 @@ export async function bundle(options: { root: string; entry: string; version: st
     target: 'node20',
     format: 'cjs',
     minifyWhitespace: true,
+    // Every name is a string that V8 makes anew for each process.
+    minifyIdentifiers: options.brief,
+    minifySyntax: options.brief,
     legalComments: 'inline',
-    define: { WEFT_VERSION: JSON.stringify(options.version) },
-    plugins: [koffiBeside, etcdProtocolInside, dockerWithoutBuilds],
+    define: { WEFT_VERSION: JSON.stringify(options.version), ...extra?.define },
+    inject: extra?.inject ?? [],
+    plugins: [
+      koffiBeside,
+      etcdProtocolInside,
+      dockerWithoutBuilds,
+      netlinkModules,
+      ...(extra?.plugins ?? []),
+    ],
     logLevel: 'warning',
   });
   const [file] = outputFiles;

@@ -40,7 +40,7 @@ export function packageFiles(from: {
     bundle('bin/weftctl'),
     program('cni/weft', at('dist/cni/weft')),
     bundle('cni/weft-standalone'),
-    data('lib/standalone.js', at('dist/lib/standalone.js')),
+    ...['lib/standalone.js', 'lib/weftd.js'].map((path) => data(path, at(`dist/${path}`))),
     program('lib/pause', at('dist/lib/pause')),
     data('native/koffi.node', at('dist/native/koffi.node')),
     program('install.sh', at('deploy/install.sh')),

@@ -1,4 +1,5 @@
 /** An agent on a ground: the real one, with an underlay on which nobody answers. */
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -22,12 +23,20 @@ until [ -e /run/weft/subnet.env ]; do sleep 0.01; done
 `;
 
 /** Resolves once it has made what it keeps on the host, and listens for relays. */
-export async function startAgent(ground: Ground): Promise<void> {
+export async function startAgent(ground: Ground): Promise<ChildProcess> {
   await ground.must('sh', '-c', furnish);
+  return await runAgent(ground);
+}
+
+/** The same where one has run before. */
+export async function runAgent(ground: Ground): Promise<ChildProcess> {
+  await ground.must('rm', '-f', '/run/weft/subnet.env');
   const agent = ground.start([process.execPath, weftd, '--config', '/run/weft-test/weft.yaml']);
   const said = agent.stderr ? text(agent.stderr) : Promise.resolve('');
   const ended = once(agent, 'exit').then(async () => {
     throw new Error(`the agent ended: ${await said}`);
   });
+  ended.catch(() => {}); // what comes after it was ready is its keeper's business
   await Promise.race([ground.must('sh', '-c', untilItIsReady), ended]);
+  return agent;
 }

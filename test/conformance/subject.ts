@@ -9,7 +9,7 @@ export interface Subject {
   readonly type: string;
   readonly pluginDirs: readonly string[];
   /** Starts what the executable relies on; it ends with the ground. */
-  readonly furnish?: (ground: Ground) => Promise<void>;
+  readonly furnish?: (ground: Ground) => Promise<unknown>;
   /** That puts right what is damaged, without being asked. */
   readonly mends?: boolean;
 }

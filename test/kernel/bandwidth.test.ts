@@ -153,11 +153,11 @@ describe('shaping', () => {
 
   it('of pods that are gone is swept, of this network only', async () => {
     await ensure(both);
-    await inNode(() => step().sweep?.('weft2', []));
+    await inNode(() => step().sweep?.('weft2', () => []));
     verify(both);
-    await inNode(() => step().sweep?.('weft', [both]));
+    await inNode(() => step().sweep?.('weft', () => [both]));
     verify(both);
-    await inNode(() => step().sweep?.('weft', []));
+    await inNode(() => step().sweep?.('weft', () => []));
     assert.deepEqual(
       links(rtnl).filter(({ kind }) => kind === 'ifb'),
       [],

@@ -7,7 +7,6 @@ import { setTimeout } from 'node:timers/promises';
 import type { DesiredFirewall } from '../../agent/firewall/desired.ts';
 import { Firewall } from '../../agent/firewall/firewall.ts';
 import { teardownFirewall } from '../../agent/firewall/teardown.ts';
-import { firewallDamageBy } from '../../agent/firewall/watched.ts';
 import { cidr } from '../../inet/cidr.ts';
 import { ip } from '../../inet/ip.ts';
 import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
@@ -343,8 +342,6 @@ describe('what the kernel tells of a change', () => {
   /** The reasons for a pass that notifications give while `change` is made. */
   const told = async (change: () => void): Promise<string[]> => {
     ensure();
-    const { watched } = firewall;
-    assert.ok(watched);
     const stop = new AbortController();
     const monitor = node.within(() => NetlinkMonitor.open([NFNLGRP_NFTABLES], NETLINK_NETFILTER));
     const reasons = new Set<string>();
@@ -352,7 +349,7 @@ describe('what the kernel tells of a change', () => {
     const running = monitor.run(
       {
         onMessage: (message) => {
-          const reason = firewallDamageBy(message, watched);
+          const reason = firewall.observe(message);
           if (reason) reasons.add(reason);
           last ||= nftEventOf(message)?.table === 'last';
         },

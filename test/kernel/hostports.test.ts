@@ -235,7 +235,7 @@ describe('host ports', () => {
     ensure(mapped(port(8080)));
     ensure(attachment('veth2', 3, [port(8081)]));
     ensure({ ...attachment('veth3', 4, [port(8082)]), network: 'weft2' });
-    node.within(() => step().sweep('weft', [attachment('veth2', 3, [])]));
+    node.within(() => step().sweep('weft', () => [attachment('veth2', 3, [])]));
     const shown = node.run('nft', 'list', 'map', 'inet', 'weft', 'hostports-ipv4');
     assert.doesNotMatch(shown, /8080/);
     assert.match(shown, /8081/);

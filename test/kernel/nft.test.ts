@@ -108,6 +108,18 @@ describe('elements', () => {
     assert.equal(lookUp(nfnl, dns), undefined);
   });
 
+  it('by the thousand are one transaction all the same, and so is the refusal of every one', () => {
+    const many = Array.from({ length: 6000 }, (_, i) =>
+      elementOf(ports, { key: ['tcp', 20_000 + i], data: [ip('10.244.1.5'), 80], comment: 'weft/c1/eth0' }),
+    );
+    transact(nfnl, add(many, { exclusive: true }));
+    assert.equal(elements(nfnl, ports)?.length, many.length);
+    const outcomes = attemptTransaction(nfnl, add([...many, dns], { exclusive: true }));
+    assert.equal(outcomes.filter((outcome) => outcome?.code === 'EEXIST').length, many.length);
+    assert.equal(lookUp(nfnl, dns), undefined);
+    assert.equal(ensureAbsent(nfnl, [dns, ...many]), many.length);
+  });
+
   it('can be added again as they are, but not with other data', () => {
     transact(nfnl, add([web]));
     transact(nfnl, add([web]));

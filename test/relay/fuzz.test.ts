@@ -1,6 +1,6 @@
 /**
  * Random input for a relay that the sanitizers watch: configurations, environments and agents' answers, most of
- * them nearly right. For a few seconds, or as many as WEFT_FUZZ_SECONDS says (`npm run fuzz`).
+ * them nearly right. For a few seconds, or as many as WEFT_FUZZ_SECONDS says (`npm run fuzz:relay`).
  */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';

@@ -47,3 +47,24 @@ describe('the code compiled for the standalone plugin', () => {
     assert.equal(inside('del; rm -r /run/weft/compiled; : > /run/weft/compiled; del; echo done'), 'done');
   });
 });
+
+describe('what node loads for one call', () => {
+  it('is none of what takes longer to load than the call takes', () => {
+    const script = `cat > /run/list.cjs <<'END'
+process.on('exit', () => require('node:fs').writeFileSync('/run/loaded', process.moduleLoadList.join('\\n')));
+END
+NODE_OPTIONS='--require /run/list.cjs' del; cat /run/loaded`;
+    const loaded = new Set(inside(script).split('\n'));
+    assert.ok(loaded.has('NativeModule vm'), 'the standalone plugin has not run');
+    for (const module of [
+      'child_process',
+      'crypto',
+      'module',
+      'net',
+      'perf_hooks',
+      'stream',
+      'timers/promises',
+    ])
+      assert.ok(!loaded.has(`NativeModule ${module}`), `${module} is loaded`);
+  });
+});

@@ -1,7 +1,7 @@
 /** What the tests of real runtimes stand on: a lab, a network that offers capabilities, an image, a cgroup. */
 import { readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { conflist } from '../../lab/configuration.ts';
+import { conflist } from '../../agent/conflist.ts';
 import { Lab } from '../../lab/lab.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { writeImage } from './image.ts';

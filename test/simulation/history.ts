@@ -221,8 +221,9 @@ export class History {
   /** I1: no two live nodes claim overlapping subnets. */
   #judgeClaims(): void {
     const claiming = this.#nodes.filter((node) => node.claims);
-    for (const [index, a] of claiming.entries()) {
-      for (const b of claiming.slice(index + 1)) {
+    for (const a of claiming) {
+      for (const b of claiming) {
+        if (b === a) break;
         if (a.id === b.id || a.keeper === undefined || b.keeper === undefined) continue;
         const [ours, theirs] = [a.keeper.lease.subnets, b.keeper.lease.subnets];
         if (ours.some((one) => theirs.some((other) => overlaps(one, other)))) {

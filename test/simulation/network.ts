@@ -16,7 +16,7 @@ const timeoutMs = 5000;
 export interface Host {
   /** Runs it on the node as soon as the node runs: not while it is paused, never once it is dead. */
   deliver(run: () => void): void;
-  readonly partitioned: boolean;
+  partitioned(): boolean;
 }
 
 export class SimStore implements LeaseStore {
@@ -29,7 +29,18 @@ export class SimStore implements LeaseStore {
   /** 0: a perfect network; 1: a bad one. */
   readonly #trouble: () => number;
 
-  constructor(options: { world: World; server: Server; host: Host; writer: string; trouble: () => number }) {
+  /** Fires never: calls under it need not listen to it. */
+  readonly #never: AbortSignal;
+
+  constructor(options: {
+    world: World;
+    server: Server;
+    host: Host;
+    writer: string;
+    trouble: () => number;
+    never: AbortSignal;
+  }) {
+    this.#never = options.never;
     this.#world = options.world;
     this.#server = options.server;
     this.#host = options.host;
@@ -88,13 +99,13 @@ export class SimStore implements LeaseStore {
     };
     const stop = await this.#call(signal, () =>
       this.#server.watch(cursor, ({ revision, events }) => {
-        if (this.#host.partitioned || this.#world.chance(0.01 * this.#trouble())) cut();
+        if (this.#host.partitioned() || this.#world.chance(0.01 * this.#trouble())) cut();
         if (broken) return;
         // A stream keeps its order.
         lastMs = Math.max(lastMs, this.#world.now + this.#delay());
         const item: WatchItem = { type: 'events', events, cursor: String(revision) };
         this.#world.after(lastMs - this.#world.now, () => {
-          if (this.#host.partitioned) cut();
+          if (this.#host.partitioned()) cut();
           if (!broken) arrive(item);
         });
       }),
@@ -121,17 +132,21 @@ export class SimStore implements LeaseStore {
 
   #call<T>(signal: AbortSignal, serve: () => T): Promise<T> {
     return new Promise((accept, refuse) => {
-      signal.throwIfAborted();
-      const abort = (): void => refuse(new Error('aborted'));
-      signal.addEventListener('abort', abort, { once: true });
-      const resolve = (value: T): void => {
-        signal.removeEventListener('abort', abort);
-        accept(value);
-      };
-      const reject = (error: unknown): void => {
-        signal.removeEventListener('abort', abort);
-        refuse(error);
-      };
+      let [resolve, reject]: [(value: T) => void, (error: unknown) => void] = [accept, refuse];
+      if (signal !== this.#never) {
+        signal.throwIfAborted();
+        const abort = (): void => refuse(new Error('aborted'));
+        const heard = (): void => signal.removeEventListener('abort', abort);
+        signal.addEventListener('abort', abort, { once: true });
+        resolve = (value) => {
+          heard();
+          accept(value);
+        };
+        reject = (error) => {
+          heard();
+          refuse(error);
+        };
+      }
       const world = this.#world;
       // A call that is answered needs no time-out: the queue is shorter by an event.
       const fail = (): void =>
@@ -142,7 +157,7 @@ export class SimStore implements LeaseStore {
         if (answered && thereMs + backMs > timeoutMs) fail();
         world.after(thereMs, () => {
           // A partition swallows what is on its way, too.
-          if (this.#host.partitioned) return answered ? fail() : undefined;
+          if (this.#host.partitioned()) return answered ? fail() : undefined;
           let outcome: () => void;
           try {
             const value = serve();
@@ -152,10 +167,10 @@ export class SimStore implements LeaseStore {
           }
           if (!answered) return;
           if (world.chance(0.03 * this.#trouble())) return fail();
-          world.after(backMs, () => (this.#host.partitioned ? fail() : this.#host.deliver(outcome)));
+          world.after(backMs, () => (this.#host.partitioned() ? fail() : this.#host.deliver(outcome)));
         });
       };
-      if (this.#host.partitioned || world.chance(0.03 * this.#trouble())) return fail();
+      if (this.#host.partitioned() || world.chance(0.03 * this.#trouble())) return fail();
       ask(true);
       if (world.chance(0.02 * this.#trouble())) ask(false);
     });

@@ -1,7 +1,8 @@
 /** A machine with an agent on it: it can be paused, cut off, crash, reboot, and be made again. */
 import type { Clock } from '../../agent/lease/clock.ts';
-import { type KeeperOptions, LeaseKeeper, type SavedLease } from '../../agent/lease/keeper.ts';
+import { type KeeperOptions, LeaseKeeper } from '../../agent/lease/keeper.ts';
 import { type LeaseAttributes, type LeaseNetwork, type Peers, silentLog } from '../../agent/lease/lease.ts';
+import type { SavedLease } from '../../agent/lease/standing.ts';
 import type { LeaseTiming } from '../../agent/lease/timing.ts';
 import type { Ip } from '../../inet/ip.ts';
 import { type Host, SimStore } from './network.ts';
@@ -107,11 +108,8 @@ export class SimNode {
     const { world, server, timing, networks } = this.#options;
     const host: Host = {
       deliver: (run) => this.#deliver(life, run),
-      get partitioned() {
-        return node.partitioned;
-      },
+      partitioned: () => this.partitioned,
     };
-    const node = this;
     const clock: Clock = {
       now: () => this.now(),
       wallNow: () => this.wallNow(),
@@ -126,7 +124,9 @@ export class SimNode {
       },
     };
     const { trouble } = this.#options;
-    const store = new SimStore({ world, server, host, writer: this.id, trouble });
+    // A crash is no abort: nothing of it gets to the node any more.
+    const never = new AbortController().signal;
+    const store = new SimStore({ world, server, host, writer: this.id, trouble, never });
     const saved = this.#recall();
     const options: KeeperOptions = {
       store,
@@ -146,7 +146,7 @@ export class SimNode {
       local: { networks, backend: { type: 'vxlan', vni: 1 } },
       saved,
       onSave: () => this.#save(life, keeper),
-      signal: new AbortController().signal,
+      signal: never,
     };
     const keeper: LeaseKeeper = new LeaseKeeper(options);
     this.keeper = keeper;
@@ -164,7 +164,6 @@ export class SimNode {
     });
     keeper.done.catch((error: unknown) => this.#options.onFault(this, error));
     let before = keeper.peers;
-    const never = new AbortController().signal;
     keeper.watchPeers((peers) => {
       if (life === this.#life) this.#options.onPeers(this, before, peers);
       before = peers;

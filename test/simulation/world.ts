@@ -27,16 +27,25 @@ export class World {
   }
 
   /** Runs what is due until that time, and after each event everything that follows from it at once. */
-  async runUntil(endMs: number): Promise<void> {
-    for (;;) {
-      const next = this.#queue[0];
-      if (!next || next.at > endMs) break;
-      this.#pop();
-      this.now = next.at;
-      next.run();
-      await settled();
-    }
-    this.now = endMs;
+  runUntil(endMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      // All promises that can go on do so before a tick that is asked for by one of their reactions. Nothing here
+      // waits for the event loop: a turn of it would take longer than most events do.
+      const whenSettled = (): void => process.nextTick(step);
+      const step = (): void => {
+        const next = this.#queue[0];
+        if (!next || next.at > endMs) {
+          this.now = endMs;
+          resolve();
+          return;
+        }
+        this.#pop();
+        this.now = next.at;
+        next.run();
+        queueMicrotask(whenSettled);
+      };
+      step();
+    });
   }
 
   /** A whole number from `low` to `high`. */
@@ -76,9 +85,6 @@ export class World {
 
 const before = (a: { at: number; order: number }, b: { at: number; order: number }): boolean =>
   a.at < b.at || (a.at === b.at && a.order < b.order);
-
-/** All promises that can go on have gone on. */
-const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A small generator of chance with 32 bits of state (public domain, Tommy Ettinger). */
 function mulberry32(seed: number): () => number {

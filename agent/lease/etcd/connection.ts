@@ -2,19 +2,12 @@
  * Calls to one of etcd's members after another: who does not answer is left for the next. Holds the token, and
  * gets a new one when it is not taken any more.
  */
-import { readFileSync } from 'node:fs';
-import {
-  type ChannelCredentials,
-  Client,
-  type ClientDuplexStream,
-  credentials,
-  Metadata,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { Client, type ClientDuplexStream, Metadata, type ServiceError } from '@grpc/grpc-js';
 import type { EtcdStoreConfig } from '../../config/config.ts';
 import { StoreError } from '../errors.ts';
 import { authenticate, type Method } from './methods.ts';
 import { type Endpoint, isStaleToken, storeError } from './refusals.ts';
+import { channelCredentials, readSecret } from './tls.ts';
 
 /** How long one member may take for one answer. */
 const answerMs = 5000;
@@ -44,15 +37,15 @@ export class Connection {
   #token: string | undefined;
   #login: Promise<void> | undefined;
 
-  /** Throws `StoreError` `refused` if certificates cannot be read. */
+  /** Connects. Throws `StoreError` `refused` if certificates cannot be read. */
   constructor(config: EtcdStoreConfig, random: () => number) {
     this.#config = config;
-    const secure = channelCredentials(config);
+    const credentialsOf = channelCredentials(config);
     const members = config.endpoints.map(({ host, port, secure: tls }): Member => {
       const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
       return {
         name: `${tls ? 'https' : 'http'}://${address}`,
-        client: new Client(address, secure, channelOptions),
+        client: new Client(address, credentialsOf(host), channelOptions),
       };
     });
     const [first, ...rest] = members;
@@ -60,6 +53,8 @@ export class Connection {
     this.#members = [first, ...rest];
     // A thousand agents with one list should not all sit at its first member.
     this.#current = Math.floor(random() * members.length);
+    // What else a start does, it does while the connection is made.
+    this.#member.client.getChannel().getConnectivityState(true);
   }
 
   get description(): string {
@@ -194,29 +189,4 @@ function unary<Request extends object, Response>(options: {
     const cancel = (): void => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });
   });
-}
-
-function channelCredentials({ tls, endpoints }: EtcdStoreConfig): ChannelCredentials {
-  if (!endpoints.some(({ secure }) => secure)) return credentials.createInsecure();
-  const client = tls?.client;
-  return credentials.createSsl(
-    tls?.caFile === undefined ? null : readPem(tls.caFile),
-    client ? readPem(client.keyFile) : null,
-    client ? readPem(client.certFile) : null,
-  );
-}
-
-function readPem(path: string): Buffer {
-  return Buffer.from(readSecret(path));
-}
-
-function readSecret(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
-  } catch (error) {
-    throw new StoreError(
-      'refused',
-      `etcd: cannot read ${path}: ${error instanceof Error ? error.message : error}`,
-    );
-  }
 }

@@ -1,6 +1,6 @@
 /** The ten methods of etcd's API that weft calls, with the part of their messages that it uses. */
-import protobuf from 'protobufjs';
-import { protoFiles } from './proto-files.ts';
+import { definitions } from './definitions.ts';
+import { Codec } from './wire.ts';
 
 export interface Method<Request extends object, Response> {
   /** `/etcdserverpb.KV/Range` */
@@ -88,47 +88,30 @@ interface LeaseId {
   readonly ID: string;
 }
 
-const root = new protobuf.Root();
-for (const text of protoFiles) protobuf.parse(text, root, { keepCase: false });
-root.resolveAll();
+const codec = new Codec(definitions);
 
-const shape: protobuf.IConversionOptions = {
-  longs: String,
-  enums: Number,
-  bytes: Buffer,
-  defaults: true,
-  arrays: true,
-  objects: true,
-};
-
-function method<Request extends object, Response>(service: string, name: string): Method<Request, Response> {
-  const { requestType, responseType } = root.lookupService(`etcdserverpb.${service}`).methods[name] ?? {};
-  if (requestType === undefined || responseType === undefined) {
-    throw new Error(`etcd's definitions have no ${service}.${name}`);
-  }
-  const request = root.lookupType(`etcdserverpb.${requestType}`);
-  const response = root.lookupType(`etcdserverpb.${responseType}`);
+function method<Request extends object, Response>(name: string): Method<Request, Response> {
+  const types = definitions.methods[name];
+  if (!types) throw new Error(`etcd's definitions have no ${name}`);
   return {
-    path: `/etcdserverpb.${service}/${name}`,
-    encode: (value) => Buffer.from(request.encode(request.fromObject(value)).finish()),
-    decode: (bytes) => response.toObject(response.decode(bytes), shape) as Response,
+    path: `/etcdserverpb.${name.replace('.', '/')}`,
+    encode: (value) => codec.encode(types.request, value),
+    decode: (bytes) => codec.decode(types.response, bytes) as Response,
   };
 }
 
-export const range = method<RangeRequest, RangeResponse>('KV', 'Range');
-export const txn = method<TxnRequest, TxnResponse>('KV', 'Txn');
-export const watch = method<WatchRequest, WatchResponse>('Watch', 'Watch');
+export const range = method<RangeRequest, RangeResponse>('KV.Range');
+export const txn = method<TxnRequest, TxnResponse>('KV.Txn');
+export const watch = method<WatchRequest, WatchResponse>('Watch.Watch');
 export const leaseGrant = method<{ readonly TTL: string }, LeaseId & { readonly TTL: string }>(
-  'Lease',
-  'LeaseGrant',
+  'Lease.LeaseGrant',
 );
-export const leaseRevoke = method<LeaseId, object>('Lease', 'LeaseRevoke');
-export const leaseKeepAlive = method<LeaseId, LeaseId & { readonly TTL: string }>('Lease', 'LeaseKeepAlive');
+export const leaseRevoke = method<LeaseId, object>('Lease.LeaseRevoke');
+export const leaseKeepAlive = method<LeaseId, LeaseId & { readonly TTL: string }>('Lease.LeaseKeepAlive');
 export const leaseTimeToLive = method<LeaseId, { readonly TTL: string; readonly grantedTTL: string }>(
-  'Lease',
-  'LeaseTimeToLive',
+  'Lease.LeaseTimeToLive',
 );
 export const authenticate = method<
   { readonly name: string; readonly password: string },
   { readonly token: string }
->('Auth', 'Authenticate');
+>('Auth.Authenticate');

@@ -1,5 +1,6 @@
 /** The store of a cluster on one machine: a folder that its agents share. See `folder.ts` for the layout. */
 import { createHash } from 'node:crypto';
+import { inSlices, type Steps } from '../../slices.ts';
 import type { Clock } from '../clock.ts';
 import { configKey } from '../cluster-config.ts';
 import { StoreError } from '../errors.ts';
@@ -25,12 +26,34 @@ export interface FileStoreOptions {
   readonly pollSeconds?: number;
 }
 
+/** Files between two places where others may have their turn. */
+const SOME = 32;
+
+const isRecordKey = (name: string): boolean =>
+  name === configKey || recordFolders.some((folder) => name.startsWith(`${folder}/`));
+
+/** Of each record once; of all together their sum is taken, so that a change costs no more than what changed. */
+const prints = new WeakMap<StoreRecord, bigint>();
+
+function printOf(record: StoreRecord): bigint {
+  const known = prints.get(record);
+  if (known !== undefined) return known;
+  const { key, version, session } = record;
+  const hash = createHash('sha1').update(`${key}\0${version}\0${session ?? ''}`);
+  const print = BigInt(`0x${hash.digest('hex')}`);
+  prints.set(record, print);
+  return print;
+}
+
 export class FileStore implements LeaseStore {
   readonly description: string;
   readonly placement = 'lowest';
   readonly #folder: Folder;
   readonly #sessions: Sessions;
   readonly #pollSeconds: number;
+  /** As last read by a list or the watch. */
+  #records = new Map<string, StoreRecord>();
+  #last: Snapshot | undefined;
 
   /** Makes the folder if it is missing; throws `StoreError` `refused` if that cannot be. */
   constructor(options: FileStoreOptions) {
@@ -42,7 +65,7 @@ export class FileStore implements LeaseStore {
   }
 
   list(signal: AbortSignal): Promise<Snapshot> {
-    return this.#folder.locked(signal, () => this.#snapshot());
+    return this.#folder.locked(signal, () => inSlices(this.#readAll()));
   }
 
   read(keys: readonly string[], signal: AbortSignal): Promise<readonly StoreRecord[]> {
@@ -55,8 +78,11 @@ export class FileStore implements LeaseStore {
   async *watch(cursor: string, signal: AbortSignal): AsyncGenerator<WatchItem> {
     let seen = cursor;
     yield { type: 'events', events: [], cursor };
-    for await (const _ of folderChanges({ folder: this.#folder, pollSeconds: this.#pollSeconds, signal })) {
-      const snapshot = await this.list(signal);
+    const watched = { folder: this.#folder, pollSeconds: this.#pollSeconds, signal };
+    for await (const change of folderChanges(watched)) {
+      const snapshot = await (change
+        ? this.#folder.locked(signal, () => this.#readSome(change))
+        : this.list(signal));
       if (snapshot.cursor === seen) continue;
       seen = snapshot.cursor;
       yield { type: 'list', ...snapshot };
@@ -121,21 +147,54 @@ export class FileStore implements LeaseStore {
     // Nothing is kept open between two calls.
   }
 
-  #snapshot(): Snapshot {
+  /** Everything anew; files that have not changed are not read again. */
+  *#readAll(): Steps<Snapshot> {
     this.#endExpired();
     const bound = this.#bound();
     const keys = recordFolders.flatMap((folder) =>
       this.#folder.names(folder).map((name) => `${folder}/${name}`),
     );
-    const records = [configKey, ...keys].flatMap((key) => this.#record(key, bound) ?? []);
-    const hash = createHash('sha1');
-    for (const { key, version, session } of records) hash.update(`${key}\0${version}\0${session ?? ''}\n`);
-    return { records, cursor: hash.digest('base64url') };
+    const before = this.#records;
+    this.#records = new Map();
+    let count = 0;
+    for (const key of [configKey, ...keys]) {
+      const record = this.#record(key, bound, before.get(key));
+      if (record) this.#records.set(key, record);
+      if (++count % SOME === 0) yield;
+    }
+    return this.#snapshot();
   }
 
-  #record(key: string, bound: ReadonlyMap<string, string>): StoreRecord | undefined {
+  /** What is known, and those of the records anew. */
+  #readSome(names: ReadonlySet<string>): Snapshot {
+    this.#endExpired();
+    const bound = this.#bound();
+    const keys = [...names].filter(isRecordKey);
+    // With a session goes what was bound to it.
+    for (const [key, { session }] of this.#records) if (session !== bound.get(key)) keys.push(key);
+    for (const key of keys) {
+      const record = this.#record(key, bound, this.#records.get(key));
+      if (record) this.#records.set(key, record);
+      else this.#records.delete(key);
+    }
+    return keys.length === 0 && this.#last ? this.#last : this.#snapshot();
+  }
+
+  #snapshot(): Snapshot {
+    const records = [...this.#records.values()];
+    let print = 0n;
+    for (const record of records) print ^= printOf(record);
+    this.#last = { records, cursor: print.toString(36) };
+    return this.#last;
+  }
+
+  /** The same object as `before` where nothing has changed. */
+  #record(key: string, bound: ReadonlyMap<string, string>, before?: StoreRecord): StoreRecord | undefined {
     const file = this.#folder.read(key);
-    return file && { key, ...file, session: bound.get(key) };
+    if (!file) return undefined;
+    const session = bound.get(key);
+    if (before?.version === file.version && before.session === session) return before;
+    return { key, value: file.value, version: file.version, session };
   }
 
   /** Key → session. */

@@ -32,6 +32,8 @@ export const recordFolders = ['subnets', 'weft/nodes', 'weft/released', 'weft/cl
 const ownFolders = [...recordFolders, 'weft/sessions', 'weft/heartbeats', 'weft/tmp'] as const;
 
 const lockTimeoutMs = 5000;
+/** Far beyond the grain of a file's times (a tick of the kernel's clock). */
+const SETTLED_NS = 1_000_000_000n;
 
 export interface FileRecord {
   readonly value: string;
@@ -40,6 +42,8 @@ export interface FileRecord {
 
 export class Folder {
   readonly root: string;
+  /** What was read of files that have settled. */
+  readonly #known = new Map<string, FileRecord & { readonly stamp: string }>();
 
   constructor(root: string) {
     this.root = root;
@@ -59,7 +63,7 @@ export class Folder {
   }
 
   /** Runs the block as the only one in the folder, after completing what a killed process left. */
-  async locked<T>(signal: AbortSignal, block: () => T): Promise<T> {
+  async locked<T>(signal: AbortSignal, block: () => T | Promise<T>): Promise<T> {
     this.ensure();
     const fd = openSync(this.path('weft/lock'), 'a', 0o600);
     try {
@@ -72,7 +76,7 @@ export class Folder {
       }
       signal.throwIfAborted();
       this.#completeJournal();
-      return block();
+      return await block();
     } catch (error) {
       if (error instanceof StoreError || signal.aborted) throw error;
       throw failure('away', this.root, error);
@@ -81,18 +85,30 @@ export class Folder {
     }
   }
 
+  /** The same object as long as the file is the same. */
   read(name: string): FileRecord | undefined {
     try {
       const stat = lstatSync(this.path(name), { bigint: true });
-      if (!stat.isFile()) return undefined;
+      if (!stat.isFile()) return this.#forget(name);
+      const stamp = `${stat.ino}.${stat.ctimeNs}`;
+      const known = this.#known.get(name);
+      if (known?.stamp === stamp) return known;
       const value = readFileSync(this.path(name), 'utf8');
       // Inode numbers are used again and times have a grain: the content tells the rest.
       const hash = createHash('sha1').update(value).digest('base64url');
-      return { value, version: `${stat.ino}.${stat.ctimeNs}.${hash}` };
+      const record = { value, version: `${stamp}.${hash}`, stamp };
+      // A file that is so young may yet change within the grain of its time: it is read again the next time.
+      if (BigInt(Date.now()) * 1_000_000n - stat.ctimeNs > SETTLED_NS) this.#known.set(name, record);
+      else this.#known.delete(name);
+      return record;
     } catch (error) {
-      if (isMissing(error)) return undefined;
+      if (isMissing(error)) return this.#forget(name);
       throw error;
     }
+  }
+
+  #forget(name: string): undefined {
+    this.#known.delete(name);
   }
 
   /** Names of the files in a folder, sorted. */

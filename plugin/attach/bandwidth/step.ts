@@ -30,11 +30,12 @@ export function bandwidthStep(ground: BandwidthGround): Step {
     teardownLost: (pod) => removeDevice(ground, pod),
     verify: (attachment) => verifyBuckets(ground, attachment),
     sweep: async (network, live) => {
-      const alive = new Set(live.map(aliasOf));
       const prefix = aliasOf({ network, host: { name: '' } });
-      const stale = link
+      const devices = link
         .links(ground.rtnl)
-        .filter(({ kind, alias }) => kind === 'ifb' && alias?.startsWith(prefix) && !alive.has(alias));
+        .filter(({ kind, alias }) => kind === 'ifb' && alias?.startsWith(prefix));
+      const alive = new Set(live().map(aliasOf));
+      const stale = devices.filter(({ alias = '' }) => !alive.has(alias));
       if (stale.length > 0) await ground.removeLinks(stale.map(({ index }) => index));
     },
   };

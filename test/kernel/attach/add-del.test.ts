@@ -90,6 +90,28 @@ describe('ADD', () => {
     ping(addressOf(first, 6));
   });
 
+  it('gives one pod interfaces of two networks, each with a default route', async () => {
+    const a = pod();
+    await plugin.must('ADD', a);
+    const second = { name: 'second', bridge: 'br2', isDefaultGateway: true };
+    const ipam = {
+      type: 'host-local',
+      subnet: '10.9.0.0/24',
+      routes: [{ dst: '0.0.0.0/0', gw: '10.9.0.1' }],
+    };
+    const more = { env: { CNI_IFNAME: 'net1' }, config: { ...second, ipam } };
+    const prevResult = await plugin.must('ADD', a, more);
+    const ways = a.ipJson('-4', 'route', 'show', 'default').map(({ dev, gateway }) => [dev, gateway]);
+    assert.deepEqual(ways, [
+      ['net1', '10.9.0.1'],
+      ['eth0', '10.244.1.1'],
+    ]);
+    a.ping('10.244.1.1');
+    await plugin.must('CHECK', a, { ...more, config: { ...more.config, prevResult } });
+    await plugin.must('DEL', a, more);
+    a.ping('10.244.1.1');
+  });
+
   it('gives IPv6 alone', async () => {
     plugin.config = { ipam: { type: 'host-local', subnet: 'fd00:20::/64' }, isDefaultGateway: true };
     const a = pod();
@@ -226,11 +248,21 @@ describe('ADD is refused', () => {
     );
   });
 
+  it('where another network has given its address out, if it is to be masqueraded', async () => {
+    const [one, other] = [pod(), pod()];
+    const ipam = { type: 'host-local', subnet: '10.9.0.0/24' };
+    await plugin.must('ADD', one, { config: { ipMasq: true, ipam } });
+    const same = { config: { name: 'other', ipMasq: true, ipam } };
+    await plugin.refused(102, /10\.9\.0\.2 \} is there already, for weft:weft\//, 'ADD', other, same);
+    await plugin.must('DEL', one);
+    await plugin.must('ADD', other, same);
+  });
+
   it('with nothing half made, where a route makes no sense', async () => {
     plugin.config = {
       ipam: { type: 'host-local', subnet: '10.9.0.0/24', routes: [{ dst: '10.8.0.0/16', gw: '10.7.0.1' }] },
     };
-    await plugin.refused(999, /route 10\.8\.0\.0\/16 via 10\.7\.0\.1.*ENETUNREACH/, 'ADD', pod());
+    await plugin.refused(7, /route 10\.8\.0\.0\/16 via 10\.7\.0\.1.*ENETUNREACH/, 'ADD', pod());
     plugin.assertNothingLeft();
   });
 

@@ -1,13 +1,16 @@
 /** CHECK, GC and STATUS against the kernel. */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { tryLock } from '../../../kernel/ffi.ts';
 import { CniError } from '../../../plugin/errors.ts';
 import { addressOf, enterHost, ipJson, leaveHost, Plugin, Pod, ping, run } from './ground.ts';
 
 before(enterHost);
 after(leaveHost);
+
+const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 
 let plugin: Plugin;
 let pods: Pod[];
@@ -25,6 +28,16 @@ afterEach(() => {
   for (const made of pods) made.destroy();
   plugin.dispose();
 });
+
+/** What ADD makes besides the interface. */
+const everyStep = {
+  macspoofchk: true,
+  ipspoofchk: true,
+  runtimeConfig: {
+    portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }],
+    bandwidth: { ingressRate: 1e6, ingressBurst: 1e6, egressRate: 1e6, egressBurst: 1e6 },
+  },
+};
 
 const port = (): string => ipJson('link', 'show', 'master', 'cni0')[0].ifname;
 
@@ -52,6 +65,8 @@ describe('CHECK', () => {
       const prevResult = await plugin.must('ADD', a, { config });
       assert.equal(await plugin.must('CHECK', a, { config: { ...config, prevResult } }), undefined);
       await plugin.must('DEL', a);
+      // One host has no use for two bridges of one subnet.
+      for (const { ifname } of ipJson('link', 'show', 'type', 'bridge')) run('ip', 'link', 'del', ifname);
     }
     plugin.assertNothingLeft();
   });
@@ -77,6 +92,56 @@ describe('CHECK', () => {
         what: 'bridge address gone',
         damage: () => run('ip', 'address', 'del', '10.244.1.1/24', 'dev', 'cni0'),
         says: /cni0 does not have the address 10\.244\.1\.1\/24/,
+      },
+      {
+        what: 'host route gone',
+        damage: () => run('ip', 'route', 'del', '10.244.1.0/24', 'dev', 'cni0'),
+        says: /host's route to 10\.244\.1\.2 is not by cni0/,
+      },
+      {
+        what: 'host route led elsewhere',
+        damage: () => {
+          run('ip', 'link', 'add', 'other0', 'up', 'type', 'bridge');
+          run('ip', 'route', 'add', '10.244.1.2/32', 'dev', 'other0');
+        },
+        says: /host's route to 10\.244\.1\.2 is not by cni0/,
+      },
+      {
+        what: 'host route of IPv6 gone',
+        damage: () => run('ip', 'route', 'del', 'fd00:10:0:1::/64', 'dev', 'cni0'),
+        says: /host's route to fd00:10:0:1::2 is not by cni0/,
+      },
+      ...(
+        [
+          [
+            'a host port',
+            'flush map inet weft hostports-ipv4',
+            /portMappings: .*hostports-ipv4.* is missing/,
+          ],
+          [
+            'the rules for host ports',
+            'flush chain inet weft part-hostports',
+            /portMappings: the rules .* are missing/,
+          ],
+          ['the spoof check', 'flush set bridge weft spoof-mac-ipv4', /spoofCheck: .* is missing/],
+        ] as const
+      ).map(([what, command, says]) => ({
+        what: `${what} gone`,
+        damage: () => run('nft', command),
+        says,
+        config: everyStep,
+      })),
+      {
+        what: 'shaping of what the pod receives gone',
+        damage: () => run('tc', 'qdisc', 'del', 'dev', port(), 'root'),
+        says: /bandwidth: veth\w+ is not limited/,
+        config: everyStep,
+      },
+      {
+        what: 'shaping of what the pod sends gone',
+        damage: () => run('ip', 'link', 'del', port().replace('veth', 'ifb')),
+        says: /bandwidth: ifb\w+ does not exist/,
+        config: everyStep,
       },
       {
         what: 'forwarding switched off',
@@ -311,6 +376,20 @@ describe('GC', () => {
     plugin.assertNothingLeft();
   });
 
+  it('leaves a record alone that an ADD has just made and not yet written', async () => {
+    mkdirSync(join(plugin.runDir, 'attachments'));
+    const file = join(plugin.runDir, 'attachments', `${'0'.repeat(32)}.json`);
+    const fd = openSync(file, 'w');
+    assert.ok(tryLock(fd, 'lock the record'));
+    const collecting = plugin.must('GC', undefined, valid());
+    writeSync(fd, 'what the ADD writes');
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(existsSync(file));
+    closeSync(fd);
+    await collecting;
+    plugin.assertNothingLeft();
+  });
+
   it('without a list removes nothing', async () => {
     await plugin.must('ADD', pod());
     await plugin.must('GC');
@@ -358,6 +437,24 @@ describe('STATUS', () => {
         config,
       },
     );
+  });
+
+  it('says that the leased subnet is exhausted', async () => {
+    plugin.lease({ FLANNEL_SUBNET: '10.244.1.1/30' });
+    await plugin.must('STATUS');
+    await plugin.must('ADD', pod());
+    await plugin.refused(50, /no IP addresses available in range set: 10\.244\.1\.1-10\.244\.1\.2/, 'STATUS');
+  });
+
+  it('says that there is no lease, and that it has run out', async () => {
+    const bare = new Plugin();
+    await bare.refused(50, /this node has no subnet yet/, 'STATUS');
+    bare.lease();
+    const late = { boot: bootId, deadlineMs: 1, reason: 'the store does not answer' };
+    writeFileSync(join(bare.runDir, 'lease.json'), JSON.stringify(late));
+    await bare.refused(50, /cannot prove any more .*: the store does not answer/, 'STATUS');
+    await bare.refused(11, /cannot prove any more .*: the store does not answer/, 'ADD', pod());
+    bare.verbs.close();
   });
 
   it('says what the process that answers knows', async () => {

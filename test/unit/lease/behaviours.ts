@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { forgetNode, initCluster, leaveCluster, listNodes } from '../../../agent/lease/administer.ts';
@@ -131,6 +131,66 @@ export function leaseBehaviours(
     await Promise.all([a.stop(), b.stop()]);
   });
 
+  test('of two leases that overlap the one that was there stays, and both are named', limit, async (t) => {
+    const home = scratch(t);
+    const open = await fresh(t);
+    const store = open();
+    const a = await startAgent(t, { store, home, name: 'node-1', publicIp: '192.168.188.101' });
+    const b = await startAgent(t, { store, home, name: 'node-2', publicIp: '192.168.188.102' });
+    await peersWhen(b.holder, ({ leases }) => leases.size === 1);
+    const half = (lease: { key: string }): string => lease.key.replace('.0-24', '.128-25');
+    for (const { lease } of [a.holder, b.holder]) {
+      await tamper(store, `subnets/${half(lease)}`, '{"PublicIP":"192.168.188.9","BackendType":"host-gw"}');
+    }
+    const { leases, problems } = await peersWhen(b.holder, (peers) => peers.problems.length === 2);
+    assert.deepEqual([...leases.keys()], [a.holder.lease.key]);
+    const reasons = new Map(problems.map(({ key, reason }) => [key, reason]));
+    const told = (lease: { key: string }): string => reasons.get(`subnets/${half(lease)}`) ?? '';
+    assert.match(told(a.holder.lease), new RegExp(`overlaps ${a.holder.lease.key}.*release one of the two`));
+    assert.match(told(b.holder.lease), /overlaps our own .*release one of the two/);
+    assert.deepEqual(
+      [a, b].map(({ holder }) => holder.status.phase),
+      ['held', 'held'],
+    );
+  });
+
+  test("a cluster's configuration that is no JSON is named; who runs goes on", limit, async (t) => {
+    const home = scratch(t);
+    const open = await fresh(t);
+    const store = open();
+    const a = await startAgent(t, { store, home, name: 'node-1', publicIp: '192.168.188.101' });
+    const b = await startAgent(t, { store, home, name: 'node-2', publicIp: '192.168.188.102' });
+    await peersWhen(a.holder, ({ leases }) => leases.size === 1);
+    await tamper(store, 'config', 'Network: 10.244.0.0/16');
+    await assert.rejects(
+      startAgent(t, { store, home, name: 'node-3', publicIp: '192.168.188.103' }),
+      (error) =>
+        error instanceof LeaseError &&
+        error.code === 'cluster-config' &&
+        error.message.includes(`${store.description} config: it is not a JSON object`) &&
+        error.message.includes('weftctl cluster init'),
+    );
+    for (const { holder } of [a, b]) {
+      assert.equal(holder.status.phase, 'held');
+      assert.equal(holder.peers.leases.size, 1);
+    }
+  });
+
+  test('two peers with one public IP are both told of, and neither is dropped', limit, async (t) => {
+    const home = scratch(t);
+    const store = (await fresh(t))();
+    const a = await startAgent(t, { store, home, name: 'node-1', publicIp: '192.168.188.101' });
+    const value = '{"PublicIP":"192.168.188.9","BackendType":"host-gw"}';
+    await tamper(store, 'subnets/10.244.8.0-24', value);
+    await tamper(store, 'subnets/10.244.9.0-24', value);
+    const { leases, problems } = await peersWhen(a.holder, (peers) => peers.problems.length === 1);
+    assert.deepEqual([...leases.keys()].sort(), ['10.244.8.0-24', '10.244.9.0-24']);
+    assert.match(
+      problems[0]?.reason ?? '',
+      /public IP 192\.168\.188\.9 is also 10\.244\.[89]\.0-24's: correct one/,
+    );
+  });
+
   test('an own record that somebody deletes is put back under compare', limit, async (t) => {
     const home = scratch(t);
     const open = await fresh(t);
@@ -157,11 +217,17 @@ export function leaseBehaviours(
     const timing = { renewSeconds: 3 };
     const a = await startAgent(t, { store, home, name: 'node-1', publicIp: '192.168.188.101', timing });
     const clone = { store, home: join(home, 'clone'), name: 'node-1', publicIp: '192.168.188.102', timing };
+    // A virtual machine copied with its disk: all of stateDir, nothing of what /run had.
+    while (!existsSync(join(home, 'node-1/state/lease.json'))) await sleep(systemClock, 50, never);
+    cpSync(join(home, 'node-1/state'), join(home, 'clone/node-1/state'), { recursive: true });
     const twin = { store, home, name: 'node-2', publicIp: '192.168.188.101', timing };
     await Promise.all([
       assert.rejects(
         startAgent(t, clone),
-        (error) => error instanceof LeaseError && error.code === 'node-id-taken',
+        (error) =>
+          error instanceof LeaseError &&
+          error.code === 'node-id-taken' &&
+          /cloned with its state directory\? Remove/.test(error.message),
       ),
       assert.rejects(
         startAgent(t, twin),

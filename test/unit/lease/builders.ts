@@ -34,7 +34,11 @@ export async function startAgent(
   options: Partial<AcquireOptions> & { store: LeaseStore; home: string; name: string; publicIp: string },
 ): Promise<TestAgent> {
   const stop = new AbortController();
-  t.after(() => stop.abort());
+  t.after(() => {
+    stop.abort();
+    // What an agent keeps it writes at its end, too.
+    rmSync(options.home, { recursive: true, force: true });
+  });
   const { store, home, name, publicIp, ...rest } = options;
   const holder = await acquireLease({
     store,

@@ -211,6 +211,8 @@ describe('addresses', () => {
     [hostLocal({ gateway: 'fd00::1' }), { code: 7, msg: /another family/ }],
     [hostLocal({ gateway: 'gw' }), { code: 7, msg: 'ipam.gateway must be an IP address, not "gw"' }],
     [hostLocal({ routes: [{ dst: 'everywhere' }] }), { code: 7, msg: /ipam\.routes\[0\]\.dst/ }],
+    [hostLocal({ routes: [{ dst: '10.0.0.0/8', priority: -1 }] }), { code: 7, msg: /routes\[0\]\.priority/ }],
+    [hostLocal({ routes: [{ dst: '10.0.0.0/8', scope: 256 }] }), { code: 7, msg: /routes\[0\]\.scope/ }],
     [hostLocal({ resolvConf: 'resolv.conf' }), { code: 7, msg: /absolute path/ }],
     [
       { ipam: {}, args: { cni: { ips: ['10.1.0.5'] } } },

@@ -109,6 +109,15 @@ describe('a variable', () => {
     [{ CNI_IFNAME: '1234567890123456' }, { code: 4, msg: 'interface name is too long' }],
     [{ CNI_IFNAME: 'ééééééééx' }, { code: 4, msg: 'interface name is too long' }],
     [{ CNI_IFNAME: '.' }, { code: 4, msg: 'interface name is . or ..' }],
+    [{ CNI_IFNAME: 'à0' }, { code: 4, msg: 'interface name contains / or : or whitespace characters' }],
+    [
+      { CNI_IFNAME: 'eth%d' },
+      { code: 4, msg: 'interface name contains %, by which the kernel numbers interfaces' },
+    ],
+    [
+      { CNI_IFNAME: 'all' },
+      { code: 4, msg: 'interface name all is what the kernel calls all of them in /proc/sys/net' },
+    ],
     [{ CNI_IFNAME: '..' }, { code: 4, msg: 'interface name is . or ..' }],
     ...['a/b', 'a:b', 'a b', 'a\tb', 'a\nb', 'a\u00a0b', 'a\u0085b'].map(
       (name): [Record<string, string>, Refusal] => [
@@ -165,6 +174,7 @@ describe('stdin', () => {
     ['no JSON', '{{{', { code: 6 }],
     ['half of it', '{"name":"ne', { code: 6 }],
     ['a byte order mark', '\ufeff{"name":"net"}', { code: 6 }],
+    ['what can be read but not written', `{"name":${'['.repeat(20_000)}${']'.repeat(20_000)}}`, { code: 6 }],
     ['bytes', Uint8Array.from({ length: 256 }, (_, i) => i), { code: 6 }],
     ['a list', '[]', { code: 6 }],
     ['null', 'null', { code: 6 }],

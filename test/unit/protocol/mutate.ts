@@ -128,12 +128,15 @@ function environment(random: Random): Record<string, string> {
   return Object.fromEntries(Object.entries(right).filter(() => !random.oneIn(12)));
 }
 
-/** The same value with here and there another in its place, or its keys in another case. */
-function mutate(random: Random, value: unknown): unknown {
-  if (random.oneIn(60)) return random.pick(nasty);
-  if (Array.isArray(value)) return value.map((each) => mutate(random, each));
+/** The same value with here and there (one of `rarity`) another in its place, or its keys in another case. */
+export function mutate(random: Random, value: unknown, rarity = 60): unknown {
+  if (random.oneIn(rarity)) return random.pick(nasty);
+  if (Array.isArray(value)) return value.map((each) => mutate(random, each, rarity));
   if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).map(([key, each]) => [spelled(random, key), mutate(random, each)]);
+  const entries = Object.entries(value).map(([key, each]) => [
+    spelled(random, key),
+    mutate(random, each, rarity),
+  ]);
   return Object.fromEntries(entries);
 }
 
@@ -146,8 +149,9 @@ const without = (random: Random, config: object): object =>
 
 const asRecord = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});
 
-function flipped(random: Random, bytes: Uint8Array): Uint8Array {
+export function flipped(random: Random, bytes: Uint8Array): Uint8Array {
   const copy = Uint8Array.from(bytes);
+  if (copy.length === 0) return copy;
   for (let i = random.below(4); i >= 0; i--) copy[random.below(copy.length)] = random.below(256);
   return copy;
 }

@@ -1,0 +1,44 @@
+/** The desired entries, made again only where something has changed that they depend on. */
+import { sameInterfaceAddress } from '../../inet/cidr.ts';
+import { inSlices } from '../slices.ts';
+import { type Desired, type DesiredMemory, desiredEntries, type Ground } from './desired.ts';
+import type { OverlayState } from './overlay.ts';
+import { peerPlans, podMtuBytes } from './ways.ts';
+
+interface Made {
+  readonly state: OverlayState;
+  readonly ground: Ground;
+  readonly desired: Desired;
+}
+
+export class Wanted {
+  readonly #memory: DesiredMemory = new WeakMap();
+  #made: Made | undefined;
+
+  /** The same object as long as nothing has changed. */
+  async of(state: OverlayState, ground: Ground): Promise<Desired> {
+    const made = this.#made;
+    if (made && sameGround(made.ground, ground) && sameInputs(made.state, state)) return made.desired;
+    const desired = await inSlices(desiredEntries(peerPlans(state), ground, this.#memory));
+    // What probes have found out goes on changing in place.
+    const { answeringDirect, pathMtuBytes } = state;
+    const kept = { answeringDirect: new Set(answeringDirect), pathMtuBytes: new Map(pathMtuBytes) };
+    this.#made = { state: { ...state, ...kept }, ground, desired };
+    return desired;
+  }
+}
+
+const sameGround = (a: Ground, b: Ground): boolean =>
+  a.deviceIndex === b.deviceIndex && a.underlayIndex === b.underlayIndex;
+
+/** Peers that have not changed come in the same list (state.ts). */
+const sameInputs = (a: OverlayState, b: OverlayState): boolean =>
+  a.peers === b.peers &&
+  a.backend.type === b.backend.type &&
+  a.backend.tunnelStays === b.backend.tunnelStays &&
+  podMtuBytes(a) === podMtuBytes(b) &&
+  sameInterfaceAddress(a.underlay.address, b.underlay.address) &&
+  a.answeringDirect.size === b.answeringDirect.size &&
+  [...a.answeringDirect].every((key) => b.answeringDirect.has(key)) &&
+  a.pathMtuBytes.size === b.pathMtuBytes.size &&
+  [...a.pathMtuBytes].every(([key, mtuBytes]) => b.pathMtuBytes.get(key) === mtuBytes);

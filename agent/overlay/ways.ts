@@ -1,0 +1,48 @@
+/** Which way packets to each peer take, and how large they may be: a function of the state. */
+import { containsIp, networkOf } from '../../inet/cidr.ts';
+import { vxlanOverheadBytes } from '../../kernel/link.ts';
+import type { PeerPlan } from './desired.ts';
+import type { OverlayState } from './overlay.ts';
+import type { Peer } from './peer.ts';
+
+/** The MTU that pods get: what the configuration says, else what the underlay leaves. */
+export function podMtuBytes(state: Pick<OverlayState, 'underlay' | 'backend'>): number {
+  if (state.backend.mtuBytes !== undefined) return state.backend.mtuBytes;
+  const { mtuBytes, address } = state.underlay;
+  return state.backend.type === 'direct' ? mtuBytes : mtuBytes - vxlanOverheadBytes(address.address.family);
+}
+
+/** Whether the peer's endpoint shares the underlay's layer-2 network, as far as addresses tell. */
+export const isOnLink = (state: Pick<OverlayState, 'underlay'>, peer: Peer): boolean =>
+  onLink(state.underlay)(peer);
+
+export function* peerPlans(state: OverlayState): Generator<PeerPlan> {
+  const full = podMtuBytes(state);
+  const overhead = vxlanOverheadBytes(state.underlay.address.address.family);
+  const isNear = onLink(state.underlay);
+  for (const peer of state.peers) {
+    const { way, probed } = wayTo(state, peer, isNear);
+    const inside = state.pathMtuBytes.get(peer.key);
+    // What was found out is for packets in the tunnel; without it there is room for its headers.
+    const mtuBytes = inside !== undefined && way === 'direct' ? inside + overhead : inside;
+    yield { peer, way, probed, mtuBytes: mtuBytes !== undefined && mtuBytes < full ? mtuBytes : undefined };
+  }
+}
+
+function onLink({ address: { address, length } }: OverlayState['underlay']): (peer: Peer) => boolean {
+  const network = networkOf(address, length);
+  return (peer) => containsIp(network, peer.endpoint);
+}
+
+function wayTo(
+  state: OverlayState,
+  peer: Peer,
+  isNear: (peer: Peer) => boolean,
+): Pick<PeerPlan, 'way' | 'probed'> {
+  const { type, tunnelStays } = state.backend;
+  const choice = (type === 'vxlan' || tunnelStays === true) && peer.vtepMac !== undefined;
+  if (choice || !isNear(peer)) return { way: 'vxlan', probed: false };
+  // A peer without a tunnel (host-gw) can only be reached straight, whatever our own mode.
+  if (type === 'direct' || peer.vtepMac === undefined) return { way: 'direct', probed: false };
+  return { way: state.answeringDirect.has(peer.key) ? 'direct' : 'vxlan', probed: true };
+}

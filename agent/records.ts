@@ -1,0 +1,85 @@
+/** What is on record of this node's pods, read again only where a record has changed. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Attachment, decodeAttachment } from '../plugin/attach/attachment.ts';
+import { hostInterfaceOf } from '../plugin/attach/names.ts';
+import { readBootId } from '../plugin/ipam/boot.ts';
+import type { Pods } from './firewall/desired.ts';
+
+interface Known {
+  /** Records are written in place: they grow, or begin anew. */
+  readonly stamp: string;
+  readonly attachment: Attachment | undefined;
+}
+
+export class PodRecords {
+  readonly #directory: string;
+  readonly #bootId = readBootId();
+  #known: ReadonlyMap<string, Known> = new Map();
+  #pods: Pods = { made: [], interfaces: new Set() };
+  #attachments: readonly Attachment[] = [];
+
+  constructor(runDir: string) {
+    this.#directory = join(runDir, 'attachments');
+  }
+
+  /** The same object as long as nothing has changed. */
+  get pods(): Pods {
+    this.#refresh();
+    return this.#pods;
+  }
+
+  /** Of this boot, finished or not. The same object as long as nothing has changed. */
+  get attachments(): readonly Attachment[] {
+    this.#refresh();
+    return this.#attachments;
+  }
+
+  #refresh(): void {
+    const known = new Map<string, Known>();
+    let same = true;
+    for (const file of this.#files()) {
+      const before = this.#known.get(file);
+      const stat = statSync(join(this.#directory, file), { throwIfNoEntry: false, bigint: true });
+      if (!stat) continue;
+      const stamp = `${stat.ino} ${stat.size} ${stat.ctimeNs}`;
+      if (before?.stamp === stamp) {
+        known.set(file, before);
+        continue;
+      }
+      const text = this.#text(file);
+      if (text === undefined) continue;
+      known.set(file, { stamp, attachment: decodeAttachment(text) });
+      same = false;
+    }
+    if (same && known.size === this.#known.size) return;
+    this.#known = known;
+    const all = [...known.values()].flatMap(({ attachment }) => attachment ?? []);
+    this.#attachments = all.filter(({ bootId }) => bootId === this.#bootId);
+    this.#pods = {
+      made: this.#attachments.filter(({ phase }) => phase === 'complete'),
+      interfaces: new Set([...known.keys()].map(hostInterfaceOf)),
+    };
+  }
+
+  #files(): string[] {
+    try {
+      return readdirSync(this.#directory).filter((name) => name.endsWith('.json'));
+    } catch (error) {
+      if (isMissing(error)) return [];
+      throw error;
+    }
+  }
+
+  #text(file: string): string | undefined {
+    try {
+      return readFileSync(join(this.#directory, file), 'utf8');
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+}
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT';

@@ -1,0 +1,42 @@
+/** What the agent does for runtimes that neither DEL nor GC: it gives up what has no namespace any more. */
+import assert from 'node:assert/strict';
+import { after, before, it } from 'node:test';
+import { Health } from '../../../agent/serve/health/health.ts';
+import { servePods } from '../../../agent/serve/pods.ts';
+import { configurations } from './configurations.ts';
+import { addressOf, enterHost, leaveHost, Plugin, Pod, ping, waitFor } from './ground.ts';
+
+before(enterHost);
+after(leaveHost);
+
+it('an agent gives up attachments whose namespaces are gone, and no others', async () => {
+  const plugin = new Plugin();
+  plugin.lease();
+  const config = { ...configurations['with every option'], name: 'second', bridge: 'br2' };
+  const [living, ...dead] = [new Pod(), new Pod(), new Pod()];
+  const address = addressOf(await plugin.must('ADD', living));
+  for (const pod of dead) await plugin.must('ADD', pod);
+  await plugin.must('ADD', living, { config, env: { CNI_IFNAME: 'net1' } });
+  const life = new AbortController();
+  const failures: unknown[] = [];
+  const { done } = await servePods({
+    runDir: plugin.runDir,
+    health: new Health({ now: () => performance.now(), wallNow: () => Date.now() }),
+    inUse: () => true,
+    log: { info: () => {}, warn: () => {}, error: (fields: unknown) => void failures.push(fields) },
+    sweepMs: 20,
+    signal: life.signal,
+  });
+  for (const pod of dead) pod.destroy();
+  await waitFor(() => plugin.records().length === 2);
+  await waitFor(() => plugin.allocated().length === 1);
+  assert.deepEqual(plugin.allocated(), [address]);
+  ping(address);
+  living.destroy();
+  await waitFor(() => plugin.records().length === 0 && plugin.allocated('second').length === 0);
+  plugin.assertNothingLeft();
+  life.abort();
+  await done;
+  assert.deepEqual(failures, []);
+  plugin.dispose();
+});
