@@ -4,11 +4,13 @@
  * the node's own, so that nothing needs to be told that it runs in a lab.
  *
  * `/etc` and `/opt` are overlays, because the host has no `/etc/weft` to mount over and must not get one.
- * Mounts come from the host (its unmounts too, or we would hold its devices), never the other way.
+ * Mounts come from the host (its unmounts too, or we would hold its devices), never the other way; the node's `/run`
+ * is one of them, so that it can be reached from both sides.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { mustRun } from './command.ts';
 import { LabError } from './errors.ts';
 import { labFolder, netnsPath, nodeFolder, processMark } from './names.ts';
 import { identify, isRunning, type ProcessId } from './processes.ts';
@@ -58,10 +60,13 @@ export async function raiseGround(request: {
   const { lab, node } = request;
   const folder = nodeFolder(lab, node);
   const store = join(labFolder(lab), 'store');
-  for (const own of [...ownFolders, '/run/netns', '/var/lib/weft/store', '/overlay', '/pods']) {
+  for (const own of [...ownFolders, '/var/lib/weft/store', '/overlay', '/pods']) {
     mkdirSync(join(folder, own), { recursive: true });
   }
   mkdirSync(store, { recursive: true });
+  // In memory as on a host that systemd has started: what weft keeps there must not be timed on a disk.
+  await mustRun(['mount', '-t', 'tmpfs', '-o', 'mode=755', 'weft-lab', join(folder, 'run')]);
+  mkdirSync(join(folder, 'run/netns'));
   const hidden = request.seen.filter((path) => hiding.some((tree) => path.startsWith(tree)));
   const holder = await startHolder(
     [

@@ -37,6 +37,7 @@ const ownFiles = [
   'ipam-order',
   'attachments',
   'tombstones',
+  'pods',
 ] as const;
 
 const families = ['ipv4', 'ipv6'] as const;
