@@ -32,6 +32,7 @@ const packages: Readonly<Record<string, string>> = {
   cc: 'gcc libc6-dev',
   etcdctl: 'etcd-client',
   setpriv: 'util-linux',
+  portmap: 'containernetworking-plugins',
 };
 
 /** The first need that is not met, with its remedy; undefined if all are. */
@@ -46,9 +47,9 @@ export function missing(needs: readonly Need[]): string | undefined {
   return undefined;
 }
 
-/** The path of a program, looked for in PATH and where root's programs are. */
+/** The path of a program, looked for in PATH, where root's programs are, and where Debian has CNI plugins. */
 export function findProgram(name: string): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'];
+  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin', '/usr/lib/cni'];
   return folders.map((folder) => join(folder, name)).find(isExecutable);
 }
 

@@ -3,6 +3,7 @@ import type { CniVersion } from '../../plugin/protocol/version.ts';
 import { cniVersions } from '../../plugin/protocol/version.ts';
 import type { Case } from './case.ts';
 import { addDelCases } from './cases/add-del.ts';
+import { chainCases } from './cases/chain.ts';
 import { checkGcCases } from './cases/check-gc.ts';
 import { dispatchCases } from './cases/dispatch.ts';
 import { optionCases } from './cases/options.ts';
@@ -17,6 +18,7 @@ export const allCases: readonly Case[] = [
   ...addDelCases,
   ...checkGcCases,
   ...optionCases,
+  ...chainCases,
 ];
 
 export type Verdict = 'passed' | 'failed' | 'differs';

@@ -177,6 +177,52 @@ export const dispatchCases: readonly Case[] = [
     },
   },
   {
+    id: 'E10',
+    title: "the plugin's own namespace is a pod's if CNI_NETNS_OVERRIDE says so",
+    versions: ['1.0.0'],
+    run: async (trial) => {
+      const env = { CNI_NETNS: '/proc/self/ns/net', CNI_IFNAME: 'own0', CNI_NETNS_OVERRIDE: 'TRUE' };
+      resultOf(await trial.call('ADD', { env }));
+      assert.ok(await trial.link('own0'));
+      await trial.succeeds('DEL', { env });
+      assert.equal(await trial.link('own0'), undefined);
+    },
+  },
+  {
+    id: 'E19',
+    title: 'the variables of a trace are no obstacle',
+    versions: ['1.0.0'],
+    run: async (trial) => {
+      await trial.pod();
+      const env = { TRACEPARENT: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', BAGGAGE: 'a=b' };
+      await trial.add({ env });
+    },
+  },
+  ...(
+    [
+      [
+        'repeated keys, and unknown ones if it says so',
+        'IgnoreUnknown=1;IgnoreUnknown=1;K8S_POD_NAME=a',
+        undefined,
+      ],
+      ['a pair without =', 'IgnoreUnknown=1;A', /ARGS: invalid pair/],
+      ['a pair with two', 'IgnoreUnknown=1;A=B=C', /ARGS: invalid pair/],
+      ['an unknown key', 'FOO=BAR', /ARGS: unknown args/],
+    ] as const
+  ).map(
+    ([what, args, msg]): Case => ({
+      id: '1.7',
+      title: `CNI_ARGS with ${what} is ${msg ? 'refused' : 'understood'}`,
+      versions: ['0.2.0', '1.0.0'],
+      run: async (trial) => {
+        await trial.pod();
+        const options = { env: { CNI_ARGS: args } };
+        if (!msg) await trial.add(options);
+        else await trial.refuses('ADD', { code: 4, msg }, options);
+      },
+    }),
+  ),
+  {
     id: 'E4',
     title: 'CNI_PATH is not needed',
     differs: 'requires CNI_PATH, which the specification calls optional',

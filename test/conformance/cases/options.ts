@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { Json } from '../../../libcni/json.ts';
 import { type Case, since } from '../case.ts';
 import { globalAddresses, isVeth, type Link } from '../kernel-state.ts';
-import { addressesIn, type CallOptions, ipv4, of, type Refusal, type Trial } from '../trial.ts';
+import { addressesIn, type CallOptions, ipv4, ipv6, of, type Refusal, type Trial } from '../trial.ts';
 
 async function addedWith(trial: Trial, options: CallOptions): Promise<Json> {
   await trial.pod();
@@ -164,6 +164,19 @@ export const optionCases: readonly Case[] = [
       assert.notEqual((await trial.ground.run(ping)).status, 0);
     },
   },
+  ...[false, true].map(
+    (enabledad): Case => ({
+      id: 'enabledad',
+      title: `duplicate address detection is ${enabledad ? 'on if asked for' : 'off unless asked for'}`,
+      versions: ['1.0.0'],
+      run: async (trial) => {
+        await addedWith(trial, { config: { enabledad, ipam: ipv6 } });
+        const key = '/proc/sys/net/ipv6/conf/eth0/accept_dad';
+        const value = await trial.ground.must('ip', 'netns', 'exec', 'pod', 'cat', key);
+        assert.equal(value.trim() !== '0', enabledad);
+      },
+    }),
+  ),
   {
     id: 'disableContainerInterface',
     title: "leaves the container's end down",
