@@ -9,6 +9,7 @@ import { formatCidr } from '../inet/cidr.ts';
 import { formatIp } from '../inet/ip.ts';
 import { linkByName } from '../kernel/link.ts';
 import { openRtnl, type Rtnl } from '../kernel/netlink/rtnl.ts';
+import { readBootId } from '../plugin/ipam/boot.ts';
 import { keepPods } from '../pod/keep/keep-pods.ts';
 import { attributesOf } from './attributes.ts';
 import { KeptBridges } from './bridge/keep.ts';
@@ -23,6 +24,7 @@ import { systemClock } from './lease/clock.ts';
 import { clusterConfigOf } from './lease/cluster-config.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import { openStore } from './lease/open-store.ts';
+import { readSaved } from './lease/saved.ts';
 import type { LeaseStore } from './lease/store.ts';
 import type { Log } from './log/log.ts';
 import type { Notifier } from './notify/notifier.ts';
@@ -112,8 +114,10 @@ class Agent {
     // It is awaited below; what fails before that goes first.
     opening.catch(() => undefined);
     const identity = ensureIdentity(config.stateDir);
+    const saved = readSaved({ stateDir: config.stateDir, boot: readBootId(), clock: systemClock });
     const underlay = await FollowedUnderlay.find({
-      find: () => findUnderlay({ config: this.#config, file, rtnl: this.#rtnl }),
+      find: (known) => findUnderlay({ config: this.#config, file, rtnl: this.#rtnl, known }),
+      known: saved?.lease.publicIps ?? [],
       onWarnings: (warnings) => log.warn({ warnings }, 'underlay.warnings'),
     });
     log.info({ nodeId: identity.nodeId, underlay: underlay.current.name }, 'agent.started');

@@ -39,7 +39,7 @@ export async function planHost({ config, file }: { config: Config; file: string 
   const rtnl = openRtnl();
   const nfnl = openNfnl();
   try {
-    const underlay = await findUnderlay({ config, file, rtnl });
+    const underlay = await findUnderlay({ config, file, rtnl, known: saved.lease.publicIps });
     const states = statesOf({ config, lease: saved.lease, peers: saved.peers, underlay, rtnl });
     const overlays = states.map((state) => new Overlay(rtnl).preview(state));
     const masquerade = config.masquerade.enabled ? config.masquerade : undefined;

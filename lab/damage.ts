@@ -18,6 +18,8 @@ export interface Damage {
   readonly concerns: 'peer' | 'node' | 'world';
   /** The commands end the cause themselves: what counts is how long it takes from then. */
   readonly lasts?: true;
+  /** Puts back what the damage changes for good, where it is no damage but a change: run when all has followed it. */
+  readonly undo?: string;
   /** A command that fails for as long as it is not repaired, where packets alone do not show it. */
   readonly seen?: string;
 }
@@ -81,11 +83,21 @@ export const damages: Readonly<Record<string, Damage>> = {
     lasts: true,
     commands: 'ip address del $own dev eth0; sleep 0.2; eval "$configure"',
   },
+  'the underlay’s address, for another': {
+    concerns: 'node',
+    lasts: true,
+    commands:
+      'ip address del $own dev eth0; ip address add $other dev eth0 nodad; ip route replace default via $gateway',
+    undo: 'ip address del $other dev eth0; ip address add $own dev eth0 nodad; ip route replace default via $gateway',
+  },
 };
 
 const devices = { ipv4: 'weft.1', ipv6: 'weft-v6.1' } as const;
 
 const gatewayOf = (address: string): string => address.replace(/\d+\/\d+$/, '1');
+
+/** One that no node has (their hosts begin at 101, members of etcd at 11). */
+const spareOf = (address: string): string => address.replace(/\d+(\/\d+)$/, '99$1');
 
 /** What damages are written with, for a node and one of its peers. */
 export async function damageVariables(request: {
@@ -110,6 +122,7 @@ export async function damageVariables(request: {
     endpoint: formatIp(endpoint),
     mac: (family === 'ipv4' ? vtepMac : vtepMac6) ?? '',
     own,
+    other: spareOf(own),
     gateway: gatewayOf(own),
     configure: configured
       .map(

@@ -34,6 +34,8 @@ export interface UnderlayWish {
   readonly publicIps: readonly Ip[];
   /** Where the store is; empty for a store of this machine's. */
   readonly storeAddresses: readonly Ip[];
+  /** What peers know already: of addresses that are as good as each other, these stay. */
+  readonly known?: readonly Ip[];
   readonly facts: UnderlayFacts;
 }
 
@@ -74,7 +76,7 @@ function settle(candidate: Candidate, wish: UnderlayWish, families: readonly Fam
   if (!link.up) return `${link.name} is down; put it up (ip link set ${link.name} up), or ${remedy(facts)}`;
   const addresses: LinkAddress[] = [];
   for (const family of families) {
-    const address = bestAddress(facts, link, { family, preferred });
+    const address = bestAddress(facts, link, { family, preferred, known: wish.known ?? [] });
     if (!address) return whyNoAddress(facts, link, family);
     addresses.push(address);
   }
@@ -98,14 +100,18 @@ function settle(candidate: Candidate, wish: UnderlayWish, families: readonly Fam
   };
 }
 
-/** The wished-for address, else a lasting one before one that comes and goes. */
+/** The wished-for address, else a lasting one before one that comes and goes, else the one that is known. */
 function bestAddress(
   facts: UnderlayFacts,
   link: FactLink,
-  { family, preferred }: { family: Family; preferred: Ip | undefined },
+  wish: { family: Family; preferred: Ip | undefined; known: readonly Ip[] },
 ): LinkAddress | undefined {
+  const { family, preferred, known } = wish;
   const rank = (own: LinkAddress): number =>
-    (preferred && sameIp(own.address, preferred) ? 0 : 4) + (own.temporary ? 2 : 0) + (own.permanent ? 0 : 1);
+    (preferred && sameIp(own.address, preferred) ? 0 : 8) +
+    (own.temporary ? 4 : 0) +
+    (own.permanent ? 0 : 2) +
+    (known.some((address) => sameIp(own.address, address)) ? 0 : 1);
   return facts.addresses
     .filter((own) => own.index === link.index && own.address.family === family && isTellable(own))
     .toSorted((a, b) => rank(a) - rank(b))[0];

@@ -22,6 +22,8 @@ export async function findUnderlay(options: {
   readonly config: Config;
   readonly file: string;
   readonly rtnl: Rtnl;
+  /** The addresses that were chosen before: another is no reason to leave them. */
+  readonly known: readonly Ip[];
   readonly resolve?: Resolve;
 }): Promise<Underlay> {
   const { config, file, rtnl } = options;
@@ -34,6 +36,7 @@ export async function findUnderlay(options: {
       networks,
       publicIps,
       storeAddresses: addresses,
+      known: options.known,
       facts: underlayFacts(rtnl),
     });
   } catch (error) {

@@ -1,11 +1,11 @@
 /** The underlay as it is now, and what a change of it means: peers are told, and pods get another MTU. */
 import type { Family } from '../../inet/ip.ts';
-import { formatIp } from '../../inet/ip.ts';
+import { formatIp, type Ip } from '../../inet/ip.ts';
 import type { OverlayState } from '../overlay/overlay.ts';
 import type { Underlay } from './choose.ts';
 
 export class FollowedUnderlay {
-  readonly #find: () => Promise<Underlay>;
+  readonly #find: FollowOptions['find'];
   #current: Underlay;
   #warned = '';
   readonly #onWarnings: (warnings: readonly string[]) => void;
@@ -18,7 +18,7 @@ export class FollowedUnderlay {
   }
 
   static async find(options: FollowOptions): Promise<FollowedUnderlay> {
-    return new FollowedUnderlay(options, await options.find());
+    return new FollowedUnderlay(options, await options.find(options.known));
   }
 
   get current(): Underlay {
@@ -28,7 +28,7 @@ export class FollowedUnderlay {
   /** Looks again. Returns what changed, in words; undefined where nothing did. */
   async refresh(): Promise<string | undefined> {
     const before = this.#current;
-    this.#current = await this.#find();
+    this.#current = await this.#find(before.addresses.map(({ address }) => address));
     this.#warn();
     const [was, is] = [describe(before), describe(this.#current)];
     return was === is ? undefined : `${was} -> ${is}`;
@@ -55,7 +55,10 @@ export function underlayPart(underlay: Underlay, family: Family): OverlayState['
 }
 
 export interface FollowOptions {
-  readonly find: () => Promise<Underlay>;
+  /** `known`: the addresses that were chosen before. */
+  readonly find: (known: readonly Ip[]) => Promise<Underlay>;
+  /** What peers may know from an earlier life. */
+  readonly known: readonly Ip[];
   readonly onWarnings: (warnings: readonly string[]) => void;
 }
 

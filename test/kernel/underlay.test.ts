@@ -44,7 +44,7 @@ after(() => {
 });
 
 const find = (document: string) =>
-  findUnderlay({ config: readConfig('weft.yaml', document), file: 'weft.yaml', rtnl });
+  findUnderlay({ config: readConfig('weft.yaml', document), file: 'weft.yaml', rtnl, known: [] });
 
 describe('the underlay of this host', () => {
   const etcd = 'store: { type: etcd, endpoints: [http://172.31.4.4:2379] }\n';

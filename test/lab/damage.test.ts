@@ -72,7 +72,7 @@ const bystanders: Readonly<Record<Damage['concerns'], readonly (readonly [string
 
 for (const family of ['ipv4', 'ipv6'] as const) {
   describe(`a node that loses (${family})`, () => {
-    for (const [what, { commands, concerns, seen }] of Object.entries(damages)) {
+    for (const [what, { commands, concerns, seen, undo }] of Object.entries(damages)) {
       it(`${what}: has it back`, async () => {
         const [a, b, c] = ['a', 'b', 'c'].map((pod) => lab.podNamed(pod));
         assert.ok(a && b && c);
@@ -85,10 +85,18 @@ for (const family of ['ipv4', 'ipv6'] as const) {
           const { status, stderr } = await shellOn(node, commands, variables);
           assert.equal(status, 0, stderr);
           if (seen) await repaired(seen, variables);
-          await answered(a, addressOf(b, family));
-          await answered(b, addressOf(a, family));
-          await answered(a, addressOf(c, family));
-          await answered(a, world[family]);
+          const allAnswer = async () => {
+            await answered(a, addressOf(b, family));
+            await answered(b, addressOf(a, family));
+            await answered(a, addressOf(c, family));
+            await answered(a, world[family]);
+          };
+          await allAnswer();
+          if (undo) {
+            const undone = await shellOn(node, undo, variables);
+            assert.equal(undone.status, 0, undone.stderr);
+            await allAnswer();
+          }
         } finally {
           for (const ping of pings)
             assert.deepEqual((await ping.end()).lost, [], 'pings of who is not concerned');

@@ -357,3 +357,25 @@ async function choose(document: string, facts: typeof vagrant): Promise<Underlay
 
 const shown = ({ name, addresses }: Underlay): string =>
   [name, ...addresses.map(formatInterfaceAddress)].join(' ');
+
+describe('of two addresses of one interface', () => {
+  const choose = (address: string, known: string[]) =>
+    chooseUnderlay({
+      choices: [{ kind: 'auto' }],
+      networks: readConfig('weft.yaml', '').networks,
+      publicIps: [],
+      storeAddresses: [],
+      known: known.map(ip),
+      facts: host(`eth0 192.168.1.8/24 ${address} via 192.168.1.1`),
+    }).addresses.map(formatInterfaceAddress);
+
+  it('the one that peers know stays, whichever the kernel names first', () => {
+    assert.deepEqual(choose('192.168.1.9/24', ['192.168.1.9']), ['192.168.1.9/24']);
+    assert.deepEqual(choose('192.168.1.9/24', ['192.168.1.8']), ['192.168.1.8/24']);
+    assert.deepEqual(choose('192.168.1.9/24', ['192.168.1.7']), ['192.168.1.8/24']);
+  });
+
+  it('a lasting one is better than a known one that comes and goes', () => {
+    assert.deepEqual(choose('192.168.1.9/24 dynamic', ['192.168.1.9']), ['192.168.1.8/24']);
+  });
+});
