@@ -22,15 +22,18 @@ export interface LinkRemover {
   /**
    * Resolves when the links, and for veths their other ends, are gone; at once for what is gone already.
    *
+   * `also`: what else goes, entries that speak of the links, in the same send and before them. That one of these is
+   * not there is no failure.
+   *
    * @throws KernelError of the first that the kernel does not remove
    */
-  remove(indexes: readonly number[]): Promise<void>;
+  remove(indexes: readonly number[], also?: readonly NetlinkRequest[]): Promise<void>;
 }
 
 /** The remover of a process that has nothing else to do meanwhile. */
 export const waitingRemover = (rtnl: Rtnl): LinkRemover => ({
-  async remove(indexes) {
-    const refusals = await removeTogether(indexes, (requests) => rtnl.attempt(requests));
+  async remove(indexes, also = []) {
+    const refusals = await removeTogether({ indexes, also }, (requests) => rtnl.attempt(requests));
     for (const refusal of refusals.values()) throw refusal;
   },
 });
@@ -42,6 +45,7 @@ const pollMs = 100;
 
 interface Removal {
   readonly indexes: ReadonlySet<number>;
+  readonly also: readonly NetlinkRequest[];
   readonly left: Set<number>;
   readonly settle: (refusal?: unknown) => void;
 }
@@ -66,13 +70,13 @@ export class GatheringRemover implements LinkRemover {
     return new GatheringRemover(Array.from({ length: calls }, openRtnl));
   }
 
-  remove(indexes: readonly number[]): Promise<void> {
+  remove(indexes: readonly number[], also: readonly NetlinkRequest[] = []): Promise<void> {
     if (indexes.length === 0) return Promise.resolve();
     if (this.#closed) return Promise.reject(new Error('links are removed no more: the agent stops'));
     return new Promise((resolve, reject) => {
       const settle = (refusal?: unknown) => (refusal === undefined ? resolve() : reject(refusal));
       const distinct = new Set(indexes);
-      this.#gathered.push({ indexes: distinct, left: new Set(distinct), settle });
+      this.#gathered.push({ indexes: distinct, also, left: new Set(distinct), settle });
       this.#send();
     });
   }
@@ -105,9 +109,10 @@ export class GatheringRemover implements LinkRemover {
 
   async #carryOut(rtnl: Rtnl, batch: readonly Removal[]): Promise<void> {
     const indexes = batch.flatMap((removal) => [...removal.indexes]);
+    const also = batch.flatMap((removal) => removal.also);
     let refusals: ReadonlyMap<number, unknown>;
     try {
-      refusals = await removeTogether(indexes, (requests) => rtnl.attemptAsync(requests));
+      refusals = await removeTogether({ indexes, also }, (requests) => rtnl.attemptAsync(requests));
     } catch (error) {
       refusals = new Map(indexes.map((index) => [index, error]));
     }
@@ -154,18 +159,26 @@ type Attempt = (
 
 /** Removes links with one request, and returns why which of them is still there. */
 async function removeTogether(
-  indexes: readonly number[],
+  { indexes, also }: { indexes: readonly number[]; also: readonly NetlinkRequest[] },
   attempt: Attempt,
 ): Promise<ReadonlyMap<number, KernelError>> {
+  const first = (outcomes: readonly (KernelError | undefined)[]) => {
+    const refused = outcomes
+      .slice(0, also.length)
+      .find((outcome) => outcome && !failedWith(outcome, 'ENOENT', 'ENODEV'));
+    if (refused) throw refused;
+    return outcomes.slice(also.length);
+  };
   if (indexes.length > 1) {
     const group = nextGroup();
     const joining = indexes.map((index) => link.set({ index, group }));
-    const outcomes = await attempt([...joining, link.remove({ group })]);
+    const outcomes = first(await attempt([...also, ...joining, link.remove({ group })]));
     // ENODEV: what was gone before we came is as it should be.
     if (!outcomes.some(isRefusal)) return new Map();
   }
   // The kernel removes a group as a whole or not at all: one by one it says which it does not.
-  const outcomes = await attempt(indexes.map((index) => link.remove({ index })));
+  const removals = indexes.map((index) => link.remove({ index }));
+  const outcomes = first(await attempt([...also, ...removals]));
   const refused = indexes.map((index, i) => [index, outcomes[i]] as const);
   return new Map(refused.filter((entry): entry is [number, KernelError] => isRefusal(entry[1])));
 }

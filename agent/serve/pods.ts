@@ -38,7 +38,7 @@ export async function servePods(options: PodsOptions): Promise<{ readonly done: 
   const remover = GatheringRemover.open();
   const verbs = createVerbs({
     runDir,
-    removeLinks: (indexes) => remover.remove(indexes),
+    removeLinks: (indexes, also) => remover.remove(indexes, also),
     checkHealth: () => refuseUnlessReady(options),
   });
   const tombstones = new Tombstones({

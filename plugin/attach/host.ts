@@ -45,7 +45,7 @@ export class Host {
   constructor(options: HostOptions) {
     this.runDir = options.runDir;
     this.steps = options.steps ?? allSteps(this);
-    this.removeLinks = options.removeLinks ?? ((indexes) => waitingRemover(this.rtnl).remove(indexes));
+    this.removeLinks = options.removeLinks ?? ((...removal) => waitingRemover(this.rtnl).remove(...removal));
     this.checkHealth = options.checkHealth;
     this.hostLocalDir = options.hostLocalDir ?? '/var/lib/cni/networks';
     this.lease = new LeaseReader({ runDir: options.runDir, bootId: this.bootId });

@@ -1,7 +1,7 @@
 /** Taking away what an attachment's record speaks of, in whatever state it is. */
-import { failedWith } from '../../kernel/errors.ts';
 import * as link from '../../kernel/link.ts';
 import * as neighbour from '../../kernel/neighbour.ts';
+import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
 import type { AttachmentKey } from '../protocol/request.ts';
 import type { Attachment } from './attachment.ts';
 import type { Host } from './host.ts';
@@ -20,15 +20,15 @@ export async function teardown(host: Host, attachment: Attachment): Promise<void
       if (wishes.includes(step.wish)) await step.teardown(attachment);
     }
     await teardownPair(host, attachment);
-    forgetNeighbours(host, attachment);
   }
   releaseAddresses(host, attachment);
 }
 
 /** The index that ADD has chosen and written down saves asking for it. */
 async function teardownPair(host: Host, attachment: Attachment): Promise<void> {
-  if (attachment.phase === 'intent') await teardownInterface(host, attachment.host.name);
-  else await host.removeLinks([attachment.host.index]);
+  const { phase, host: end } = attachment;
+  const index = phase === 'intent' ? link.linkByName(host.rtnl, end.name)?.index : end.index;
+  if (index !== undefined) await host.removeLinks([index], neighboursOf(host, attachment));
 }
 
 /** Removes the host's end by its name, which is ours alone; the pod's end goes with it. */
@@ -37,13 +37,12 @@ export async function teardownInterface(host: Host, name: string): Promise<void>
   if (found) await host.removeLinks([found.index]);
 }
 
-/** Else the next pod with the address would be looked for at this one's MAC. */
-function forgetNeighbours(host: Host, { bridge, addresses }: Attachment): void {
-  if (addresses.length === 0) return;
+/** The host's entries for the addresses: else the next pod with one would be looked for at this one's MAC. */
+function neighboursOf(host: Host, { bridge, addresses }: Attachment): NetlinkRequest[] {
+  if (addresses.length === 0) return [];
   const index = host.bridgeIndex(bridge);
-  if (index === undefined) return;
-  const refusals = host.rtnl.attempt(addresses.map(({ address }) => neighbour.remove({ index, address })));
-  for (const refusal of refusals) if (refusal && !failedWith(refusal, 'ENOENT', 'ENODEV')) throw refusal;
+  if (index === undefined) return [];
+  return addresses.map(({ address }) => neighbour.remove({ index, address }));
 }
 
 export function releaseAddresses(host: Host, attachment: Attachment): void {
