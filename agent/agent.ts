@@ -69,7 +69,7 @@ export async function runAgent(given: AgentOptions): Promise<void> {
   setMaxListeners(0, signal);
   for (const directory of [config.runDir, config.stateDir]) mkdirSync(directory, { recursive: true });
   const health = new Health({ now: () => performance.now(), wallNow: () => Date.now() });
-  const sockets = { rtnl: openRtnl(), bulk: openRtnl() };
+  const sockets = { rtnl: openRtnl(), bulk: openRtnl().widen() };
   try {
     if (config.listen) await serveHttp({ listen: config.listen, routes: healthRoutes(health), signal });
     notifier.watch(signal);

@@ -12,8 +12,8 @@ import { type Entry, ensureRequest, removeRequest, scaffoldOf } from './entry.ts
 
 /** Requests that are sent from the main thread: 32 peers' worth, at most 3 ms of kernel work. */
 const AT_ONCE = 96;
-/** Requests of one batch on the thread pool. */
-const BATCH = 192;
+/** Requests of one batch on the thread pool: a busy machine takes its time to wake either side. */
+const BATCH = 768;
 
 /** One change; `over` is the entry of the same id that stands there now. */
 export interface Step {

@@ -2,12 +2,13 @@
  * A pod's network, up and down: whole processes from fork to exit, beside the reference plugins in the same run
  * on the same node. Calls of the three subjects alternate, so that what else the machine does meets them all.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Lab } from '../../lab/lab.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { atMost, atMostOfPeer, type Figure, median, percentile, type Suite } from '../figure.ts';
+import { residentMb } from '../process.ts';
 import { underReconciliation } from './reconciling.ts';
 import { Starter, type Timed } from './starter.ts';
 import { call, masquerading, plain, type Subject, standalone, weft } from './subjects.ts';
@@ -184,10 +185,4 @@ async function memory({ node, starter }: Ground): Promise<Figure[]> {
     atMost(72, { what, ours: after, peer: undefined, unit: 'MB' }),
     atMost(2, { what: `${what}: more than after 100`, ours: after - before, peer: undefined, unit: 'MB' }),
   ];
-}
-
-function residentMb(node: LabNode): number {
-  const pid = node.agent.running()?.pid;
-  const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kilobytes) / 1024;
 }

@@ -43,7 +43,7 @@ async function main({ peers, rounds }: ProgrammingRequest): Promise<void> {
     return { key, name: key, ...member };
   });
   const state = stateOf(linkByName(rtnl, 'underlay')?.index ?? 0, []);
-  const bulk = openRtnl();
+  const bulk = openRtnl().widen();
   const overlay = new Overlay(rtnl, { bulk });
   const folder = mkdtempSync(join(tmpdir(), 'weft-bench-'));
   const files = writeBatches(folder, all);

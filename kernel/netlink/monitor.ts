@@ -10,7 +10,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { failedWith } from '../errors.ts';
 import * as ffi from '../ffi.ts';
 import { type NetlinkMessage, readMessages } from './message.ts';
-import { AF_NETLINK } from './socket.ts';
+import { AF_NETLINK, widenReceiveBuffer } from './socket.ts';
 
 /** RTNLGRP_* (linux/rtnetlink.h). */
 export const RTNLGRP = {
@@ -28,9 +28,6 @@ export const RTNLGRP = {
 
 const NETLINK_ROUTE = 0;
 const SOCK_RAW = 3;
-const SOL_SOCKET = 1;
-const SO_RCVBUF = 8;
-const SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270;
 const NETLINK_ADD_MEMBERSHIP = 1;
 const MSG_DONTWAIT = 0x40;
@@ -64,7 +61,7 @@ export class NetlinkMonitor {
   static open(groups: readonly number[], protocol: number = NETLINK_ROUTE): NetlinkMonitor {
     const fd = ffi.socket(AF_NETLINK, SOCK_RAW, protocol);
     try {
-      widenReceiveBuffer(fd);
+      widenReceiveBuffer(fd, RECEIVE_BUFFER_BYTES);
       // Bound to a port of the kernel's choice: a socket without one is taken for the kernel, which sent it all.
       ffi.bind(fd, anyPort());
       for (const group of groups) ffi.setSocketOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
@@ -118,14 +115,4 @@ function anyPort(): Buffer {
   const address = Buffer.alloc(12);
   address.writeUInt16LE(AF_NETLINK, 0);
   return address;
-}
-
-/** Beyond net.core.rmem_max where we may (CAP_NET_ADMIN in the first user namespace), else up to it. */
-function widenReceiveBuffer(fd: number): void {
-  try {
-    ffi.setSocketOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES);
-  } catch (error) {
-    if (!failedWith(error, 'EPERM')) throw error;
-    ffi.setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
-  }
 }

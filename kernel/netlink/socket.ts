@@ -5,7 +5,7 @@
  * A socket belongs to the network namespace in which it was opened, for life.
  */
 
-import { KernelError } from '../errors.ts';
+import { failedWith, KernelError } from '../errors.ts';
 import * as ffi from '../ffi.ts';
 import {
   type NetlinkMessage,
@@ -24,12 +24,13 @@ import {
 export const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOL_NETLINK = 270;
+const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
+const SO_RCVBUFFORCE = 33;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
-const SOL_SOCKET = 1;
 const SO_SNDBUFFORCE = 32;
-const SO_RCVBUFFORCE = 33;
 const MSG_DONTWAIT = 0x40;
 const ENOBUFS = 105;
 
@@ -37,6 +38,8 @@ const ENOBUFS = 105;
 const SEND_BYTES = 32 * 1024;
 /** What fits into one send, and its answers, with the default buffers (net.core.wmem_default, 212 992). */
 export const TRANSACTION_BYTES = 200 * 1024;
+/** A refusal takes less than 1 KiB of a receive buffer. */
+const REFUSALS_BYTES = 2 * 1024 * 1024;
 /** A dump's datagram is at most 32 KiB (linux/netlink.h, NLMSG_GOODSIZE and netlink_dump). */
 const RECEIVE_BYTES = 64 * 1024;
 /** A dump that the kernel says was torn is asked for again this often before it counts as a failure. */
@@ -83,6 +86,12 @@ export class NetlinkSocket {
 
   close(): void {
     ffi.close(this.#fd);
+  }
+
+  /** Makes room for the refusals of thousands of requests in one send. */
+  widen(): this {
+    widenReceiveBuffer(this.#fd, REFUSALS_BYTES);
+    return this;
   }
 
   /** Carries out the requests in order, in as few sends as possible; throws the first refusal. */
@@ -336,5 +345,15 @@ export class NetlinkSocket {
       throw new KernelError({ errno: ENOBUFS, attempted, detail: 'the kernel sent no acknowledgement' });
     }
     return receiveBuffer.subarray(0, length);
+  }
+}
+
+/** Beyond net.core.rmem_max where we may (CAP_NET_ADMIN in the first user namespace), else up to it. */
+export function widenReceiveBuffer(fd: number, bytes: number): void {
+  try {
+    ffi.setSocketOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes);
+  } catch (error) {
+    if (!failedWith(error, 'EPERM')) throw error;
+    ffi.setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, bytes);
   }
 }
