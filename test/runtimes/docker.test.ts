@@ -1,6 +1,8 @@
 /** Docker calls no plugins; `scripts/docker-network` does, for its containers. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { world } from '../../lab/topology.ts';
+import { eventually } from '../lab/ground.ts';
 import { Docker } from './docker.ts';
 import { archive, RuntimeGround } from './ground.ts';
 
@@ -40,6 +42,43 @@ describe('Docker', () => {
     await near.remove();
     await far.remove();
     assert.deepEqual(await ground.leftovers(docker.node), []);
+  });
+
+  it('drops what it does not know in FORWARD, and pods’ packets pass all the same, also when it starts anew', async () => {
+    const { node } = docker;
+    const far = await ground.lab.pod('node-2', 'far');
+    const near = await ground.lab.pod('node-1', 'near');
+    const forward = () => node.mustExec(['iptables', '-S', 'FORWARD']);
+    const bothWays = async () => {
+      for (const [from, to] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        const ping = await from.exec(['ping', '-c', '1', '-W', '1', to.addresses[0] ?? '']);
+        assert.equal(ping.status, 0, ping.stdout);
+      }
+      assert.equal((await near.exec(['ping', '-c', '1', '-W', '1', world.ipv4])).status, 0);
+    };
+    // Docker shuts the door where it is the one that switches forwarding on.
+    await docker.halt('SIGTERM');
+    await node.agent.stop();
+    await node.mustExec(['sysctl', '-qw', 'net.ipv4.ip_forward=0']);
+    await docker.resume();
+    assert.match(await forward(), /^-P FORWARD DROP$/m);
+    await node.agent.start();
+    await eventually(bothWays);
+    assert.match(await forward(), /10\.244\.0\.0\/16.*-j ACCEPT/);
+    // What it drops by name stays dropped.
+    const [address = ''] = near.addresses;
+    await node.mustExec(['iptables', '-I', 'DOCKER-USER', '-s', address, '-j', 'DROP']);
+    assert.notEqual((await near.exec(['ping', '-c', '1', '-W', '1', far.addresses[0] ?? ''])).status, 0);
+    await node.mustExec(['iptables', '-D', 'DOCKER-USER', '-s', address, '-j', 'DROP']);
+    await docker.halt('SIGTERM');
+    await node.mustExec(['iptables', '-F', 'FORWARD']);
+    await docker.resume();
+    await eventually(bothWays);
+    await near.remove();
+    await far.remove();
   });
 
   it("publishes a container's port to other nodes", async () => {

@@ -86,8 +86,10 @@ export class Docker {
     await this.#daemon.ended();
   }
 
+  /** Resolves when it answers: it listens before it has made its networks. */
   async resume(): Promise<void> {
     this.#daemon = await Daemon.start({ node: this.node, argv: this.#argv, socket });
+    await this.api.ping();
   }
 
   async stop(): Promise<void> {

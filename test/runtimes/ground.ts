@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { conflist } from '../../agent/conflist.ts';
 import { Lab } from '../../lab/lab.ts';
 import type { LabNode } from '../../lab/node.ts';
+import { labName } from '../lab/ground.ts';
 import { writeImage } from './image.ts';
 
 const cgroups = '/sys/fs/cgroup';
@@ -18,8 +19,9 @@ export class RuntimeGround {
     this.cgroup = cgroup;
   }
 
-  /** A lab of that name, of two nodes, each with `/run/image.tar`. */
-  static async raise(name: string): Promise<RuntimeGround> {
+  /** A lab of two nodes, each with `/run/image.tar`, whose name has that word and is this process's own. */
+  static async raise(word: string): Promise<RuntimeGround> {
+    const name = labName(word);
     const lab = await Lab.up({ name, nodes: 2 });
     try {
       const network = { ...conflist, plugins: [{ type: 'weft', capabilities }] };
