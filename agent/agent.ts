@@ -15,7 +15,6 @@ import { attributesOf } from './attributes.ts';
 import { KeptBridges } from './bridge/keep.ts';
 import { type Config, defaultRunDir } from './config/config.ts';
 import { conflistDirectory, ensureConflist } from './conflist.ts';
-import { tuneEngine } from './engine.ts';
 import { AgentError } from './errors.ts';
 import { KeptFirewall } from './firewall/keep.ts';
 import { ensureIdentity, type Identity, nodeName } from './identity/identity.ts';
@@ -195,7 +194,6 @@ class Agent {
   async #openStore(): Promise<LeaseStore> {
     const { config, signal } = this.#options;
     const store = await openStore(config.store);
-    tuneEngine();
     // An open stream to etcd would keep the process from ending.
     if (signal.aborted) store.close();
     signal.addEventListener('abort', () => store.close(), { once: true });

@@ -11,36 +11,27 @@ import { trimHeap } from '../kernel/ffi.ts';
 /** Besides Node.js's own four threads: one parked in each poll for notifications, and those of link removals. */
 process.env.UV_THREADPOOL_SIZE ??= '12';
 
-/** V8's flag, and what it is for a process that asks for nothing. */
-const growth = { flag: '--semi-space-growth-factor', ours: 1, fresh: 2 } as const;
-
 /**
- * To be called once what the start needs is loaded: V8 takes compiled code, Node.js's own as well, only under the
- * flags under which it was made.
+ * To be called when a start is over: V8 takes compiled code, Node.js's own as well, only under the flags under which
+ * it was made; and a start with thousands of peers fills the young generation, which then is not needed any more.
  */
-export function tuneEngine(): void {
-  setFlagsFromString(`${growth.flag}=${growth.ours}`);
+export function settleEngine(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
+  // As if memory were short: the young generation, too, is given back. Node.js 20 does not know how.
+  if (Number.parseInt(process.versions.node, 10) < 22) collect();
+  else collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }
 
-/** Runs it under the flags that a process has when it starts. */
-export function untuned(run: () => void): void {
-  setFlagsFromString(`${growth.flag}=${growth.fresh}`);
-  try {
-    run();
-  } finally {
-    tuneEngine();
-  }
-}
+let collector: ((options?: object) => void) | undefined;
 
-let collector: (() => void) | undefined;
-
-function collect(): void {
+function collect(options?: object): void {
   if (!collector) {
     setFlagsFromString('--expose-gc');
-    collector = runInNewContext('gc') as () => void;
+    collector = runInNewContext('gc') as (options?: object) => void;
     setFlagsFromString('--no-expose-gc');
   }
-  collector();
+  if (options) collector(options);
+  else collector();
 }
 
 /** Calls after which there is enough to tidy up. */

@@ -4,15 +4,15 @@ import { runAgent } from './agent.ts';
 import { parseArguments } from './arguments.ts';
 import { checkConfig } from './config/check.ts';
 import { type ConfigSource, configSource, loadConfig } from './config/load.ts';
-import { untuned } from './engine.ts';
+import { settleEngine } from './engine.ts';
 import { reasonOf } from './errors.ts';
 import { createLog, type Log } from './log/log.ts';
 import { takeNotifier } from './notify/notifier.ts';
 import { planHost } from './plan.ts';
 import { version } from './version.ts';
 
-/** What a start compiles is compiled by then, and not yet forgotten. */
-const KEEP_COMPILED_MS = 5000;
+/** A start is over by then, and what it compiled not yet forgotten. */
+const STARTED_MS = 5000;
 
 export interface Start {
   /** Keeps the code that was compiled for the next start; undefined where it was there. May throw. */
@@ -60,7 +60,10 @@ async function run(source: ConfigSource, { keepCompiled }: Start): Promise<void>
   stop.signal.addEventListener('abort', () => notifier.stopping(), { once: true });
   // Without a listener SIGHUP would end the process; whoever can reload adds another.
   process.on('SIGHUP', () => log.info({}, 'reload.asked'));
-  if (keepCompiled) setTimeout(() => untuned(() => keep(keepCompiled, log)), KEEP_COMPILED_MS).unref();
+  setTimeout(() => {
+    if (keepCompiled) keep(keepCompiled, log);
+    settleEngine();
+  }, STARTED_MS).unref();
   await runAgent({
     config,
     file: path ?? source.path,
@@ -74,6 +77,8 @@ async function run(source: ConfigSource, { keepCompiled }: Start): Promise<void>
     signal: stop.signal,
   });
   log.info({}, 'agent.stopped');
+  // gRPC goes on with an attempt to connect when it is closed, and the kernel gives one up after two minutes.
+  process.exit();
 }
 
 function keep(keepCompiled: () => void, log: Log): void {
