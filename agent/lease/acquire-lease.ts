@@ -66,7 +66,7 @@ export async function acquireLease(options: AcquireOptions): Promise<LeaseHolder
     local,
     // Whoever changed the network in weft.yaml does not want the lease of before.
     saved: saved && contradictions(local, saved.cluster).length === 0 ? saved : undefined,
-    onSave: () => files.touch(() => keeper),
+    onSave: (when) => (when === 'now' ? files.save(keeper) : files.touch(() => keeper)),
     signal,
   });
   try {

@@ -105,6 +105,22 @@ export function changeLease(options: {
   return builder.build();
 }
 
+/** Says that a subnet which is held is about to be given back: see give-back.ts. */
+export function markReleased(options: {
+  readonly view: ClusterView;
+  readonly key: string;
+  readonly nodeId: string;
+  readonly mark: string;
+  readonly markSession: string;
+}): Transaction {
+  const { view, key, nodeId, mark, markSession } = options;
+  const builder = new TransactionBuilder(view);
+  builder.compare(subnetsFolder + key);
+  builder.compare(nodesFolder + nodeId);
+  builder.put(releasedFolder + key, mark, markSession);
+  return builder.build();
+}
+
 /**
  * Gives a subnet back. `mark` keeps others off it for as long as `markSession` lives; a reservation stays.
  * `nodeId` is undefined for a record of flannel's.

@@ -81,7 +81,8 @@ function fromOwnRecord(at: Circumstances): Decision | undefined {
     return undefined;
   }
   if (owned && (only !== undefined || fits(subnet.subnets, config))) {
-    if (mine.run === us.run) return { type: 'resume', key: mine.subnet };
+    // Marked, it was about to be given back, and a deletion may still be on its way: to what was there before.
+    if (mine.run === us.run && !view.released(mine.subnet)) return { type: 'resume', key: mine.subnet };
     return { type: 'claim', key: mine.subnet, replaces: [us.id], deletes: [] };
   }
   if (owned) return claimNext(at, { replaces: [us.id], deletes: [mine.subnet] });

@@ -8,22 +8,21 @@
  */
 import { Agreement } from './agreement.ts';
 import { Bell } from './bell.ts';
-import { giveBack } from './claim.ts';
 import { Backoff, type Clock, type Random } from './clock.ts';
 import type { ClusterBackend, ClusterConfig } from './cluster-config.ts';
 import type { Claimant } from './decide.ts';
 import { LeaseError, StoreError } from './errors.ts';
 import { type Follower, follow } from './follow.ts';
+import { giveBackOwn } from './give-back.ts';
 import { type HoldOptions, hold } from './hold.ts';
 import type { LeaseHolder, LeaseStatus } from './holder.ts';
 import type { Lease, LeaseAttributes, LeaseLog, LeaseNetwork, Peers } from './lease.ts';
 import { Listeners } from './listeners.ts';
 import { PeerTable } from './peer-table.ts';
 import { Seeker } from './seek.ts';
-import { type SavedLease, Standing } from './standing.ts';
+import { type SavedLease, type SaveTime, Standing } from './standing.ts';
 import type { LeaseStore, WatchItem } from './store.ts';
 import type { LeaseTiming } from './timing.ts';
-import { readLease, seemsOurs } from './verdict.ts';
 import { ClusterView } from './view.ts';
 
 export interface KeeperOptions {
@@ -37,8 +36,11 @@ export interface KeeperOptions {
   readonly local: { readonly networks: readonly LeaseNetwork[]; readonly backend: ClusterBackend };
   /** From before this start: what to come up with while the store is away. */
   readonly saved: SavedLease | undefined;
-  /** Called when something that is worth keeping has changed. */
-  readonly onSave: () => void;
+  /**
+   * Called when something that is worth keeping has changed. `now`: it is on disk when the call returns, for what is
+   * asked of the store next must not happen while the disk says otherwise.
+   */
+  readonly onSave: (when: SaveTime) => void;
   readonly signal: AbortSignal;
 }
 
@@ -131,20 +133,10 @@ export class LeaseKeeper implements LeaseHolder {
   }
 
   async release(signal: AbortSignal): Promise<void> {
-    const { store, timing } = this.#options;
-    const { held, us, status } = this.#standing;
-    if (!held) throw new LeaseError('not-held', status.reason ?? 'the lease is not held');
-    const { key } = held;
-    const { session: markSession } = await store.grant(timing.cooldownSeconds, signal);
-    const mark = `${us.id} ${us.run}`;
-    const view = await readLease({ store, key, nodeId: us.id, signal });
-    const done =
-      seemsOurs(view, us, held) &&
-      (await store.commit(giveBack({ view, key, nodeId: us.id, mark, markSession }), signal));
-    if (!done) throw new LeaseError('not-held', `subnet ${key} was changed meanwhile: try again`);
-    this.#standing.leave();
+    const { store, clock, random, log, timing } = this.#options;
+    const standing = this.#standing;
+    await giveBackOwn({ store, clock, random, log, timing, standing, signal });
     this.#bell.ring();
-    await store.revoke(held.session, signal);
   }
 
   // ---- what the follower tells
@@ -194,7 +186,7 @@ export class LeaseKeeper implements LeaseHolder {
       if (!known.has(problem.key + problem.reason)) this.#options.log.warn(problem, 'peer.problem');
     }
     this.#peerListeners.tell(peers);
-    this.#options.onSave();
+    this.#options.onSave('soon');
   }
 
   /** Drops the peers whose grace is over; answers when the next one's is. */

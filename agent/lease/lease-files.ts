@@ -32,11 +32,14 @@ export class LeaseFiles {
   /** Something changed: it is written soon. */
   touch(holder: () => LeaseHolder): void {
     if (this.#due || this.#options.signal.aborted) return;
-    this.#due = () => {
-      this.publish(holder());
-      this.#save(holder());
-    };
+    this.#due = () => this.save(holder());
     this.#timer = setTimeout(() => this.#flush(), pauseMs);
+  }
+
+  /** Writes all of it now. */
+  save(holder: LeaseHolder): void {
+    this.publish(holder);
+    this.#save(holder);
   }
 
   /** Writes now what whoever makes pods waits for. A disk that refuses is logged: the lease is held all the same. */

@@ -76,8 +76,10 @@ export class Seeker {
     if (session === undefined) return false;
     const askedMs = clock.now();
     const ttlSeconds = await store.keepAlive(session, signal);
-    const ours = async (): Promise<boolean> =>
-      verdictOf(await readLease({ store, key, nodeId: id, signal }), standing.us, key) === 'ours';
+    const ours = async (): Promise<boolean> => {
+      const fresh = await readLease({ store, key, nodeId: id, signal });
+      return verdictOf(fresh, standing.us, key) === 'ours' && !fresh.released(key);
+    };
     if (ttlSeconds === 0 || !(await ours())) {
       relist();
       return false;

@@ -33,11 +33,13 @@ export interface SavedLease {
   readonly deadlineMs: number;
 }
 
+export type SaveTime = 'now' | 'soon';
+
 export interface StandingOptions {
   readonly us: Claimant;
   readonly log: LeaseLog;
   /** The lease, its peers' rules or its deadline have changed. */
-  readonly onSave: () => void;
+  readonly onSave: (when: SaveTime) => void;
   /** What we hold, or say of ourselves, is new. */
   readonly onLease: () => void;
 }
@@ -140,7 +142,7 @@ export class Standing {
     this.#deadlineMs = term.askedMs + term.ttlSeconds * 1000 * trustedPart;
     this.#confirmedMs = term.askedMs;
     this.#become('held', undefined);
-    this.#options.onSave();
+    this.#options.onSave('soon');
   }
 
   /** The store has what we say of ourselves. */
@@ -153,7 +155,7 @@ export class Standing {
     log.info({ key: lease.key, value: this.#value }, 'lease.changed');
     onLease();
     this.#announce();
-    onSave();
+    onSave('soon');
   }
 
   lose(reason: string): void {
@@ -221,7 +223,7 @@ export class Standing {
     this.#held = undefined;
     this.#deadlineMs = 0;
     this.#become(phase, reason);
-    this.#options.onSave();
+    this.#options.onSave('now');
   }
 
   #become(phase: LeasePhase, reason: string | undefined): void {

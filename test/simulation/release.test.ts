@@ -1,0 +1,71 @@
+/** Giving a subnet back while the answers get lost: from before the store is asked, nothing is claimed any more. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { subnetsFolder } from '../../agent/lease/key.ts';
+import { cidr } from '../../inet/cidr.ts';
+import { ip } from '../../inet/ip.ts';
+import { Server } from './server.ts';
+import { SimNode } from './sim-node.ts';
+import { World } from './world.ts';
+
+const timing = { ttlSeconds: 60, renewSeconds: 5, graceSeconds: 2, cooldownSeconds: 6, relistSeconds: 40 };
+const never = new AbortController().signal;
+
+/** A node whose way back from the store breaks at the moment its record is deleted. */
+async function releaseUnanswered() {
+  const world = new World(1);
+  const faults: unknown[] = [];
+  const server: Server = new Server(world, ({ key, after }) => {
+    if (key.startsWith(subnetsFolder) && !after) first.partitioned = true;
+  });
+  const make = (n: number): SimNode =>
+    new SimNode({
+      world,
+      server,
+      id: `n${n}`,
+      attributes: { publicIps: [ip(`192.168.0.${n}`)], backend: { type: 'vxlan', vni: 1 } },
+      networks: [{ cidr: cidr('10.244.0.0/23'), subnetLength: 24 }],
+      timing,
+      trouble: () => 0,
+      onChange: () => undefined,
+      onFault: (_, error) => faults.push(error),
+      onPeers: () => undefined,
+    });
+  const first = make(1);
+  first.start();
+  await world.runUntil(1000);
+  assert.equal(first.claims, true);
+  const released = first.keeper?.release(never);
+  await world.runUntil(2000);
+  assert.equal(first.partitioned, true);
+  return { world, server, first, second: make(2), released, faults };
+}
+
+test('a node whose answer got lost claims nothing', async () => {
+  const { first } = await releaseUnanswered();
+  assert.equal(first.claims, false);
+});
+
+test('nor does its agent when it is started again, with what it had saved', async () => {
+  const { world, first } = await releaseUnanswered();
+  first.crash();
+  first.start();
+  await world.runUntil(30_000);
+  assert.equal(first.keeper?.status.phase, 'away');
+  assert.equal(first.claims, false);
+});
+
+test('the subnet goes to another meanwhile, and the release is over once the store answers', async () => {
+  const { world, first, second, released, faults } = await releaseUnanswered();
+  await world.runUntil(10_000);
+  second.start();
+  await world.runUntil(20_000);
+  assert.equal(second.keeper?.lease.key, first.keeper?.lease.key);
+  assert.equal(first.claims, false);
+  first.partitioned = false;
+  await world.runUntil(60_000);
+  await released;
+  assert.equal(first.keeper?.status.phase, 'left');
+  assert.equal(second.claims, true);
+  assert.deepEqual(faults, []);
+});
