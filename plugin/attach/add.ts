@@ -63,7 +63,7 @@ async function claimRecord(
   const record = await lockRecord({
     runDir: host.runDir,
     file: options.names.file,
-    create: true,
+    create: 'always',
   });
   if (!record) throw new RangeError('a record that was to be created is not there');
   try {

@@ -8,28 +8,29 @@ import { releaseHostLocal } from '../ipam/hostlocal.ts';
 import type { AttachmentKey } from '../protocol/request.ts';
 import type { Host } from './host.ts';
 import { namesOf } from './names.ts';
-import { lockRecord } from './record.ts';
+import { type LockedRecord, lockRecord } from './record.ts';
 import { releaseHeld, teardownInterface, teardownLost, teardownRecorded } from './teardown.ts';
 
 /**
- * Succeeds in any state, any number of times; afterwards nothing is left. `isMeant` is asked once no other call
- * works on the attachment: where it says no, nothing is done.
+ * Succeeds in any state, any number of times; afterwards nothing is left. Also where there is no record one is
+ * locked: else an ADD of the same attachment, in another process, could make what this takes away.
  */
-export async function del(
-  host: Host,
-  key: AttachmentKey,
-  isMeant: () => boolean = () => true,
-): Promise<void> {
-  const record = await lockRecord({ runDir: host.runDir, file: namesOf(key).file, create: false });
-  if (!record) return isMeant() ? teardownUnrecorded(host, key) : undefined;
+export async function del(host: Host, key: AttachmentKey): Promise<void> {
+  const { file } = namesOf(key);
+  const record = await lockRecord({ runDir: host.runDir, file, create: 'if-possible' });
+  if (!record) return teardownUnrecorded(host, key);
   try {
-    if (!isMeant()) return;
-    if (record.attachment) await teardownRecorded(host, record.attachment);
-    else await teardownUnrecorded(host, key);
-    record.remove();
+    await takeAway(host, key, record);
   } finally {
     record.close();
   }
+}
+
+/** The same for an attachment that is on record, whose lock is held; the record goes last. */
+export async function takeAway(host: Host, key: AttachmentKey, record: LockedRecord): Promise<void> {
+  if (record.attachment) await teardownRecorded(host, record.attachment);
+  else await teardownUnrecorded(host, key);
+  record.remove();
 }
 
 async function teardownUnrecorded(host: Host, key: AttachmentKey): Promise<void> {

@@ -54,7 +54,7 @@ async function sweepLinks(
  * goes if the link is this network's, or is not there at all. Under its lock: one that was just made is empty too.
  */
 async function dropUnreadable(host: Host, network: string, file: string): Promise<void> {
-  const record = await lockRecord({ runDir: host.runDir, file, create: false });
+  const record = await lockRecord({ runDir: host.runDir, file, create: 'never' });
   try {
     if (!record || record.attachment) return;
     const found = link.linkByName(host.rtnl, hostInterfaceOf(file));

@@ -16,43 +16,39 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { tryLock } from '../../kernel/ffi.ts';
 import { isErrno } from '../errno.ts';
 import { CniError } from '../errors.ts';
+import { lockFile } from '../lock.ts';
 import type { AttachmentKey } from '../protocol/request.ts';
 import { type Attachment, decodeAttachment, encodeAttachment } from './attachment.ts';
 import { namesOf } from './names.ts';
-
-/** How long a call waits for another one that works on the same attachment. */
-const LOCK_WAIT_MS = 10_000;
-const LOCK_PAUSE_MS = { first: 1, longest: 50 };
 
 /** A record that is ours alone until `close`. */
 export class LockedRecord {
   readonly #fd: number;
   readonly #path: string;
+  #empty: boolean;
   /** What the record says; undefined where it says nothing that can be read. */
   attachment: Attachment | undefined;
 
   constructor(fd: number, path: string, text: string) {
     this.#fd = fd;
     this.#path = path;
+    this.#empty = text === '';
     this.attachment = decodeAttachment(text);
   }
 
   /** Forgets what was there before, and starts anew with this. */
   start(attachment: Attachment): void {
     this.attachment = undefined;
-    explained(this.#path, () => {
-      if (fstatSync(this.#fd).size > 0) ftruncateSync(this.#fd, 0);
-    });
+    if (!this.#empty) explained(this.#path, () => ftruncateSync(this.#fd, 0));
     this.append(attachment);
   }
 
   /** @throws CniError input-output where it could not be written whole. */
   append(attachment: Attachment): void {
     const line = Buffer.from(encodeAttachment(attachment));
+    this.#empty = false;
     const written = explained(this.#path, () => writeSync(this.#fd, line));
     if (written < line.length) throw unwritable(this.#path, `only ${written} of ${line.length} bytes fitted`);
     this.attachment = attachment;
@@ -73,8 +69,11 @@ const attachmentsDirectory = (runDir: string): string => join(runDir, 'attachmen
 export const hasRecord = (runDir: string, key: AttachmentKey): boolean =>
   existsSync(join(attachmentsDirectory(runDir), namesOf(key).file));
 
+/** `if-possible`: there is none where the disk takes no further file, so nobody else comes to have it either. */
+type Creation = 'always' | 'if-possible' | 'never';
+
 /**
- * The attachment's record, locked; made where there is none if `create` says so, else undefined.
+ * The attachment's record, locked; made where there is none as `create` says, else undefined.
  *
  * @throws CniError try-again-later where another call holds it for too long, input-output.
  */
@@ -82,54 +81,48 @@ export async function lockRecord(options: {
   runDir: string;
   /** The file's name without its directory. */
   file: string;
-  create: boolean;
+  create: Creation;
 }): Promise<LockedRecord | undefined> {
   const directory = attachmentsDirectory(options.runDir);
   const path = join(directory, options.file);
-  const deadlineMs = performance.now() + LOCK_WAIT_MS;
-  for (let pauseMs = LOCK_PAUSE_MS.first; ; pauseMs = Math.min(pauseMs * 2, LOCK_PAUSE_MS.longest)) {
-    const record = explained(path, () => tryRecord({ ...options, directory, path }));
-    if (record !== 'busy') return record;
-    if (performance.now() > deadlineMs) {
-      throw new CniError('try-again-later', 'another call is still working on this attachment');
-    }
-    await sleep(pauseMs);
-  }
-}
-
-function tryRecord(options: {
-  directory: string;
-  path: string;
-  create: boolean;
-}): LockedRecord | 'busy' | undefined {
-  const fd = open(options);
+  const fd = await lockFile(path, () => explained(path, () => open({ ...options, directory, path })));
+  if (fd === 'busy')
+    throw new CniError('try-again-later', 'another call is still working on this attachment');
   if (fd === undefined) return undefined;
   let record: LockedRecord | undefined;
   try {
-    if (!tryLock(fd, `lock ${options.path}`)) return 'busy';
-    const { nlink, size } = fstatSync(fd);
-    // Removed between our opening and our locking it: what is there now is another file.
-    if (nlink === 0) return 'busy';
-    record = new LockedRecord(fd, options.path, size > 0 ? readAll(fd, size) : '');
+    record = explained(path, () => new LockedRecord(fd, path, readAll(fd)));
     return record;
   } finally {
     if (!record) closeSync(fd);
   }
 }
 
-function open({ directory, path, create }: { directory: string; path: string; create: boolean }) {
-  const flags = create ? 'a+' : 'r+';
+function open(options: { directory: string; path: string; create: Creation }): number | undefined {
+  const { path, create } = options;
   try {
-    return openSync(path, flags, 0o600);
+    return create === 'never' ? openSync(path, 'r+') : openOrMake(options);
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-    if (!create) return undefined;
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    return openSync(path, flags, 0o600);
+    if (create === 'never' && isErrno(error, 'ENOENT')) return undefined;
+    const full = isErrno(error, 'ENOSPC', 'EDQUOT', 'EROFS');
+    if (create === 'if-possible' && full && !existsSync(path)) return undefined;
+    throw error;
   }
 }
 
-function readAll(fd: number, size: number): string {
+function openOrMake({ directory, path }: { directory: string; path: string }): number {
+  try {
+    return openSync(path, 'a+', 0o600);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return openSync(path, 'a+', 0o600);
+  }
+}
+
+function readAll(fd: number): string {
+  const { size } = fstatSync(fd);
+  if (size === 0) return '';
   const bytes = Buffer.allocUnsafe(size);
   return bytes.toString('utf8', 0, readSync(fd, bytes, 0, size, 0));
 }

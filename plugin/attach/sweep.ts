@@ -6,7 +6,7 @@
 import * as link from '../../kernel/link.ts';
 import { listOwners } from '../ipam/owners.ts';
 import type { AttachmentKey } from '../protocol/request.ts';
-import { del } from './del.ts';
+import { takeAway } from './del.ts';
 import type { Host } from './host.ts';
 import { hostInterfaceOf, namesOf } from './names.ts';
 import { listRecords, lockRecord, type SeenRecord } from './record.ts';
@@ -23,22 +23,19 @@ export async function sweep(host: Host): Promise<void> {
 }
 
 /** Unless the container has been attached again meanwhile, under the same id. */
-async function giveUp(host: Host, { file, attachment }: SeenRecord): Promise<void> {
-  const isOver = () => link.linkByName(host.rtnl, hostInterfaceOf(file)) === undefined;
-  const key = attachment ?? keyOf(host, file);
-  if (key) await del(host, key, isOver);
-  else await dropNameless(host, file, isOver);
+async function giveUp(host: Host, { file }: SeenRecord): Promise<void> {
+  const record = await lockRecord({ runDir: host.runDir, file, create: 'never' });
+  if (!record) return;
+  try {
+    if (link.linkByName(host.rtnl, hostInterfaceOf(file))) return;
+    const key = record.attachment ?? keyOf(host, file);
+    if (key) await takeAway(host, key, record);
+    else record.remove();
+  } finally {
+    record.close();
+  }
 }
 
 /** Whose record it is that cannot be read: if it holds addresses, they say it. */
 const keyOf = (host: Host, file: string): AttachmentKey | undefined =>
   listOwners(host.runDir).find((key) => namesOf(key).file === file);
-
-async function dropNameless(host: Host, file: string, isOver: () => boolean): Promise<void> {
-  const record = await lockRecord({ runDir: host.runDir, file, create: false });
-  try {
-    if (record && !record.attachment && isOver()) record.remove();
-  } finally {
-    record?.close();
-  }
-}

@@ -226,7 +226,8 @@ function unlinkIfThere(path: string): void {
   try {
     unlinkSync(path);
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
+    // A file system that has become read-only refuses before it looks.
+    if (!isErrno(error, 'ENOENT') && existsSync(path)) throw error;
   }
 }
 

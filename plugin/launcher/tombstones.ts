@@ -3,9 +3,20 @@
  * request as it would have gone over the socket, named so that they sort by time. They are done as soon as
  * somebody can, and always before an ADD of the same attachment: a container may be started again under its id.
  */
-import { type Dirent, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  type Dirent,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { isErrno } from '../errno.ts';
 import { CniError } from '../errors.ts';
+import { lockFile } from '../lock.ts';
 import { type PluginAnswer, type PluginCall, refusal } from '../protocol/answer.ts';
 import { decodeRequest } from './wire.ts';
 
@@ -82,7 +93,7 @@ export class Tombstones {
     try {
       entries = readdirSync(this.#options.directory, { withFileTypes: true });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      if (isErrno(error, 'ENOENT')) return [];
       throw error;
     }
     const files = entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
@@ -103,14 +114,29 @@ export class Tombstones {
       if (call.env.CNI_COMMAND === 'DEL') return call;
       this.#drop(name, `it is a ${call.env.CNI_COMMAND}`);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#drop(name, String(error));
+      if (!isErrno(error, 'ENOENT')) this.#drop(name, String(error));
     }
     return undefined;
   }
 
+  /**
+   * Under the file's lock: another process may be at it, and would, late, take down what an ADD makes that comes
+   * after our own.
+   */
   async #replayOne(name: string, signal: AbortSignal): Promise<void> {
-    const call = this.#read(name);
-    if (!call) return;
+    const path = this.#path(name);
+    const fd = await lockFile(path, () => openIfThere(path));
+    if (fd === 'busy') this.#options.log.warn({ tombstone: name }, 'tombstone busy');
+    if (typeof fd !== 'number') return;
+    try {
+      const call = this.#read(name);
+      if (call) await this.#fulfil(name, call, signal);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  async #fulfil(name: string, call: PluginCall, signal: AbortSignal): Promise<void> {
     const { status, stdout } = await this.#options.answer(call, signal);
     if (status === 0) {
       rmSync(this.#path(name), { force: true });
@@ -129,6 +155,15 @@ export class Tombstones {
 
   #path(name: string): string {
     return join(this.#options.directory, name);
+  }
+}
+
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
   }
 }
 

@@ -17,6 +17,12 @@ export type CallExit = FuzzExit & {
   readonly complaint: string | undefined;
 };
 
+export interface PodAddress {
+  readonly address: string;
+  /** `pod/interface` */
+  readonly owner: string;
+}
+
 export class StormGround {
   readonly #ground: Ground;
   #agent: ChildProcess | undefined;
@@ -105,7 +111,7 @@ export class StormGround {
   }
 
   /** Global addresses that interfaces in pods have now, with the pod and interface of each. */
-  async addressesInPods(): Promise<{ address: string; owner: string }[]> {
+  async addressesInPods(): Promise<PodAddress[]> {
     const script = podNames.map((pod) => `ip -n ${pod} -o addr show scope global | sed 's/^/${pod} /'`);
     const lines = (await this.#ground.must('sh', '-c', script.join('\n'))).split('\n');
     return lines
@@ -114,6 +120,20 @@ export class StormGround {
         const [pod, , ifname, , address = ''] = line.split(/\s+/);
         return { owner: `${pod}/${ifname}`, address: address.replace(/\/.*/, '') };
       });
+  }
+
+  /** Who has which address on record, as `addressesInPods` has it. */
+  async addressesOnRecord(): Promise<ReadonlyMap<string, string>> {
+    const files = await this.#ground.must('sh', '-c', 'cd /run/weft/ipam && grep -r "" . || true');
+    const entries = files
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => {
+        const [, address = '', record = ''] = /([^/]+?):(\{.*)$/.exec(line) ?? [];
+        const { containerId, ifname } = JSON.parse(record) as { containerId: string; ifname: string };
+        return [address, `${containerId}/${ifname}`] as const;
+      });
+    return new Map(entries);
   }
 
   /** What of pods is there, once the DELs that are owed have been done; a line for each thing. */

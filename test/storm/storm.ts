@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Random } from '../unit/protocol/mutate.ts';
-import { StormGround } from './ground.ts';
+import { type PodAddress, StormGround } from './ground.ts';
 import { networks, podNames, type Round, roundOf } from './round.ts';
 
 export interface StormReport {
@@ -62,16 +62,29 @@ async function burst(ground: StormGround, round: Round, report: StormReport): Pr
     const { complaint, stdout, stderr } = exits[wrong] ?? {};
     return `${verb} of ${pod} on network ${network}: ${complaint}: ${stdout}${stderr}`;
   }
-  const present = await ground.addressesInPods();
+  return await amissWithAddresses(ground, report);
+}
+
+/** I5, in words: an address of a pod is no other pod's, and is on record as this one's. */
+async function amissWithAddresses(ground: StormGround, report: StormReport): Promise<string | undefined> {
+  // An agent whose callers were killed may still be at work: what stays meanwhile is compared.
+  const before = await ground.addressesInPods();
+  const onRecord = await ground.addressesOnRecord();
+  const present = intersection(before, await ground.addressesInPods());
   report.attached += present.length;
   const owners = new Map<string, string>();
   for (const { address, owner } of present) {
     const other = owners.get(address);
     if (other !== undefined) return `${address} is in ${other} and in ${owner}`;
+    const recorded = onRecord.get(address);
+    if (recorded !== owner) return `${address} is in ${owner}, and on record as ${recorded ?? 'nobody'}'s`;
     owners.set(address, owner);
   }
   return undefined;
 }
+
+const intersection = (some: readonly PodAddress[], others: readonly PodAddress[]): PodAddress[] =>
+  some.filter((one) => others.some(({ address, owner }) => address === one.address && owner === one.owner));
 
 /** What could not be taken away, in words. */
 async function clear(ground: StormGround, round: Round): Promise<string | undefined> {

@@ -109,4 +109,30 @@ describe('tombstones', () => {
       assert.deepEqual(ground.calls, ['DEL a', 'ADD b', 'DEL a', 'ADD a']);
     });
   });
+
+  it('are each replayed by one process, and an ADD in another one waits until it is done', async () => {
+    await on(async (ground) => {
+      ground.leave('0001', encodeRequest(callOf('DEL', 'a')));
+      const done: string[] = [];
+      let finish = () => {};
+      const worked = new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      const standalone = new Tombstones({
+        directory: ground.directory,
+        async answer({ env }) {
+          await worked;
+          done.push(`${env.CNI_COMMAND} ${env.CNI_CONTAINERID}`);
+          return success;
+        },
+        log: { info() {}, warn() {} },
+      });
+      const replayed = standalone.replay(signal);
+      const added = ground.tombstones.guard()(callOf('ADD', 'a'), signal);
+      setImmediate(() => finish());
+      await replayed;
+      assert.equal((await added).status, 0);
+      assert.deepEqual([done, ground.calls, ground.left()], [['DEL a'], ['ADD a'], []]);
+    });
+  });
 });

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import type { Step } from '../../../plugin/attach/step.ts';
 import { createVerbs } from '../../../plugin/attach/verbs.ts';
 import { answer } from '../../../plugin/protocol/answer.ts';
-import { addressOf, enterHost, ipJson, leaveHost, Plugin, Pod, ping, run } from './ground.ts';
+import { type Answer, addressOf, enterHost, ipJson, leaveHost, Plugin, Pod, ping, run } from './ground.ts';
 
 before(enterHost);
 after(leaveHost);
@@ -57,6 +59,27 @@ describe('an agent and a standalone plugin at once', () => {
     assert.deepEqual(outcomes.map(({ status }) => status).sort(), [0, 1]);
     assert.equal(plugin.allocated().length, 1);
     a.ping('10.244.1.1');
+    standalone.close();
+  });
+
+  it('take away nothing of an ADD that comes while a DEL looks for a container of which there is no record', async () => {
+    const a = pod();
+    let adding: Promise<Answer> | undefined;
+    const inTheMidst: Step = {
+      ...{ wish: 'ipMasq', ensure() {}, teardown() {}, verify() {} },
+      async teardownLost() {
+        adding = plugin.do('ADD', a);
+        await Promise.race([adding, setTimeout(200)]);
+      },
+    };
+    const standalone = createVerbs({ runDir: plugin.runDir, steps: [inTheMidst] });
+    const { status, stdout } = await answer(plugin.call('DEL', a), standalone);
+    assert.equal(status, 0, stdout);
+    const added = await adding;
+    assert.equal(added?.status, 0, JSON.stringify(added));
+    a.ping('10.244.1.1');
+    assert.deepEqual(plugin.allocated(), [addressOf(added.json)]);
+    assert.equal(plugin.records().length, 1);
     standalone.close();
   });
 });
@@ -126,6 +149,7 @@ describe('a directory that cannot be written', () => {
       await strict.refused(5, /EROFS/, 'ADD', late);
       assertNoLinks(late);
       await strict.refused(5, /EROFS/, 'DEL', living);
+      await strict.must('DEL', late);
       ping(address);
       run('mount', '-o', 'remount,rw', disk);
       await strict.must('DEL', living);
