@@ -2,15 +2,20 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { Lab } from '../../lab/lab.ts';
+import { netnsPath } from '../../lab/names.ts';
 import { ensureNodeBinary } from '../../scripts/package/node-binary.ts';
 import { nodePin } from '../../scripts/package/pins.ts';
 import { atMost, type Figure, median, percentile, plain, type Suite } from '../figure.ts';
+import type { LabBenchRequest, LabSamples } from './in-lab.ts';
 import type { LeaseRequest, LeaseSamples, Start } from './inside.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const inside = fileURLToPath(new URL('./inside.js', import.meta.url));
 const weftd = fileURLToPath(new URL('../../../dist/bin/weftd', import.meta.url));
+const inLab = fileURLToPath(new URL('./in-lab.js', import.meta.url));
 const namespace = 'weft-bench-leases';
+const labName = 'bench-leases';
 
 /** Of flannel v0.28.9 with etcd 3.4 on a 2-core machine of this kind. */
 const flannel = 'flannel 0.28.9, measured elsewhere';
@@ -58,8 +63,54 @@ export const suite: Suite = async ({ progress }) => {
       unit: '',
     }),
     ...dailyFigures(samples),
+    ...(await labFigures(progress)),
   ];
 };
+
+/** Sixteen nodes and their etcd share the cores of this machine; TLS on every connection. */
+async function labFigures(progress: (text: string) => void): Promise<Figure[]> {
+  const nodes = 16;
+  const joining = [12, 13, 14, 15, 16].map((n) => `node-${n}`);
+  progress(`a lab of ${nodes} nodes on etcd, ${joining.length} of which join one after another`);
+  await Lab.down(labName);
+  const lab = await Lab.up({ name: labName, nodes, store: 'etcd', withoutAgents: joining });
+  try {
+    const request: LabBenchRequest = { lab: labName, puts: 60, joining };
+    const place = ['nsenter', `--net=${netnsPath(labName, 'etcd-1')}`, '--'];
+    const samples: LabSamples = JSON.parse(
+      await outputOf([...place, process.execPath, inLab, JSON.stringify(request)]),
+    );
+    const join = 'a new node joins 16: ';
+    const figure = (what: string, values: readonly number[], share: number) => ({
+      what: `${what}, p${share * 100}`,
+      ours: percentile(values, share),
+      peer: undefined,
+      unit: 'ms',
+    });
+    return [
+      plain(figure(`a lease put until the route is notified on ${nodes} nodes`, samples.putToRoute, 0.5)),
+      atMost(
+        50,
+        figure(`a lease put until the route is notified on ${nodes} nodes`, samples.putToRoute, 0.99),
+      ),
+      atMost(
+        1000,
+        figure(`${join}weftd started until the first ping from every other`, samples.startToPing, 0.99),
+      ),
+      plain(figure(`${join}of that, its own start until its record is in etcd`, samples.startToRecord, 0.5)),
+      plain(
+        figure(
+          `${join}of that, from there until its route is in the others' kernels`,
+          samples.recordToRoute,
+          0.99,
+        ),
+      ),
+      plain(figure(`${join}of that, from there until it answers pings`, samples.routeToPing, 0.99)),
+    ];
+  } finally {
+    await lab.down();
+  }
+}
 
 function startFigures(leases: number, starts: readonly Start[]): Figure[] {
   const time = startMs[leases];
@@ -116,7 +167,9 @@ function dailyFigures({ quiet, starts }: LeaseSamples): Figure[] {
 }
 
 async function measure(request: LeaseRequest): Promise<LeaseSamples> {
-  const ip = (...args: string[]) => execFileSync('ip', args, { stdio: 'pipe' });
+  const ip = (...args: string[]) => execFileSync('ip', args, { stdio: 'pipe', encoding: 'utf8' });
+  // Of a run that was killed.
+  if (ip('netns', 'list').includes(namespace)) ip('netns', 'delete', namespace);
   ip('netns', 'add', namespace);
   try {
     const within = (...args: string[]) => ip('-n', namespace, ...args);
@@ -125,14 +178,20 @@ async function measure(request: LeaseRequest): Promise<LeaseSamples> {
     within('address', 'add', '192.168.250.1/24', 'dev', 'underlay');
     within('link', 'set', 'far', 'up');
     within('link', 'set', 'underlay', 'up');
-    const args = ['netns', 'exec', namespace, process.execPath, inside, JSON.stringify(request)];
-    const child = spawn('ip', args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    const output: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-    const [status] = await once(child, 'close');
-    if (status !== 0) throw new Error(`the part within ${namespace} failed with ${status}`);
-    return JSON.parse(Buffer.concat(output).toString());
+    return JSON.parse(
+      await outputOf(['ip', 'netns', 'exec', namespace, process.execPath, inside, JSON.stringify(request)]),
+    );
   } finally {
     ip('netns', 'delete', namespace);
   }
+}
+
+/** What a program prints; throws where it fails. */
+async function outputOf([program = '', ...args]: readonly string[]): Promise<string> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const output: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
+  const [status] = await once(child, 'close');
+  if (status !== 0) throw new Error(`${program} ${args.slice(0, 4).join(' ')} failed with ${status}`);
+  return Buffer.concat(output).toString();
 }
