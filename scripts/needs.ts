@@ -26,6 +26,7 @@ const packages: Readonly<Record<string, string>> = {
   mke2fs: 'e2fsprogs',
   ssh: 'openssh-client',
   ctr: 'containerd',
+  go: 'golang-go',
   dockerd: 'docker.io',
   docker: 'docker.io',
   busybox: 'busybox-static',

@@ -57,6 +57,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
   ],
   etcd: ['etcd', 'etcdctl', 'openssl', 'setpriv'],
   lab: ['root', 'ip', 'bridge', 'nft', 'ping', 'mount', 'nsenter', 'setpriv', 'etcd', 'etcdctl', 'openssl'],
+  flannel: ['root', 'go', 'ip', 'nft', 'ping', 'mount', 'nsenter', 'setpriv', 'etcd', 'etcdctl', 'openssl'],
   package: [
     'root',
     'ip',
@@ -73,7 +74,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
 };
 
 /** Grounds of their own, with a script of their own: too large for every run. */
-const onlyOnRequest: ReadonlySet<string> = new Set(['vm', 'package', 'kubernetes']);
+const onlyOnRequest: ReadonlySet<string> = new Set(['vm', 'package', 'kubernetes', 'flannel']);
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
