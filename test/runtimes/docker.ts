@@ -1,10 +1,12 @@
 /** Docker on a node of the lab, with its own bridge and its own firewall rules beside weft's. */
 
 import { once } from 'node:events';
-import { createReadStream, mkdirSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import Dockerode from 'dockerode';
 import type { Outcome } from '../../lab/command.ts';
 import type { LabNode } from '../../lab/node.ts';
+import { identify, isRunning, signalProcess } from '../../lab/processes.ts';
 import { packageRoot } from '../../lab/product.ts';
 import { Daemon } from './daemon.ts';
 import { image } from './image.ts';
@@ -80,10 +82,17 @@ export class Docker {
 
   /** By SIGKILL, or as a service manager ends it; containers that ran end with it, at the latest when it is back. */
   async halt(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    if (signal === 'SIGKILL') return await this.#daemon.kill();
-    const pid = Number((await this.node.mustExec(['cat', '/run/docker.pid'])).trim());
-    process.kill(pid, 'SIGTERM');
+    const [dockerd, containerd] = ['docker.pid', 'docker/containerd/containerd.pid'].map((file) =>
+      identify(Number(readFileSync(this.node.path(`/run/${file}`), 'utf8'))),
+    );
+    if (dockerd) signalProcess(dockerd, signal);
     await this.#daemon.ended();
+    while (containerd && isRunning(containerd)) {
+      if (signal === 'SIGKILL') signalProcess(containerd, signal);
+      await delay(20);
+    }
+    // Until it is reaped a dockerd takes it for alive, and waits for it in vain.
+    rmSync(this.node.path('/run/docker/containerd/containerd.pid'), { force: true });
   }
 
   /** Resolves when it answers: it listens before it has made its networks. */
