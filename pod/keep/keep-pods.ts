@@ -31,7 +31,7 @@ export async function keepPods(options: KeepPodsOptions): Promise<void> {
   let keeping: Promise<void> | undefined;
   const look = (): void => {
     keeper?.sync();
-    if (signal.aborted || keeping || files.keys().size === 0) return;
+    if (signal.aborted || keeping || !hasPods(files, log)) return;
     keeping = (async () => {
       const { Keeper } = await import('./keeper.ts');
       keeper = new Keeper({ files, log, env, onDocker: tell, signal });
@@ -55,6 +55,15 @@ export async function keepPods(options: KeepPodsOptions): Promise<void> {
     look();
   });
   await keeping;
+}
+
+function hasPods(files: PodFiles, log: Log): boolean {
+  try {
+    return files.keys().size > 0;
+  } catch (error) {
+    log.error({ err: error }, 'pods.notListed');
+    return false;
+  }
 }
 
 /** Returns what ends it. */

@@ -68,17 +68,17 @@ export class Keeper {
     await Promise.all([...this.#workers.values()].map(({ done }) => done));
   }
 
-  /** The orders may have changed, or anything else. */
+  /** The orders may have changed, or anything else. Never throws: the next time will come. */
   sync(): void {
     if (!this.#isUp) return;
-    for (const key of this.#options.files.keys()) this.#ring(key);
-    this.#adoptOrphans().catch((error: unknown) => {
+    this.#ringAll().catch((error: unknown) => {
       if (!(error instanceof DockerAway)) this.#options.log.error({ err: error }, 'pods.notListed');
     });
   }
 
-  /** Pods that Docker has and nobody wants any more. */
-  async #adoptOrphans(): Promise<void> {
+  /** Those that are wanted, and those that Docker has and nobody wants any more. */
+  async #ringAll(): Promise<void> {
+    for (const key of this.#options.files.keys()) this.#ring(key);
     for (const key of await listKeys(this.#docker)) if (!this.#workers.has(key)) this.#ring(key);
   }
 

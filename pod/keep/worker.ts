@@ -56,6 +56,7 @@ export class PodWorker {
         this.#verdicts.push(verdict);
         this.#bell.ring();
       },
+      onFault: (error) => options.log.error({ pod: options.key, err: error }, 'pod.notAsked'),
     });
   }
 

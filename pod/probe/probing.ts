@@ -25,11 +25,18 @@ export interface Verdict {
 export class Probing {
   readonly #docker: Docker;
   readonly #onVerdict: (verdict: Verdict) => void;
+  readonly #onFault: (error: unknown) => void;
   readonly #running = new Map<string, AbortController>();
 
-  constructor(options: { docker: Docker; onVerdict: (verdict: Verdict) => void }) {
+  constructor(options: {
+    docker: Docker;
+    onVerdict: (verdict: Verdict) => void;
+    /** Told of what is no answer, but a fault of ours. */
+    onFault: (error: unknown) => void;
+  }) {
     this.#docker = options.docker;
     this.#onVerdict = options.onVerdict;
+    this.#onFault = options.onFault;
   }
 
   /** From now on these are asked, and no others. */
@@ -44,9 +51,8 @@ export class Probing {
       if (this.#running.has(key)) continue;
       const stop = new AbortController();
       this.#running.set(key, stop);
-      // Nothing is left to fail but what the signal ends.
       this.#keepAsking(target, stop.signal).catch((error: unknown) => {
-        if (!stop.signal.aborted) throw error;
+        if (!stop.signal.aborted) this.#onFault(error);
       });
     }
   }

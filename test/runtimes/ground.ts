@@ -1,9 +1,11 @@
 /** What the tests of real runtimes stand on: a lab, a network that offers capabilities, an image, a cgroup. */
-import { readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { conflist } from '../../agent/conflist.ts';
 import { Lab } from '../../lab/lab.ts';
 import type { LabNode } from '../../lab/node.ts';
+import { identify, signalProcess } from '../../lab/processes.ts';
 import { labName } from '../lab/ground.ts';
 import { writeImage } from './image.ts';
 
@@ -38,7 +40,10 @@ export class RuntimeGround {
 
   async raze(): Promise<void> {
     await this.lab.down();
-    for (const tree of ['.', ...readdirSync(cgroups)]) removeCgroup(join(cgroups, tree, this.cgroup));
+    const folders = ['.', ...readdirSync(cgroups)].map((tree) => join(cgroups, tree, this.cgroup));
+    // Of a runtime that had crashed: its containers are in no namespace of the lab's, and bear no mark.
+    await endProcesses(folders);
+    for (const folder of folders) removeCgroup(folder);
   }
 
   /** The node's leased subnet, as text. */
@@ -74,6 +79,24 @@ export class RuntimeGround {
 export const archive = '/run/image.tar';
 
 const capabilities = { portMappings: true, bandwidth: true, ips: true, mac: true };
+
+/** A process leaves its cgroup when it is reaped, which may be a little after its end. */
+async function endProcesses(folders: readonly string[]): Promise<void> {
+  const left = () => new Set(folders.flatMap(processesIn));
+  for (const since = Date.now(); left().size > 0 && Date.now() - since < 20_000; await delay(50)) {
+    for (const pid of left()) {
+      const found = identify(pid);
+      if (found) signalProcess(found, 'SIGKILL');
+    }
+  }
+}
+
+function processesIn(folder: string): number[] {
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return [];
+  const own = readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number);
+  const entries = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return [...own, ...entries.flatMap(({ name }) => processesIn(join(folder, name)))];
+}
 
 /** Depth first, as `rmdir` wants it; nothing happens where there is none. */
 function removeCgroup(folder: string): void {

@@ -30,8 +30,11 @@ describe('pods on Docker', () => {
   });
 
   after(async () => {
-    for (const each of dockers) await each.stop();
-    await ground?.raze();
+    try {
+      for (const each of dockers) await each.stop();
+    } finally {
+      await ground?.raze();
+    }
   });
 
   const shell = (name: string, script: string, over: object = {}) =>
