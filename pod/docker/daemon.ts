@@ -61,6 +61,7 @@ export class Docker {
   refusal(what: string, error: unknown): Error {
     if (error instanceof PodError || isAbort(error)) return error as Error;
     if (statusOf(error) === undefined && isConnection(error)) return new DockerAway(this.#socket, error);
+    if (leaving.test(wordsOf(error))) return new DockerAway(this.#socket, error);
     return new PodError('docker', `cannot ${what}: ${wordsOf(error)}`, { cause: error });
   }
 }
@@ -83,6 +84,9 @@ const connectionCodes: ReadonlySet<string> = new Set([
   'EACCES',
   'ENOTSOCK',
 ]);
+
+/** A daemon that is being stopped answers for a while, and has lost what it answers by. */
+const leaving = /containerd\.sock|daemon is shutting down|transport is closing|context canceled/;
 
 const isConnection = (error: unknown): boolean => connectionCodes.has(codeOf(error) ?? '');
 
