@@ -55,6 +55,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     'podman',
     'dockerd',
   ],
+  pods: ['root', 'ip', 'nft', 'ping', 'nsenter', 'tar', 'busybox', 'runc', 'containerd', 'dockerd'],
   etcd: ['etcd', 'etcdctl', 'openssl', 'setpriv'],
   lab: ['root', 'ip', 'bridge', 'nft', 'ping', 'mount', 'nsenter', 'setpriv', 'etcd', 'etcdctl', 'openssl'],
   flannel: ['root', 'go', 'ip', 'nft', 'ping', 'mount', 'nsenter', 'setpriv', 'etcd', 'etcdctl', 'openssl'],
@@ -74,7 +75,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
 };
 
 /** Grounds of their own, with a script of their own: too large for every run. */
-const onlyOnRequest: ReadonlySet<string> = new Set(['vm', 'package', 'kubernetes', 'flannel']);
+const onlyOnRequest: ReadonlySet<string> = new Set(['vm', 'package', 'pods', 'kubernetes', 'flannel']);
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 

@@ -18,7 +18,7 @@ describe('containerd', () => {
   let hosts: Host[] = [];
 
   before(async () => {
-    ground = await RuntimeGround.raise('rt-containerd');
+    ground = await RuntimeGround.raise('containerd');
     hosts = await eachInParallel(ground.lab.nodes, 2, async (node) => {
       const containerd = await Containerd.start({ node, archive, namespaces: ['default', 'k8s.io'] });
       const cri = new Cri({ socket: node.path(containerdSocket), cgroup: ground.cgroup });

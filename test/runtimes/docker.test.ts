@@ -11,7 +11,7 @@ describe('Docker', () => {
   let docker: Docker;
 
   before(async () => {
-    ground = await RuntimeGround.raise('rt-docker');
+    ground = await RuntimeGround.raise('docker');
     docker = await Docker.start({ node: ground.lab.node('node-1'), archive, cgroup: ground.cgroup });
   });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { conflist } from '../../agent/conflist.ts';
 import { Lab } from '../../lab/lab.ts';
+import { labsFolder } from '../../lab/names.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { identify, signalProcess } from '../../lab/processes.ts';
 import { labName } from '../lab/ground.ts';
@@ -16,14 +17,18 @@ export class RuntimeGround {
   /** The parent of every container's cgroup: they are not the lab's own, like the rest, but the machine's. */
   readonly cgroup: string;
 
-  private constructor(lab: Lab, cgroup: string) {
+  private constructor(lab: Lab) {
     this.lab = lab;
-    this.cgroup = cgroup;
+    this.cgroup = cgroupOf(lab.name);
   }
 
-  /** A lab of two nodes, each with `/run/image.tar`, whose name has that word and is this process's own. */
+  /**
+   * A lab of two nodes, each with `/run/image.tar`, whose name has that word and is this process's own. What test runs
+   * that are dead left of theirs is removed first.
+   */
   static async raise(word: string): Promise<RuntimeGround> {
-    const name = labName(word);
+    for (const left of deadLabs()) await raze(left);
+    const name = labName(`rt-${word}`);
     const lab = await Lab.up({ name, nodes: 2 });
     try {
       const network = { ...conflist, plugins: [{ type: 'weft', capabilities }] };
@@ -31,19 +36,15 @@ export class RuntimeGround {
         writeFileSync(node.path('/etc/cni/net.d/10-weft.conflist'), JSON.stringify(network));
         await writeImage(node.path(archive), name);
       }
-      return new RuntimeGround(lab, `/weft-${name}`);
+      return new RuntimeGround(lab);
     } catch (error) {
       await lab.down();
       throw error;
     }
   }
 
-  async raze(): Promise<void> {
-    await this.lab.down();
-    const folders = ['.', ...readdirSync(cgroups)].map((tree) => join(cgroups, tree, this.cgroup));
-    // Of a runtime that had crashed: its containers are in no namespace of the lab's, and bear no mark.
-    await endProcesses(folders);
-    for (const folder of folders) removeCgroup(folder);
+  raze(): Promise<void> {
+    return raze(this.lab.name);
   }
 
   /** The node's leased subnet, as text. */
@@ -79,6 +80,23 @@ export class RuntimeGround {
 export const archive = '/run/image.tar';
 
 const capabilities = { portMappings: true, bandwidth: true, ips: true, mac: true };
+
+const cgroupOf = (lab: string): string => `/weft-${lab}`;
+
+/** Labs of this kind whose test process, which is in their name, has ended. */
+const deadLabs = (): string[] =>
+  listNames(labsFolder).filter((lab) => {
+    const [, pid] = /^t(\d+)-rt-/.exec(lab) ?? [];
+    return pid !== undefined && !identify(Number(pid));
+  });
+
+async function raze(lab: string): Promise<void> {
+  await Lab.down(lab);
+  const folders = ['.', ...readdirSync(cgroups)].map((tree) => join(cgroups, tree, cgroupOf(lab)));
+  // Of a runtime that had crashed: its containers are in no namespace of the lab's, and bear no mark.
+  await endProcesses(folders);
+  for (const folder of folders) removeCgroup(folder);
+}
 
 /** A process leaves its cgroup when it is reaped, which may be a little after its end. */
 async function endProcesses(folders: readonly string[]): Promise<void> {

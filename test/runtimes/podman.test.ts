@@ -10,7 +10,7 @@ describe('podman', () => {
   let podman: Podman;
 
   before(async () => {
-    ground = await RuntimeGround.raise('rt-podman');
+    ground = await RuntimeGround.raise('podman');
     const node = ground.lab.node('node-1');
     podman = await Podman.furnish({ node, archive, cgroup: ground.cgroup });
   });
