@@ -1,17 +1,19 @@
 /**
- * `npm run package`: dist/ and a Node.js as `dist/package/weft-<version>-linux-<arch>.tar.gz` and as a Debian
- * package, for the architecture of this machine. The same tree (and C compiler) gives the same bytes.
+ * `npm run package [-- --arch x64|arm64]`: dist/ and a Node.js as `dist/package/weft-<version>-linux-<arch>.tar.gz` and
+ * as a Debian package, for this machine's architecture or the one named. The same tree (and C compiler) gives the same
+ * bytes.
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { findProgram } from './needs.ts';
 import { makeArchive, writeTree } from './package/archive.ts';
 import { makeDebianPackage } from './package/debian.ts';
 import { packageFiles } from './package/layout.ts';
+import { foreignNatives, ownNatives } from './package/natives.ts';
 import { ensureNodeBinary } from './package/node-binary.ts';
 import { nodePin } from './package/pins.ts';
-import { isStaticElf } from './package/static-elf.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const output = join(root, 'dist/package');
@@ -23,32 +25,31 @@ const machines: Readonly<Record<string, { machine: string; debian: string }>> = 
 };
 
 function main(): void {
-  const arch = process.arch;
+  const { arch = process.arch } = parseArgs({ options: { arch: { type: 'string' } } }).values;
   const names = machines[arch];
-  if (!names) throw new Error(`weft is packaged on x64 and arm64, and this is ${arch}`);
-  if (!isStaticElf(join(root, 'dist/cni/weft'))) {
-    throw new Error(
-      'dist/cni/weft is not a static program: install a C compiler with the static C library (apt-get install gcc libc6-dev) and build again',
-    );
-  }
+  if (!names) throw new Error(`weft is packaged for x64 and arm64, not for ${arch}`);
+  const scratch = join(output, 'scratch');
+  const natives =
+    arch === process.arch ? ownNatives(root) : foreignNatives({ root, arch, ...names, folder: scratch });
   const { version }: { version: string } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const node = ensureNodeBinary(nodePin(root, arch));
   const name = `weft-${version}-linux-${arch}`;
   const tree = join(output, name);
-  writeTree(tree, packageFiles({ root, version, machine: names.machine, node }));
+  writeTree(tree, packageFiles({ root, version, machine: names.machine, node, natives }));
   const archive = `${tree}.tar.gz`;
   makeArchive({ folder: tree, archive });
   const made = [archive];
   if (findProgram('dpkg-deb')) {
     const deb = join(output, `weft_${version}_${names.debian}.deb`);
-    const scratch = join(output, 'debian');
-    makeDebianPackage({ root, tree, scratch, deb, version, architecture: names.debian });
-    rmSync(scratch, { recursive: true });
+    const folder = join(output, 'debian');
+    makeDebianPackage({ root, tree, scratch: folder, deb, version, architecture: names.debian });
+    rmSync(folder, { recursive: true });
     made.push(deb);
   } else {
     process.stderr.write('package: no Debian package, for there is no dpkg-deb here\n');
   }
   rmSync(tree, { recursive: true });
+  rmSync(scratch, { recursive: true, force: true });
   for (const path of made) process.stdout.write(`package: ${path}\n`);
 }
 

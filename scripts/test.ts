@@ -10,6 +10,9 @@ import { fileURLToPath } from 'node:url';
 import { missing, type Need } from './needs.ts';
 import { listTests, selectTests } from './tests.ts';
 
+/** The other architecture that weft is packaged for. */
+const other = process.arch === 'x64' ? 'aarch64' : 'x86_64';
+
 /** What a kind of test stands on. A kind that is not named here needs nothing. */
 const needs: Readonly<Record<string, readonly Need[]>> = {
   kernel: [
@@ -70,6 +73,8 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     'shellcheck',
     'vagrant',
     'dpkg-deb',
+    `qemu-${other}`,
+    `${other}-linux-gnu-gcc`,
   ],
   vm: ['root', 'ip', 'nsenter', 'qemu-system-x86_64', 'qemu-img', 'debootstrap', 'mke2fs', 'ssh'],
 };

@@ -40,15 +40,33 @@ export function buildLauncher(options: { root: string; directory: string }): str
     installLink({ path: output, target: 'weft-standalone' });
     return 'the standalone plugin: without a C compiler (apt-get install gcc libc6-dev) every call starts node';
   }
+  const kind = buildRelay({
+    root: options.root,
+    output,
+    // A system may have a compiler without the static C library: the relay then takes a little longer to start.
+    kinds: ['bare', 'static', 'dynamic'],
+    compiler,
+    run: [],
+  });
+  return `the relay, ${kind}, by ${compiler}`;
+}
+
+/** Makes `output` of the first of the kinds that can be compiled and runs, by `run output`. Returns which it is. */
+export function buildRelay<Kind extends 'bare' | 'static' | 'dynamic'>(request: {
+  root: string;
+  output: string;
+  kinds: readonly Kind[];
+  compiler: string;
+  run: readonly string[];
+}): Kind {
+  const { root, output, kinds, compiler, run } = request;
   const failures: string[] = [];
-  // Best without a C library, where this processor and compiler can; or with it inside. A system may have a
-  // compiler without the static C library: the relay then takes a little longer to start.
-  for (const kind of ['bare', 'static', 'dynamic'] as const) {
+  for (const kind of kinds) {
     const { sources, flags } = relayOf(kind);
     const failure =
-      compile({ compiler, sources: sources.map((source) => join(options.root, source)), output, flags }) ??
-      trial(output);
-    if (failure === undefined) return `the relay, ${kind}, by ${compiler}`;
+      compile({ compiler, sources: sources.map((source) => join(root, source)), output, flags }) ??
+      trial([...run, output]);
+    if (failure === undefined) return kind;
     failures.push(failure);
   }
   throw new Error(`${compiler} does not compile the relay:\n${failures.join('\n')}`);
@@ -72,8 +90,9 @@ export function buildPause({ root, path }: { root: string; path: string }): stri
 }
 
 /** What is wrong with it, if it does not even say its versions. */
-function trial(executable: string): string | undefined {
-  const run = spawnSync(executable, { env: { CNI_COMMAND: 'VERSION' }, input: '{}', encoding: 'utf8' });
+function trial(command: readonly string[]): string | undefined {
+  const [program = '', ...args] = command;
+  const run = spawnSync(program, args, { env: { CNI_COMMAND: 'VERSION' }, input: '{}', encoding: 'utf8' });
   if (run.status === 0 && run.stdout.includes(newestCniVersion)) return undefined;
-  return `${executable} does not run: ${run.error?.message ?? run.signal ?? run.stdout}`;
+  return `${command.join(' ')} does not run: ${run.error?.message ?? run.signal ?? run.stdout}`;
 }

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundledLicenses } from './licenses.ts';
+import type { Natives } from './natives.ts';
 import type { NodeBinary } from './node-binary.ts';
 
 export interface PackagedFile {
@@ -20,8 +21,9 @@ export function packageFiles(from: {
   /** As `uname -m` says it. */
   machine: string;
   node: NodeBinary;
+  natives: Natives;
 }): PackagedFile[] {
-  const { root, version, machine, node } = from;
+  const { root, version, machine, node, natives } = from;
   const at = (source: string): Buffer => readFileSync(join(root, source));
   const data = (path: string, content: Uint8Array): PackagedFile => ({ path, mode: 0o644, content });
   const text = (path: string, content: string): PackagedFile => data(path, Buffer.from(content));
@@ -38,11 +40,11 @@ export function packageFiles(from: {
     program('bin/node', readFileSync(node.program)),
     bundle('bin/weftd'),
     bundle('bin/weftctl'),
-    program('cni/weft', at('dist/cni/weft')),
+    program('cni/weft', readFileSync(natives.relay)),
     bundle('cni/weft-standalone'),
     ...['lib/standalone.js', 'lib/weftd.js'].map((path) => data(path, at(`dist/${path}`))),
-    program('lib/pause', at('dist/lib/pause')),
-    data('native/koffi.node', at('dist/native/koffi.node')),
+    program('lib/pause', readFileSync(natives.pause)),
+    data('native/koffi.node', readFileSync(natives.koffi)),
     program('install.sh', at('deploy/install.sh')),
     ...folder('install', 'deploy/install'),
     ...folder('systemd', 'deploy/systemd'),

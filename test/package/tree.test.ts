@@ -58,9 +58,9 @@ test('Vagrant accepts the Vagrantfile, and the archive for the first machine is 
 
 test('the same tree gives the same bytes', () => {
   const digests = (): string[] =>
-    ['.tar.gz', '.deb'].map((ending) =>
+    (['.tar.gz', '.deb'] as const).map((kind) =>
       createHash('sha256')
-        .update(readFileSync(packaged(ending)))
+        .update(readFileSync(packaged(kind)))
         .digest('hex'),
     );
   const before = digests();
@@ -69,4 +69,29 @@ test('the same tree gives the same bytes', () => {
     env: { ...process.env, TZ: 'Asia/Tokyo', LANG: 'C' },
   });
   assert.deepEqual(digests(), before, packageFolder);
+});
+
+test('the package for the other architecture is made here too, and its programs run on that processor', (t) => {
+  const [arch, machine] = process.arch === 'x64' ? ['arm64', 'aarch64'] : ['x64', 'x86_64'];
+  execFileSync(process.execPath, [join(root, 'build/scripts/package.js'), '--arch', arch], {
+    stdio: 'ignore',
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'weft-other-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  execFileSync('tar', ['-xzf', packaged('.tar.gz', arch), '-C', folder, '--strip-components=1']);
+  assert.equal(readFileSync(join(folder, 'MACHINE'), 'utf8').trim(), machine);
+  const emulated = (words: string[], env = {}): string =>
+    execFileSync(`qemu-${machine}`, ['-L', `/usr/${machine}-linux-gnu`, ...words], {
+      cwd: folder,
+      encoding: 'utf8',
+      input: '{}',
+      env: { ...process.env, ...env },
+    });
+  assert.match(emulated(['cni/weft'], { CNI_COMMAND: 'VERSION' }), /"supportedVersions"/);
+  assert.match(emulated(['bin/node', 'bin/weftd', '--check-config']), /^network: 10\.244\.0\.0\/16$/m);
+  const load = `const koffi = { exports: {} }; process.dlopen(koffi, './native/koffi.node'); console.log(process.arch, koffi.exports.sizeof('long'))`;
+  assert.equal(emulated(['bin/node', '-e', load]).trim(), `${arch} 8`);
+  const field = ['--field', packaged('.deb', arch), 'Architecture'];
+  const architecture = execFileSync('dpkg-deb', field, { encoding: 'utf8' }).trim();
+  assert.equal(architecture, arch === 'x64' ? 'amd64' : arch);
 });

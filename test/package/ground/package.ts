@@ -19,10 +19,16 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 export const packageFolder = join(root, 'dist/package');
 
-/** The file of dist/package with that ending. Throws where it has not been made. */
-export function packaged(ending: string): string {
-  const name = readdirSync(packageFolder).find((file) => file.endsWith(ending));
-  if (!name) throw new Error(`dist/package has no *${ending}: run "npm run package" first`);
+const suffixes: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  x64: { '.tar.gz': '-linux-x64.tar.gz', '.deb': '_amd64.deb' },
+  arm64: { '.tar.gz': '-linux-arm64.tar.gz', '.deb': '_arm64.deb' },
+};
+
+/** The package of dist/package of that kind, for an architecture as Node.js names it. Throws where it has not been made. */
+export function packaged(kind: '.tar.gz' | '.deb', arch: string = process.arch): string {
+  const suffix = suffixes[arch]?.[kind] ?? kind;
+  const name = readdirSync(packageFolder).find((file) => file.endsWith(suffix));
+  if (!name) throw new Error(`dist/package has no *${suffix}: run "npm run package" first`);
   return join(packageFolder, name);
 }
 
