@@ -30,13 +30,14 @@ export function describeNode(node: Command): void {
       const { leaveCluster } = await import('../agent/lease/administer.ts');
       const { identityPath, readIdentity } = await import('../agent/identity/identity.ts');
       const config = configOf(options);
-      const nodeId = readIdentity(identityPath(config.stateDir))?.nodeId;
+      const { runDir, stateDir } = config;
+      const nodeId = readIdentity(identityPath(stateDir))?.nodeId;
       if (nodeId === undefined) {
-        throw new UsageError(
-          `${config.stateDir} knows no node: run this where weftd runs, with its weft.yaml`,
-        );
+        throw new UsageError(`${stateDir} knows no node: run this where weftd runs, with its weft.yaml`);
       }
-      const key = await withStore(config, (store, signal) => leaveCluster({ store, nodeId, signal }));
+      const key = await withStore(config, (store, signal) =>
+        leaveCluster({ store, nodeId, runDir, stateDir, signal }),
+      );
       process.stdout.write(`${key} is given back; weftd makes no pods until it is started again\n`);
     });
 

@@ -26,7 +26,7 @@ export const withStoreOptions = (command: Command): Command =>
     .option('--cert-file <file>', 'our certificate for etcd')
     .option('--key-file <file>', 'its key')
     .option('--username <name>', 'user at etcd')
-    .option('--password-file <file>', 'file with the password of that user');
+    .option('--password-file <file>', 'file with the password of that user (else WEFT_ETCD_PASSWORD)');
 
 /** A command line that cannot be meant. */
 export class UsageError extends Error {

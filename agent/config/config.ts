@@ -57,7 +57,8 @@ export interface EtcdStoreConfig {
   /** `/coreos.com/network`: no slash at the end. */
   readonly prefix: string;
   readonly tls: EtcdTls | undefined;
-  readonly login: { readonly username: string; readonly passwordFile: string } | undefined;
+  /** Without a file the password is in the environment. */
+  readonly login: { readonly username: string; readonly passwordFile: string | undefined } | undefined;
   /** How long a lease outlives its node's last renewal. */
   readonly leaseTtlSeconds: number;
 }

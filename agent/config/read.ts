@@ -86,7 +86,7 @@ function storeOf(read: ReadConfig['store']): StoreConfig {
   if (read.type === 'file') return read;
   const { endpoints, prefix, caFile, certFile, keyFile, username, passwordFile, leaseTtl } = read;
   const client = certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined;
-  const login = username !== undefined && passwordFile !== undefined ? { username, passwordFile } : undefined;
+  const login = username !== undefined ? { username, passwordFile } : undefined;
   const store: EtcdStoreConfig = {
     type: 'etcd',
     endpoints,

@@ -152,13 +152,14 @@ function storeFaults({ store }: ReadConfig): Fault[] {
       });
     }
   }
-  const pairs = [
+  // A user without a file may have the password from the environment.
+  const needs = [
     ['certFile', 'keyFile'],
-    ['username', 'passwordFile'],
+    ['keyFile', 'certFile'],
+    ['passwordFile', 'username'],
   ] as const;
-  for (const [one, other] of pairs) {
-    if ((store[one] === undefined) === (store[other] === undefined)) continue;
-    const [has, lacks] = store[one] === undefined ? [other, one] : [one, other];
+  for (const [has, lacks] of needs) {
+    if (store[has] === undefined || store[lacks] !== undefined) continue;
     faults.push({ path: ['store', has], text: `needs ${lacks} beside it`, inName: true });
   }
   return faults;

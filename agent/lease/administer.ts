@@ -4,6 +4,8 @@ import { giveBack } from './claim.ts';
 import { type ClusterConfig, configKey, decodeClusterConfig, encodeClusterConfig } from './cluster-config.ts';
 import { LeaseError } from './errors.ts';
 import { silentAfterRenewals } from './probe.ts';
+import { renounceSaved } from './saved.ts';
+import { toldToLeave } from './standing.ts';
 import { absent, type LeaseStore } from './store.ts';
 import { defaultTiming } from './timing.ts';
 import { ClusterView, type HeldNode, type SubnetRecord } from './view.ts';
@@ -99,21 +101,25 @@ export async function forgetNode(options: {
 }
 
 /**
- * Gives this node's subnet back, also while its agent runs, which then claims nothing until it is started again.
- * Answers the subnet's key. Throws `LeaseError` `no-such-node` where the node holds none.
+ * Gives this node's subnet back, also while its agent runs, which then claims nothing until it is started again; if it
+ * does not run, neither it nor the plugin claims anything by what is on disk. Answers the subnet's key. Throws
+ * `LeaseError` `no-such-node` where the node holds none.
  */
 export async function leaveCluster(options: {
   readonly store: LeaseStore;
   readonly nodeId: string;
+  readonly runDir: string;
+  readonly stateDir: string;
   readonly signal: AbortSignal;
 }): Promise<string> {
-  const { store, nodeId, signal } = options;
+  const { store, nodeId, runDir, stateDir, signal } = options;
   const view = await viewOf(store, signal);
   const owner = view.node(nodeId);
   const subnet = owner && view.subnet(owner.subnet);
   if (!owner || !subnet) {
     throw new LeaseError('no-such-node', `this node (id ${nodeId}) holds no subnet in ${store.description}`);
   }
+  renounceSaved({ runDir, stateDir, reason: toldToLeave });
   await giveBackFor({ store, view, subnet, owner, mark: `${owner.id} ${owner.run}`, signal });
   return subnet.key;
 }

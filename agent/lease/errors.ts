@@ -44,3 +44,5 @@ export class StoreError extends Error {
 
 export const isStoreError = (error: unknown, kind: StoreErrorKind): error is StoreError =>
   error instanceof StoreError && error.kind === kind;
+
+export const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

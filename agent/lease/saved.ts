@@ -51,6 +51,26 @@ export function ensureRun(runDir: string, boot: string): string {
 export const writeLeaseFile = (runDir: string, file: LeaseFile): void =>
   replaceFile(leaseFilePath(runDir), JSON.stringify(file));
 
+/**
+ * Ends the deadline on disk, from which a plugin without agent, or an agent that starts without store, would go on:
+ * to be done before the subnet is given back for an agent that may not run.
+ */
+export function renounceSaved(options: {
+  readonly runDir: string;
+  readonly stateDir: string;
+  readonly reason: string;
+}): void {
+  const { runDir, stateDir, reason } = options;
+  const ended = { deadlineMs: 0, phase: 'left', reason };
+  for (const [path, changes] of [
+    [join(stateDir, 'lease.json'), { deadlineMs: 0, wallDeadlineMs: 0 }],
+    [leaseFilePath(runDir), ended],
+  ] as const) {
+    const object = readObject(path);
+    if (object) replaceFile(path, JSON.stringify({ ...object, ...changes }));
+  }
+}
+
 /** What is written to `stateDir/lease.json`, and read back by another life of this node. */
 export interface SavedState {
   readonly lease: Lease;

@@ -33,6 +33,10 @@ export interface SavedLease {
   readonly deadlineMs: number;
 }
 
+/** Why nothing is claimed any more. */
+export const toldToLeave =
+  'this node was told to leave and gave its subnet back: restart the agent to join again';
+
 export type SaveTime = 'now' | 'soon';
 
 export interface StandingOptions {
@@ -167,8 +171,7 @@ export class Standing {
 
   leave(): void {
     this.#options.log.info({ key: this.#held?.key }, 'lease.left');
-    const text = 'this node was told to leave and gave its subnet back: restart the agent to join again';
-    this.#end('left', text);
+    this.#end('left', toldToLeave);
   }
 
   /** A refusal ends the first search; later it is a state that may pass. */

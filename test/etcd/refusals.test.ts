@@ -3,7 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
+import { sleep, systemClock } from '../../agent/lease/clock.ts';
 import { isStoreError, type StoreErrorKind } from '../../agent/lease/errors.ts';
+import type { LeaseLog } from '../../agent/lease/lease.ts';
 import { peersWhen, scratch, startAgent, tamper } from '../unit/lease/builders.ts';
 import { type Etcd, startEtcd } from './server.ts';
 
@@ -13,9 +16,20 @@ const never = new AbortController().signal;
 const fails = (kind: StoreErrorKind, text: RegExp) => (error: unknown) => {
   assert.ok(isStoreError(error, kind), String(error));
   assert.match(error.message, text);
-  assert.doesNotMatch(error.message, /correct horse/);
+  keepsSecret(error);
   return true;
 };
+
+const password = 'correct horse';
+const keepsSecret = (value: unknown): void =>
+  assert.doesNotMatch(inspect(value, { depth: Number.POSITIVE_INFINITY, showHidden: true }), /correct horse/);
+
+/** Keeps all that is said, at any level. */
+function recordingLog(): LeaseLog & { readonly said: unknown[] } {
+  const said: unknown[] = [];
+  const say = (fields: object, event: string): void => void said.push({ event, fields });
+  return { said, debug: say, info: say, warn: say, error: say };
+}
 
 test(
   'the authority alone is enough for TLS; another one is refused with the endpoint and the remedy',
@@ -52,18 +66,18 @@ test('an endpoint where nobody listens is named', limit, async (t) => {
   await assert.rejects(store.list(never), fails('away', /etcd http:\/\/127\.0\.0\.1:1 does not answer/));
 });
 
-/** A user `weft` with the password `correct horse`, whose role may read and write below `/mine`. */
+/** A user `weft` with the password, whose role may read and write below `/mine`. */
 function enableAuth(etcd: Etcd): string {
   etcd.ctl('user', 'add', 'root:root');
   etcd.ctl('role', 'add', 'root');
   etcd.ctl('user', 'grant-role', 'root', 'root');
   etcd.ctl('role', 'add', 'weft');
   etcd.ctl('role', 'grant-permission', 'weft', 'readwrite', '/mine/', '/mine0');
-  etcd.ctl('user', 'add', 'weft:correct horse');
+  etcd.ctl('user', 'add', `weft:${password}`);
   etcd.ctl('user', 'grant-role', 'weft', 'weft');
   etcd.ctl('auth', 'enable');
   const passwordFile = join(etcd.folder, 'password');
-  writeFileSync(passwordFile, 'correct horse\n');
+  writeFileSync(passwordFile, `${password}\n`);
   return passwordFile;
 }
 
@@ -76,13 +90,16 @@ test(
     const login = { username: 'weft', passwordFile };
     const home = scratch(t);
     const store = etcd.open({ prefix: '/mine', login });
-    const a = await startAgent(t, { store, home, name: 'node-1', publicIp: '192.168.188.101' });
+    const log = recordingLog();
+    const a = await startAgent(t, { store, home, name: 'node-1', publicIp: '192.168.188.101', log });
     assert.equal(a.holder.status.phase, 'held');
     await a.stop();
+    keepsSecret(log.said);
+    keepsSecret(store.description);
 
     const wrong = join(etcd.folder, 'wrong');
     writeFileSync(wrong, 'correct horse battery staple');
-    const open = (changes: Parameters<Etcd['open']>[0]) => etcd.open(changes).list(never);
+    const open = async (changes: Parameters<Etcd['open']>[0]) => etcd.open(changes).list(never);
     await assert.rejects(
       open({ prefix: '/mine', login: { username: 'weft', passwordFile: wrong } }),
       fails('refused', /user or password is wrong: check etcd\.username/),
@@ -99,19 +116,32 @@ test(
   },
 );
 
+test('the password may be in the environment, from where no child inherits it', limit, async (t) => {
+  const etcd = await startEtcd(t);
+  enableAuth(etcd);
+  const login = { username: 'weft', passwordFile: undefined };
+  assert.throws(() => etcd.open({ prefix: '/mine', login }), fails('refused', /set WEFT_ETCD_PASSWORD/));
+  process.env.WEFT_ETCD_PASSWORD = password;
+  await etcd.open({ prefix: '/mine', login }).list(never);
+  assert.equal(execFileSync('sh', ['-c', 'echo "$WEFT_ETCD_PASSWORD"'], { encoding: 'utf8' }), '\n');
+  // And once more: another connection of this process has it too.
+  await etcd.open({ prefix: '/mine', login }).list(never);
+});
+
 test('a token that the server has forgotten is got anew, and nobody notices', limit, async (t) => {
   const etcd = await startEtcd(t);
   const passwordFile = enableAuth(etcd);
   const store = etcd.open({ prefix: '/mine', login: { username: 'weft', passwordFile } });
   const home = scratch(t);
   const timing = { renewSeconds: 1 };
-  const a = await startAgent(t, { store, home, name: 'node-1', publicIp: '192.168.188.101', timing });
+  const log = recordingLog();
+  const a = await startAgent(t, { store, home, name: 'node-1', publicIp: '192.168.188.101', timing, log });
   await etcd.members[0]?.restart();
-  const again = new Promise<void>((resolve) => {
-    a.holder.watchStatus(({ phase }) => phase === 'held' && resolve(), never);
-  });
-  await again;
+  const { now } = systemClock;
+  const restartedMs = now();
+  while ((a.holder.status.confirmedMs ?? 0) <= restartedMs) await sleep(systemClock, 50, never);
   await store.list(never);
+  keepsSecret(log.said);
 });
 
 test(

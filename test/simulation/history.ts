@@ -251,7 +251,8 @@ export class History {
           node.id === writer &&
           node.addressesWithin(graceSeconds * 1000).some((a) => address.publicIps.some((b) => sameIp(a, b))),
       );
-    const silent = (this.#server.silence(owner.session) ?? Number.POSITIVE_INFINITY) + 1;
+    const renewedMs = this.#server.leases.get(owner.session)?.renewedMs ?? Number.NEGATIVE_INFINITY;
+    const silent = (this.#world.now - renewedMs) / 1000;
     if (!sameAddress || silent + graceSeconds < silentAfterRenewals * owner.renewSeconds) {
       this.#fail(`I2: ${writer} wrote ${key} of ${owner.id}, silent for ${silent} s`);
     }

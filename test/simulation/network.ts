@@ -66,7 +66,8 @@ export class SimStore implements LeaseStore {
   }
 
   keepAlive(session: string, signal: AbortSignal): Promise<number> {
-    return this.#call(signal, () => this.#server.keepAlive(session));
+    const sentMs = this.#world.now;
+    return this.#call(signal, () => this.#server.keepAlive(session, sentMs));
   }
 
   silence(session: string, signal: AbortSignal): Promise<number | undefined> {

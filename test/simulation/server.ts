@@ -16,6 +16,8 @@ interface Lease {
   readonly ttlSeconds: number;
   endsMs: number;
   heardMs: number;
+  /** When its holder last renewed it: a renewal may arrive long after, even when its sender is no more. */
+  renewedMs: number;
 }
 
 interface LogEntry {
@@ -89,15 +91,17 @@ export class Server {
 
   grant(ttlSeconds: number): { session: string; ttlSeconds: number } {
     const session = `lease-${++this.#leaseCount}`;
-    const lease = { ttlSeconds, endsMs: this.#world.now + ttlSeconds * 1000, heardMs: this.#world.now };
+    const { now } = this.#world;
+    const lease = { ttlSeconds, endsMs: now + ttlSeconds * 1000, heardMs: now, renewedMs: now };
     this.leases.set(session, lease);
     this.#expireLater(session, lease);
     return { session, ttlSeconds };
   }
 
-  keepAlive(session: string): number {
+  keepAlive(session: string, sentMs: number): number {
     const lease = this.leases.get(session);
     if (!lease) return 0;
+    lease.renewedMs = Math.max(lease.renewedMs, sentMs);
     lease.heardMs = this.#world.now;
     lease.endsMs = this.#world.now + lease.ttlSeconds * 1000;
     return lease.ttlSeconds;

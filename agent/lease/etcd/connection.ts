@@ -6,8 +6,9 @@ import { Client, type ClientDuplexStream, Metadata, type ServiceError } from '@g
 import type { EtcdStoreConfig } from '../../config/config.ts';
 import { StoreError } from '../errors.ts';
 import { authenticate, type Method } from './methods.ts';
+import { passwordOf } from './password.ts';
 import { type Endpoint, isStaleToken, storeError } from './refusals.ts';
-import { channelCredentials, readSecret } from './tls.ts';
+import { channelCredentials } from './tls.ts';
 
 /** How long one member may take for one answer. */
 const answerMs = 5000;
@@ -37,9 +38,10 @@ export class Connection {
   #token: string | undefined;
   #login: Promise<void> | undefined;
 
-  /** Connects. Throws `StoreError` `refused` if certificates cannot be read. */
+  /** Connects. Throws `StoreError` `refused` if certificates or the password cannot be read. */
   constructor(config: EtcdStoreConfig, random: () => number) {
     this.#config = config;
+    if (config.login) passwordOf(config.login);
     const credentialsOf = channelCredentials(config);
     const members = config.endpoints.map(({ host, port, secure: tls }): Member => {
       const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -150,7 +152,7 @@ export class Connection {
     const { login } = this.#config;
     if (!login) return Promise.resolve();
     this.#login ??= (async () => {
-      const request = { name: login.username, password: readSecret(login.passwordFile) };
+      const request = { name: login.username, password: passwordOf(login) };
       const metadata = new Metadata();
       const { token } = await unary({ member, method: authenticate, request, metadata, signal });
       this.#token = token;

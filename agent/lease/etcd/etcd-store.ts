@@ -34,7 +34,7 @@ export class EtcdStore implements LeaseStore {
   readonly #keepAlive: KeepAlive;
   readonly #prefix: string;
 
-  /** Connects. Throws `StoreError` `refused` if certificates cannot be read. */
+  /** Connects. Throws `StoreError` `refused` if certificates or the password cannot be read. */
   static open(config: EtcdStoreConfig): EtcdStore {
     return new EtcdStore(config);
   }

@@ -3,12 +3,12 @@
  * RFC 6066 section 3 forbids for an address (and Node.js warns of); the certificate is compared with it all the
  * same.
  */
-import { readFileSync } from 'node:fs';
 import { isIP, type Socket } from 'node:net';
 import { connect, createSecureContext, type SecureContext } from 'node:tls';
 import { CallCredentials, ChannelCredentials, credentials } from '@grpc/grpc-js';
 import type { EtcdStoreConfig } from '../../config/config.ts';
-import { StoreError } from '../errors.ts';
+import { StoreError, textOf } from '../errors.ts';
+import { readSecret } from './secret.ts';
 
 /** Credentials for each host. Throws `StoreError` `refused` if a file cannot be read or is no certificate or key. */
 export function channelCredentials({
@@ -80,14 +80,3 @@ function secureContext(
     throw new StoreError('refused', `etcd: ${named} cannot be used for TLS: ${textOf(error)}`);
   }
 }
-
-/** A file's text without the newline at its end; throws `StoreError` `refused`. */
-export function readSecret(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
-  } catch (error) {
-    throw new StoreError('refused', `etcd: cannot read ${path}: ${textOf(error)}`);
-  }
-}
-
-const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -235,9 +235,9 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
     'weft.yaml:1:65: store.keyFile: needs certFile beside it',
   ],
   [
-    'a user without password',
-    etcd(', username: weft'),
-    'weft.yaml:1:65: store.username: needs passwordFile beside it',
+    'a password without user',
+    etcd(', passwordFile: /p'),
+    'weft.yaml:1:65: store.passwordFile: needs username beside it',
   ],
   ['a prefix without slash', etcd(', prefix: weft'), 'weft.yaml:1:73: store.prefix: "weft" is no key prefix'],
   [

@@ -3,15 +3,17 @@ import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { forgetNode, initCluster, leaveCluster, listNodes } from '../../../agent/lease/administer.ts';
-import { sleep, systemClock } from '../../../agent/lease/clock.ts';
+import { bootId, sleep, systemClock } from '../../../agent/lease/clock.ts';
 import { defaultRange } from '../../../agent/lease/cluster-config.ts';
 import { LeaseError } from '../../../agent/lease/errors.ts';
+import { readLeaseFile, readSaved } from '../../../agent/lease/saved.ts';
 import type { LeaseStore } from '../../../agent/lease/store.ts';
 import { encodeValue } from '../../../agent/lease/value.ts';
 import { cidr, formatCidr } from '../../../inet/cidr.ts';
 import { formatIp, ip } from '../../../inet/ip.ts';
 import {
   attributes,
+  foldersOf,
   network,
   peersWhen,
   scratch,
@@ -23,6 +25,9 @@ import {
 
 const never = new AbortController().signal;
 const limit = { timeout: 60_000 };
+
+const leave = (store: LeaseStore, home: string): Promise<string> =>
+  leaveCluster({ store, nodeId: 'id-of-node-1', ...foldersOf(home, 'node-1'), signal: never });
 
 /** What holds of leases whichever store they are in. `open` gives another client of one fresh store per test. */
 export function leaseBehaviours(
@@ -285,13 +290,34 @@ export function leaseBehaviours(
     const node = { store, home, name: 'node-1', publicIp: '192.168.188.101' };
     const a = await startAgent(t, node);
     const left = statusWhen(a.holder, ({ phase }) => phase === 'left');
-    assert.equal(await leaveCluster({ store, nodeId: 'id-of-node-1', signal: never }), a.holder.lease.key);
+    assert.equal(await leave(store, home), a.holder.lease.key);
     assert.equal((await left).deadlineMs, 0);
     assert.deepEqual(await subnetValues(store), {});
     await a.stop();
     const again = await startAgent(t, node);
     assert.equal(again.holder.lease.key, a.holder.lease.key);
   });
+
+  test(
+    'a node that is told to leave while its agent does not run has no deadline on its disk',
+    limit,
+    async (t) => {
+      const home = scratch(t);
+      const store = (await fresh(t))();
+      const a = await startAgent(t, { store, home, name: 'node-1', publicIp: '192.168.188.101' });
+      await a.stop();
+      const onDisk = () => {
+        const boot = bootId();
+        const { runDir, stateDir } = foldersOf(home, 'node-1');
+        return [readLeaseFile(runDir, boot), readSaved({ stateDir, boot, clock: systemClock })].map(
+          (file) => (file?.deadlineMs ?? 0) > systemClock.now(),
+        );
+      };
+      assert.deepEqual(onDisk(), [true, true]);
+      await leave(store, home);
+      assert.deepEqual(onDisk(), [false, false]);
+    },
+  );
 
   test('a node that is gone is forgotten by name, one that is heard only by force', limit, async (t) => {
     const home = scratch(t);

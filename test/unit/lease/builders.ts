@@ -23,6 +23,12 @@ export function scratch(t: { after(done: () => void): void }): string {
   return path;
 }
 
+/** Where the agent of that name keeps what it keeps. */
+export const foldersOf = (home: string, name: string) => ({
+  runDir: join(home, name, 'run'),
+  stateDir: join(home, name, 'state'),
+});
+
 /** One agent's half of the lease protocol; `stop` is its SIGTERM. */
 export interface TestAgent {
   readonly holder: LeaseHolder;
@@ -46,8 +52,7 @@ export async function startAgent(
     networks: [network],
     backend: { type: 'vxlan', vni: 1, port: 8472 },
     attributes: attributes(publicIp),
-    runDir: join(home, name, 'run'),
-    stateDir: join(home, name, 'state'),
+    ...foldersOf(home, name),
     flannelSubnetFile: join(home, name, 'no-flannel'),
     log: silentLog,
     signal: stop.signal,
