@@ -1,45 +1,13 @@
 /** The package under a real systemd: units, the passed socket, reload, upgrade under load, and off again. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { Host } from './ground/host.ts';
+import { test } from 'node:test';
 import { Load } from './ground/load.ts';
+import { install, pair } from './ground/nodes.ts';
 import { Packages, packaged } from './ground/package.ts';
 import { callPlugin } from './ground/plugin.ts';
 
 const packages = new Packages();
 const { original, version } = packages;
-
-/** A node that is to be installed, with the store of all. */
-async function bare(t: TestContext, number: number, store = sharedStore()): Promise<Host> {
-  const host = await Host.withSystemd(t, `node-${number}`);
-  writeFileSync(
-    join(host.shared, 'weft.yaml'),
-    `backend: { type: vxlan }\nstore: { type: file, path: /opt/store }\nunderlay: 192.168.77.0/24\n`,
-  );
-  await host.run(`mkdir -p /opt/store && mount --bind ${store} /opt/store`);
-  return host;
-}
-
-/** Two of them, with a cable between. */
-async function pair(t: TestContext): Promise<readonly [Host, Host]> {
-  const store = sharedStore();
-  const hosts = [await bare(t, 1, store), await bare(t, 2, store)] as const;
-  await hosts[0].plugInto(hosts[1]);
-  for (const [index, host] of hosts.entries()) {
-    await host.run(`ip address add 192.168.77.${index + 1}/24 dev eth0 && ip link set eth0 up`);
-  }
-  return hosts;
-}
-
-/** It goes when the process ends: agents write to it until their host is gone. */
-function sharedStore(): string {
-  const store = mkdtempSync(join(tmpdir(), 'weft-package-store-'));
-  process.once('exit', () => rmSync(store, { recursive: true, force: true }));
-  return store;
-}
 
 /** Stops at once, saying why. */
 const brokenAgent = `#!/opt/weft/current/bin/node
@@ -55,14 +23,11 @@ const everything = `
   ip -o link show | cut -d ' ' -f 2; ip -br address | grep -o '[0-9.]*/[0-9]*' | sort; ip route; nft list ruleset
   cat /proc/sys/net/ipv4/ip_forward`;
 
-const install = (host: Host, folder = original): Promise<string> =>
-  host.run(`${folder}/install.sh --config ${host.shared}/weft.yaml`);
-
 test('an upgrade and the way back under load lose no packet and no call, whoever pings whom', async (t) => {
   const nodes = await pair(t);
   const pods: string[] = [];
   for (const node of nodes) {
-    await install(node);
+    await install(node, original);
     pods.push(await node.run('weftctl sandbox add stays'));
   }
   const [first, second] = nodes;
@@ -85,7 +50,7 @@ test('an upgrade and the way back under load lose no packet and no call, whoever
 
 test('what comes while no agent runs waits in the socket, which starts one', async (t) => {
   const [host] = await pair(t);
-  await install(host);
+  await install(host, original);
   const socket = await host.run('stat -c %i /run/weft/cni.sock');
   await host.run('systemctl stop weftd.service 2>/dev/null; ip netns add pod');
   assert.equal((await host.attempt('systemctl is-active weftd.service')).output.trim(), 'inactive');
@@ -99,7 +64,7 @@ test('what comes while no agent runs waits in the socket, which starts one', asy
 
 test('systemctl reload reads the configuration again', async (t) => {
   const [host] = await pair(t);
-  await install(host);
+  await install(host, original);
   await host.run('nft list table inet weft | grep masquerade >/dev/null');
   const process = await host.run('systemctl show --property=MainPID weftd.service');
   await host.run(`echo 'masquerade: false' >>/etc/weft/weft.yaml
@@ -111,7 +76,7 @@ test('systemctl reload reads the configuration again', async (t) => {
 
 test('an agent that was restarted after a crash is no reason to take an upgrade back', async (t) => {
   const [host] = await pair(t);
-  await install(host);
+  await install(host, original);
   await host.run(`systemctl kill --signal=KILL weftd.service
     until systemctl show --property=NRestarts weftd.service | grep -qx NRestarts=1; do sleep 0.1; done
     until systemctl is-active --quiet weftd.service; do sleep 0.1; done`);
@@ -121,7 +86,7 @@ test('an agent that was restarted after a crash is no reason to take an upgrade 
 
 test('a version whose agent does not start is taken back, and the one before runs', async (t) => {
   const [host] = await pair(t);
-  await install(host);
+  await install(host, original);
   const broken = packages.variant('no-start', { 'bin/weftd': brokenAgent, VERSION: '99.0.0\n' });
   const { status, output } = await host.attempt(`${broken}/install.sh`);
   assert.equal(status, 1);
@@ -136,7 +101,7 @@ test('a version whose agent does not start is taken back, and the one before run
 test('taken off, the host is as it was found; while pods run it is refused', async (t) => {
   const [host] = await pair(t);
   const found = await host.run(everything);
-  await install(host);
+  await install(host, original);
   await host.run('weftctl sandbox add pod');
   const refused = await host.attempt('/opt/weft/current/install.sh --uninstall');
   assert.equal(refused.status, 1);

@@ -147,9 +147,14 @@ export class Host {
     return stdout.trim();
   }
 
+  /** The start of a command line that runs the rest of it there. */
+  async prefix(): Promise<string> {
+    return `nsenter ${this.#namespaces.join(' ')} -t ${await this.#firstProcess()} --`;
+  }
+
   /** A shell script as root; stand-ins of programs come first in PATH. */
   async attempt(script: string): Promise<Outcome> {
-    const enter = `exec nsenter ${this.#namespaces.join(' ')} -t ${await this.#firstProcess()} -- bash -euo pipefail -c "$0"`;
+    const enter = `exec ${await this.prefix()} bash -euo pipefail -c "$0"`;
     const child = spawn('bash', ['-c', enter, script], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {

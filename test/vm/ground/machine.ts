@@ -109,6 +109,7 @@ export class Machine {
 
   async #start(): Promise<void> {
     const disk = this.#path('disk');
+    rmSync(this.#path('console'), { force: true });
     if (!existsSync(disk)) {
       await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', this.#image.disk, disk]);
     }
