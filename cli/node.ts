@@ -28,6 +28,7 @@ export function describeNode(node: Command): void {
     .description('gives the subnet of this node back; drain it first')
     .action(async (options: StoreOptions) => {
       const { leaveCluster } = await import('../agent/lease/administer.ts');
+      const { conflistDirectory, teardownConflist } = await import('../agent/conflist.ts');
       const { identityPath, readIdentity } = await import('../agent/identity/identity.ts');
       const config = configOf(options);
       const { runDir, stateDir } = config;
@@ -38,6 +39,8 @@ export function describeNode(node: Command): void {
       const key = await withStore(config, (store, signal) =>
         leaveCluster({ store, nodeId, runDir, stateDir, signal }),
       );
+      // No runtime is to ask for pods that cannot be made.
+      teardownConflist({ directory: conflistDirectory, stateDir });
       process.stdout.write(`${key} is given back; weftd makes no pods until it is started again\n`);
     });
 

@@ -19,6 +19,7 @@ import { readAttachments } from '../../plugin/attach/record.ts';
 import { createVerbs } from '../../plugin/attach/verbs.ts';
 import { readBootId } from '../../plugin/ipam/boot.ts';
 import type { Config } from '../config/config.ts';
+import { conflistDirectory, conflistName, teardownConflist } from '../conflist.ts';
 import { AgentError } from '../errors.ts';
 import { teardownFirewall } from '../firewall/teardown.ts';
 import { systemClock } from '../lease/clock.ts';
@@ -61,6 +62,7 @@ export async function cleanUpHost(options: { config: Config; force: boolean }): 
       ...removeFirewall(),
       ...new SysctlLedger(config.stateDir).restore(),
       ...removeFiles(config.runDir),
+      ...removeConflist(config.stateDir),
     ];
   } finally {
     rtnl.close();
@@ -79,7 +81,7 @@ async function refuseBesideAgent(runDir: string): Promise<void> {
   if (!answers) return;
   throw new AgentError(
     'cleanup',
-    `weftd runs (it answers on ${path}), and would put everything back: stop it first (systemctl stop weftd.socket weftd)`,
+    `weftd runs (it answers on ${path}), and would put everything back: stop it first (systemctl stop weft-cni.socket weftd)`,
   );
 }
 
@@ -166,6 +168,13 @@ function removeFirewall(): string[] {
 function removeFiles(runDir: string): string[] {
   for (const name of ownFiles) rmSync(join(runDir, name), { recursive: true, force: true });
   return [`files in ${runDir}`];
+}
+
+/** One that was edited stays. */
+function removeConflist(stateDir: string): string[] {
+  const path = join(conflistDirectory, conflistName);
+  const outcome = teardownConflist({ directory: conflistDirectory, stateDir });
+  return outcome === 'removed' ? [path] : [];
 }
 
 /** What is gone by itself meanwhile (with its link) is removed too. */

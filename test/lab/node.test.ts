@@ -100,9 +100,25 @@ describe('weftctl node cleanup', () => {
       /link cni0/,
       /table inet weft/,
       /ip_forward: 1 -> 0/,
+      /10-weft\.conflist/,
     ]) {
       assert.match(stdout, said);
     }
     assert.match(stdout, /^kept: \/var\/lib\/weft/m);
+  });
+});
+
+describe('the CNI configuration', () => {
+  const conflist = '/etc/cni/net.d/10-weft.conflist';
+
+  it('is put in place by an agent that can have pods made, and taken away when the node leaves', async () => {
+    node = lab.node('node-1');
+    await node.agent.start();
+    await node.mustExec(['grep', '-q', '"type": "weft"', conflist]);
+    await node.mustExec([join(dist, 'weftctl'), 'node', 'leave']);
+    assert.notEqual((await node.exec(['ls', conflist])).status, 0);
+    await node.agent.stop();
+    await node.agent.start();
+    await node.mustExec(['ls', conflist]);
   });
 });

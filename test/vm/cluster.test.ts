@@ -12,7 +12,9 @@ import {
   askOutside,
   callPlugin,
   containerdPod,
+  containerOf,
   dockerPod,
+  keptPod,
   makeImage,
   mustPing,
   type Pod,
@@ -94,24 +96,27 @@ describe('two machines with a kernel of their own', { timeout: timeoutMs }, () =
     assert.match(stdout + stderr, /10\.0\.2\./);
   });
 
-  step("containerd's and Docker's pods reach each other, other nodes, and the outside", async () => {
-    await Promise.all([makeImage(first), makeImage(second)]);
-    pods = await Promise.all([
-      containerdPod(first, 'ctr-1'),
-      containerdPod(second, 'ctr-2'),
-      dockerPod(first, 'docker-1'),
-      dockerPod(second, 'docker-2'),
-    ]);
-    await Promise.all(
-      pods.map(async (from) => {
-        await mustPing(
-          from,
-          [...pods, first, second].map(({ address }) => address),
-        );
-        assert.equal(await askOutside(from), outsideAnswer);
-      }),
-    );
-  });
+  step(
+    "containerd's and Docker's pods, and those that weft keeps, reach each other, other nodes, and the outside",
+    async () => {
+      await Promise.all([makeImage(first), makeImage(second)]);
+      pods = await Promise.all([
+        containerdPod(first, 'ctr-1'),
+        containerdPod(second, 'ctr-2'),
+        dockerPod(first, 'docker-1'),
+        keptPod(second, 'kept-2'),
+      ]);
+      await Promise.all(
+        pods.map(async (from) => {
+          await mustPing(
+            from,
+            [...pods, first, second].map(({ address }) => address),
+          );
+          assert.equal(await askOutside(from), outsideAnswer);
+        }),
+      );
+    },
+  );
 
   step("nodes reach the other nodes' pods", async () => {
     await Promise.all(
@@ -134,7 +139,7 @@ describe('two machines with a kernel of their own', { timeout: timeoutMs }, () =
       // Pings from the pod that stays, and calls of the plugin, until told to stop: as many as one emulated processor can
       // do beside the upgrade. The package's own tests have the full load.
       await second.run(`
-      nohup nsenter -n -t "$(docker inspect -f '{{.State.Pid}}' docker-2)" \
+      nohup nsenter -n -t "$(docker inspect -f '{{.State.Pid}}' "$(${containerOf('kept-2', 'sandbox')})")" \
         ping -q -i 0.05 ${target.address} >/tmp/pings 2>&1 & echo $! >/tmp/pings.pid
       cat >/tmp/calls <<'SCRIPT'
         ip netns add calls
@@ -172,11 +177,11 @@ SCRIPT
   );
 
   step('a reboot leaks no address, and pods started again get one', async () => {
-    await second.run(`docker rm -f docker-2 >/dev/null; ${withoutDocker}`);
+    await second.run(`weftctl pod rm kept-2; [ -z "$(docker ps -aq)" ]; ${withoutDocker}`);
     await second.reboot();
     await ready(second);
     assert.equal(await subnetOf(second), subnet);
-    assert.equal(await second.run('find /run/weft/ipam -type f | wc -l'), '0');
+    assert.equal(await second.run(`find /run/weft -path '*/ipam/*' -type f | wc -l`), '0');
     await second.run('ctr container rm ctr-2');
     const again = await containerdPod(second, 'ctr-2');
     pods = pods.filter(({ machine }) => machine === first);

@@ -1,4 +1,7 @@
-/** Pods in a virtual machine: by containerd, which reads the CNI configuration, and by Docker, whose containers are handed to the plugin. */
+/**
+ * Pods in a virtual machine: by containerd, which reads the CNI configuration; by Docker, whose containers are handed to
+ * the plugin; and by weft itself, which makes them on Docker.
+ */
 import type { Machine } from './machine.ts';
 import { outsideAddress, outsidePort } from './network.ts';
 
@@ -39,6 +42,34 @@ export async function dockerPod(machine: Machine, name: string): Promise<Pod> {
     machine.run(`docker exec ${name} /bin/busybox ${command}`);
   return { name, machine, address: await addressIn(exec), exec };
 }
+
+/** A Pod manifest, applied; the agent keeps it. */
+export async function keptPod(machine: Machine, name: string): Promise<Pod> {
+  const manifest = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: {
+      terminationGracePeriodSeconds: 0,
+      containers: [
+        {
+          name: 'main',
+          image: 'busybox:latest',
+          imagePullPolicy: 'Never',
+          command: ['/bin/busybox', 'sleep', '100000'],
+        },
+      ],
+    },
+  };
+  await machine.run(`weftctl pod apply -f - <<'EOF'\n${JSON.stringify(manifest)}\nEOF`);
+  const exec = (command: string): Promise<string> =>
+    machine.run(`docker exec "$(${containerOf(name, 'app')})" /bin/busybox ${command}`);
+  return { name, machine, address: await addressIn(exec), exec };
+}
+
+/** A shell command that prints the id of a container of such a pod's. */
+export const containerOf = (pod: string, role: 'sandbox' | 'app'): string =>
+  `docker ps -q --filter label=weft.pod=default_${pod} --filter label=weft.role=${role}`;
 
 /** A shell command that runs the plugin as a runtime does. */
 export const callPlugin = (verb: 'ADD' | 'DEL', container: string, netns: string): string =>
