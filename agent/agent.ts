@@ -63,7 +63,7 @@ export async function runAgent(given: AgentOptions): Promise<void> {
   requireRoot();
   const ended = new AbortController();
   const options = { ...given, signal: AbortSignal.any([given.signal, ended.signal]) };
-  const { config, notifier, signal } = options;
+  const { config, signal } = options;
   // As many as there are timers, listeners and children: no sign of a leak.
   setMaxListeners(0, signal);
   for (const directory of [config.runDir, config.stateDir]) mkdirSync(directory, { recursive: true });
@@ -71,7 +71,6 @@ export async function runAgent(given: AgentOptions): Promise<void> {
   const sockets = { rtnl: openRtnl(), bulk: openRtnl().widen() };
   try {
     if (config.listen) await serveHttp({ listen: config.listen, routes: healthRoutes(health), signal });
-    notifier.watch(signal);
     await new Agent(options, sockets, health).run();
   } finally {
     ended.abort();
@@ -328,6 +327,8 @@ class Agent {
     this.#ready = true;
     this.#offerPods();
     notifier.ready(status);
+    // Not before: a start takes as long as it takes where the processor is slow, and a watchdog would begin it anew.
+    notifier.watch(this.#options.signal);
     log.info({ peers }, 'agent.ready');
   }
 
