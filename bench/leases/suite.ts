@@ -133,7 +133,7 @@ function startFigures(leases: number, starts: readonly Start[]): Figure[] {
     figures.push(
       atMost(memory.most, {
         what: `resident memory of weftd, ${leases} peers`,
-        ours: median(starts.map(({ residentMb }) => residentMb)),
+        ours: starts.at(-1)?.residentMb ?? Number.NaN,
         peer: { name: flannel, value: memory.flannel },
         unit: 'MB',
       }),

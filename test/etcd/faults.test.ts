@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { systemClock } from '../../agent/lease/clock.ts';
 import type { LeaseHolder } from '../../agent/lease/holder.ts';
-import { peersWhen, scratch, startAgent, statusWhen, type TestAgent } from '../unit/lease/builders.ts';
-import { startProxy } from './proxy.ts';
+import { peersWhen, scratch, startAgent, statusWhen } from '../unit/lease/builders.ts';
 import { startEtcd } from './server.ts';
 
 const limit = { timeout: 120_000 };
@@ -117,67 +115,3 @@ test('a member that is killed or falls silent is left for another', limit, async
     await victim?.restart();
   }
 });
-
-/** I1 on this machine's one clock, at every change of anybody's status. */
-function watchClaims(agents: readonly TestAgent[]): { readonly broken: string[] } {
-  const broken: string[] = [];
-  const check = (): void => {
-    const now = systemClock.now();
-    const keys = agents
-      .filter(({ holder }) => holder.status.deadlineMs > now)
-      .map(({ holder }) => holder.lease.key);
-    if (new Set(keys).size !== keys.length) broken.push(keys.join(' '));
-  };
-  for (const { holder } of agents) holder.watchStatus(check, never);
-  return { broken };
-}
-
-test(
-  'kills, stalls, partitions and compaction in any order: no two hold one subnet, and all come back',
-  limit,
-  async (t) => {
-    const etcd = await startEtcd(t, { members: 3 });
-    const home = scratch(t);
-    const proxies = await Promise.all([1, 2, 3, 4].map((n) => startProxy(t, etcd.members[n % 3]?.port ?? 0)));
-    const short = { renewSeconds: 1, ttlSeconds: 5, graceSeconds: 1 };
-    const agents = await Promise.all(
-      proxies.map(({ port }, n) =>
-        startAgent(t, {
-          store: etcd.open({ endpoints: [{ secure: false, host: '127.0.0.1', port }] }),
-          home: join(home, String(n)),
-          name: `node-${n + 1}`,
-          publicIp: address(n + 1),
-          timing: short,
-          networks: [{ cidr: { family: 'ipv4', base: 0x0af40000n, length: 21 }, subnetLength: 24 }],
-        }),
-      ),
-    );
-    const { broken } = watchClaims(agents);
-    const [member] = etcd.members;
-    const faults = [
-      () => proxies[0]?.cut(),
-      () => proxies[1]?.stall(),
-      () => member?.kill('SIGSTOP'),
-      async () => {
-        const { cursor } = await etcd.open().list(never);
-        etcd.ctl('--endpoints', `http://127.0.0.1:${etcd.members[1]?.port}`, 'compact', cursor);
-      },
-      () => proxies[0]?.mend(),
-      () => proxies[2]?.cut(),
-      () => member?.kill('SIGCONT'),
-      () => member?.kill('SIGKILL'),
-      () => proxies[1]?.mend(),
-      () => proxies[2]?.mend(),
-      () => member?.restart(),
-    ];
-    for (const fault of faults) {
-      await fault();
-      await pause(1500);
-    }
-    for (const { holder } of agents) {
-      await phaseWhen(holder, 'held');
-      await peersWhen(holder, ({ leases, complete }) => complete && leases.size === agents.length - 1);
-    }
-    assert.deepEqual(broken, []);
-  },
-);
