@@ -20,7 +20,26 @@ const eachShape = (versions: readonly CniVersion[]) => {
   return found.length > 0 ? found : newest(versions);
 };
 
+/** What the specification and the reference ask for, and where it is shown if not by a case. */
+const checklist = [
+  ...Array.from({ length: 20 }, (_, i) => `E${i + 1}`),
+  ...Array.from({ length: 6 }, (_, i) => `A${i + 1}`),
+  ...Array.from({ length: 6 }, (_, i) => `D${i + 1}`),
+];
+const elsewhere: Readonly<Record<string, string>> = {
+  E17: "test/kernel/attach/mishaps.test.ts: the kernel's refusals are 999, in its words",
+  E20: 'test/package: what is installed is put in place by rename',
+};
+
 describe('the contract of CNI', () => {
+  it('has a case for each requirement', () => {
+    const shown = new Set([...allCases.map(({ id }) => id), ...Object.keys(elsewhere)]);
+    assert.deepEqual(
+      checklist.filter((id) => !shown.has(id)),
+      [],
+    );
+  });
+
   for (const { subject, versions } of [
     { subject: weftByAgent, versions: eachShape },
     { subject: weft, versions: newest },

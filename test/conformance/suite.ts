@@ -6,6 +6,7 @@ import { addDelCases } from './cases/add-del.ts';
 import { chainCases } from './cases/chain.ts';
 import { checkGcCases } from './cases/check-gc.ts';
 import { dispatchCases } from './cases/dispatch.ts';
+import { keyCases } from './cases/keys.ts';
 import { optionCases } from './cases/options.ts';
 import { resultCases } from './cases/results.ts';
 import { Ground } from './ground.ts';
@@ -16,6 +17,7 @@ export const allCases: readonly Case[] = [
   ...dispatchCases,
   ...resultCases,
   ...addDelCases,
+  ...keyCases,
   ...checkGcCases,
   ...optionCases,
   ...chainCases,
