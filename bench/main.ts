@@ -10,6 +10,7 @@ import { formatFigures } from './table.ts';
 
 const suites: Readonly<Record<string, () => Promise<{ readonly suite: Suite }>>> = {
   cni: () => import('./cni/suite.ts'),
+  contract: () => import('./contract/suite.ts'),
   overlay: () => import('./overlay/suite.ts'),
   heal: () => import('./heal/suite.ts'),
   baseline: () => import('./baseline/suite.ts'),

@@ -1,0 +1,23 @@
+/** What a runtime feels of the contract besides ADD and DEL themselves: addresses that are reused, host ports, VERSION. */
+import { Starter } from '../cni/starter.ts';
+import type { Figure, Suite } from '../figure.ts';
+import { withLab } from '../lab.ts';
+import { hostPorts } from './host-ports.ts';
+import { reusedAddress } from './reused-address.ts';
+import { version } from './version.ts';
+
+export const suite: Suite = ({ progress }) => {
+  progress('a lab of one node');
+  return withLab({ name: 'bench-contract', nodes: 1 }, async (lab) => {
+    const node = lab.node('node-1');
+    const starter = Starter.make(node);
+    try {
+      const ground = { node, starter, progress };
+      const figures: Figure[] = [];
+      for (const measure of [version, reusedAddress, hostPorts]) figures.push(...(await measure(ground)));
+      return figures;
+    } finally {
+      starter.remove();
+    }
+  });
+};
