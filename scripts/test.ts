@@ -76,11 +76,30 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     `qemu-${other}`,
     `${other}-linux-gnu-gcc`,
   ],
+  vagrant: [
+    'root',
+    'ip',
+    'vagrant',
+    'libvirtd',
+    'virsh',
+    'dnsmasq',
+    'qemu-system-x86_64',
+    'qemu-img',
+    'debootstrap',
+    'git',
+  ],
   vm: ['root', 'ip', 'nsenter', 'qemu-system-x86_64', 'qemu-img', 'debootstrap', 'mke2fs', 'ssh'],
 };
 
 /** Grounds of their own, with a script of their own: too large for every run. */
-const onlyOnRequest: ReadonlySet<string> = new Set(['vm', 'package', 'pods', 'kubernetes', 'flannel']);
+const onlyOnRequest: ReadonlySet<string> = new Set([
+  'vm',
+  'vagrant',
+  'package',
+  'pods',
+  'kubernetes',
+  'flannel',
+]);
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 

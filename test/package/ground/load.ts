@@ -4,6 +4,7 @@ import type { Host } from './host.ts';
 import { callPlugin } from './plugin.ts';
 
 export interface LoadResult {
+  /** Pings until the last that was answered: those after it were under way when ping was told to stop. */
   readonly sent: number;
   readonly lost: number;
   /** Pairs of ADD and DEL that succeeded. */
@@ -32,7 +33,7 @@ export class Load {
         ip netns delete calls
         echo end
 SCRIPT
-      setsid ip netns exec ${pings.namespace} ping -q -i 0.001 ${pings.target} >/run/load/pings 2>&1 &
+      setsid ip netns exec ${pings.namespace} ping -n -i 0.001 ${pings.target} >/run/load/pings 2>&1 &
       echo $! >/run/load/ping.pid
       setsid bash /run/load/calls >/run/load/called 2>&1 &
       until grep -q done /run/load/called; do sleep 0.05; done`);
@@ -44,13 +45,14 @@ SCRIPT
       until tail -n 1 /run/load/called | grep -qx end; do sleep 0.05; done
       kill -INT "$(cat /run/load/ping.pid)"
       until grep -q transmitted /run/load/pings; do sleep 0.05; done
-      cat /run/load/pings /run/load/called`);
-    const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(text)?.map(Number) ?? [];
-    if (sent === undefined || received === undefined) throw new Error(`ping said nothing: ${text}`);
+      grep -o 'icmp_seq=[0-9]*' /run/load/pings
+      cat /run/load/called`);
+    const answered = new Set([...text.matchAll(/^icmp_seq=(\d+)$/gm)].map((match) => Number(match[1])));
+    const sent = [...answered].reduce((last, sequence) => Math.max(last, sequence), 0);
     const lines = text.split('\n');
     return {
       sent,
-      lost: sent - received,
+      lost: sent - answered.size,
       calls: lines.filter((line) => line === 'done').length,
       failures: lines.filter((line) => /^(ADD|DEL): /.test(line)),
     };

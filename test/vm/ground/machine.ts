@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { cpu, kernelArguments } from './emulation.ts';
 import type { Image } from './image.ts';
 import type { Surroundings } from './network.ts';
 import { attempt, type Outcome, type RunOptions, run } from './run.ts';
@@ -10,10 +11,6 @@ import { attempt, type Outcome, type RunOptions, run } from './run.ts';
 /** On the console, by image-setup.sh. */
 const saidWhenUp = 'ssh is there';
 const upWithinMs = 300_000;
-/** QEMU 7.2 emulates cmpxchg16b so that Linux 6.12 faults; the rest costs more to emulate than it gives. */
-const cpu = 'max,-cx16,-la57,-avx,-avx2,-pku,-smap,-smep,-umip';
-const kernelArguments =
-  'console=ttyS0 net.ifnames=0 quiet panic=-1 mitigations=off apparmor=0 audit=0 8250.nr_uarts=1 systemd.show_status=0';
 
 export class Machine {
   readonly name: string;
