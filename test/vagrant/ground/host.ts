@@ -55,7 +55,7 @@ export class VagrantHost {
     mkdirSync(images);
     mkdirSync(vagrant.#project);
     const copy = 'git -C "$0" ls-files -z | tar -C "$0" --null -T - -cf - | tar -C "$1" -xf -';
-    execFileSync('bash', ['-euo', 'pipefail', '-c', copy, given.root, vagrant.#project]);
+    execFileSync('bash', ['-euo', 'pipefail', '-c', copy, given.root, vagrant.#project], { stdio: 'ignore' });
     await host.run(`images=${images}\n${startLibvirt}`);
     await vagrant.run(`box add --name weft-test ${given.box}`);
     return vagrant;
