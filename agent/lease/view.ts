@@ -67,7 +67,13 @@ export class ClusterView {
     for (const record of item.records) {
       gone.delete(record.key);
       const known = this.records.get(record.key);
-      if (known?.version === record.version && known.session === record.session) continue;
+      // A version alone is not enough: a store that was restored from a backup gives them out again.
+      if (
+        known?.version === record.version &&
+        known.session === record.session &&
+        known.value === record.value
+      )
+        continue;
       this.#put(record);
       changed.add(record.key);
     }

@@ -20,6 +20,8 @@ export interface Member {
   kill(signal: NodeJS.Signals): void;
   /** Starts it again on the same data. */
   restart(): Promise<void>;
+  /** Kills it and waits until it is gone. */
+  end(): Promise<void>;
 }
 
 export interface Etcd {

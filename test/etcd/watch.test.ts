@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { cpSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '../../agent/lease/clock.ts';
 import { follow } from '../../agent/lease/follow.ts';
@@ -105,3 +107,32 @@ test('a connection on which nothing passes any more is left within seconds', lim
   await tamper(direct, 'subnets/10.244.1.0-24', 'x');
   await when(() => view.records.size === 1);
 });
+
+test(
+  'an etcd that is restored from a backup, and so has gone back in time, is listed anew',
+  limit,
+  async (t) => {
+    const etcd = await startEtcd(t);
+    const store = etcd.open();
+    await tamper(store, 'subnets/10.244.1.0-24', 'kept');
+    const [member] = etcd.members;
+    assert.ok(member);
+    await member.end();
+    const data = join(etcd.folder, member.name);
+    cpSync(data, `${data}.backup`, { recursive: true });
+    await member.restart();
+    await putMany(store, 100);
+    await tamper(store, 'subnets/10.244.1.0-24', 'lost');
+    const { view, when } = followed(t, etcd.open());
+    await when(() => view.records.size === 101);
+    await member.end();
+    rmSync(data, { recursive: true });
+    renameSync(`${data}.backup`, data);
+    await member.restart();
+    await when(() => view.records.size === 1);
+    assert.equal(view.records.get('subnets/10.244.1.0-24')?.value, 'kept');
+    // And from there on it is watched again.
+    await tamper(store, 'subnets/10.244.2.0-24', 'new');
+    await when(() => view.records.has('subnets/10.244.2.0-24'));
+  },
+);

@@ -1,9 +1,10 @@
 /** One watch of everything under the prefix. Ends with `StoreError`; who follows resumes. */
+import { configKey } from '../cluster-config.ts';
 import { StoreError } from '../errors.ts';
 import type { WatchItem } from '../store.ts';
 import type { Connection } from './connection.ts';
-import { watch } from './methods.ts';
-import { keyRange } from './records.ts';
+import { range, watch } from './methods.ts';
+import { etcdKey, keyRange } from './records.ts';
 import { WatchReader } from './watch-stream.ts';
 
 /**
@@ -12,13 +13,15 @@ import { WatchReader } from './watch-stream.ts';
  */
 const progressMs = 30_000;
 
-export async function* watchRange(options: {
+interface WatchOptions {
   readonly connection: Connection;
   readonly prefix: string;
   /** The last revision that is known. */
   readonly cursor: string;
   readonly signal: AbortSignal;
-}): AsyncGenerator<WatchItem> {
+}
+
+export async function* watchRange(options: WatchOptions): AsyncGenerator<WatchItem> {
   const { connection, prefix, cursor, signal } = options;
   const { stream, failed } = await connection.stream(watch, signal);
   const reader = new WatchReader(prefix);
@@ -41,7 +44,10 @@ export async function* watchRange(options: {
     });
     for await (const response of stream) {
       heard = true;
-      if (response.created && !response.canceled) yield { type: 'events', events: [], cursor };
+      if (response.created && !response.canceled) {
+        if (BigInt(response.header.revision) < BigInt(cursor)) await assureHistory(options);
+        yield { type: 'events', events: [], cursor };
+      }
       const item = reader.read(response);
       if (item) yield item;
     }
@@ -55,4 +61,16 @@ export async function* watchRange(options: {
     signal.removeEventListener('abort', abort);
     stream.cancel();
   }
+}
+
+/**
+ * A member whose revision is below what we know lags behind the others, or etcd was restored from a backup: then a
+ * watch from what we know would be silent until the revisions have been counted up again. A read through the quorum
+ * tells which.
+ */
+async function assureHistory({ connection, prefix, cursor, signal }: WatchOptions): Promise<void> {
+  const request = { key: etcdKey(prefix, configKey) };
+  const { header } = await connection.call(range, request, { repeatable: true, signal });
+  if (BigInt(header.revision) >= BigInt(cursor)) return;
+  throw new StoreError('compacted', `etcd has gone back from revision ${cursor} to ${header.revision}`);
 }
