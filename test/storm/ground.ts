@@ -17,6 +17,8 @@ export type CallExit = FuzzExit & {
   readonly complaint: string | undefined;
 };
 
+const DEL_ATTEMPTS = 4;
+
 export interface PodAddress {
   readonly address: string;
   /** `pod/interface` */
@@ -62,8 +64,18 @@ export class StormGround {
     await ended;
   }
 
-  /** What a killed agent leaves is a socket on which nobody listens. */
+  /**
+   * What a killed agent leaves is a socket on which nobody listens. A DEL that is told to try again later, because
+   * the machine is too busy for all that works on its attachment, is done again as a runtime would.
+   */
   async call(call: StormCall, more: object = {}): Promise<CallExit> {
+    for (let attempt = 1; ; attempt++) {
+      const exit = await this.#callOnce(call, more);
+      if (call.verb === 'ADD' || attempt === DEL_ATTEMPTS || !exit.stdout.includes('"code":11,')) return exit;
+    }
+  }
+
+  async #callOnce(call: StormCall, more: object): Promise<CallExit> {
     const { verb, pod, network } = call;
     const env = {
       CNI_COMMAND: verb,
