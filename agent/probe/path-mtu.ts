@@ -39,6 +39,9 @@ export async function searchPathMtu(search: {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) if (await search.ask(size)) return true;
     return false;
   };
+  // Once the path is known to be narrow, what is found too small by bad luck is found out in the next round.
+  const answeredSoon = (size: number): Promise<boolean> =>
+    anyOf(Array.from({ length: ATTEMPTS }, () => search.ask(size)));
   if (await answered(full)) return full;
   let [good, bad] = [least, full];
   if (before !== undefined && (await answered(before))) {
@@ -49,11 +52,21 @@ export async function searchPathMtu(search: {
   }
   while (bad - good > 1) {
     const middle = Math.floor((good + bad) / 2);
-    if (await answered(middle)) good = middle;
+    if (await answeredSoon(middle)) good = middle;
     else bad = middle;
   }
   return good;
 }
+
+/** True as soon as one of them is, false once none is. */
+const anyOf = (answers: readonly Promise<boolean>[]): Promise<boolean> =>
+  new Promise((resolve, reject) => {
+    const settle = (yes: boolean): void => {
+      if (yes) resolve(true);
+    };
+    for (const answer of answers) answer.then(settle, reject);
+    Promise.all(answers).then(() => resolve(false), reject);
+  });
 
 export interface PathMtuScope {
   readonly keys: readonly string[];

@@ -16,7 +16,8 @@ const mtuLimits = { least: 68, most: 65535 };
 
 export function decodeBridgeOptions(network: Fields, addressing: Addressing): BridgeOptions {
   refuseVlans(network);
-  // A leased subnet is useless without its gateway, and a pod must reach itself through a Service.
+  // A leased subnet is useless without its gateway, a pod must reach itself through a Service, and who has an
+  // address of a lease has no other.
   const leased = addressing.kind === 'lease';
   const isDefaultGateway = network.boolean('isDefaultGateway') ?? leased;
   const isGateway = network.boolean('isGateway') ?? leased;
@@ -31,7 +32,7 @@ export function decodeBridgeOptions(network: Fields, addressing: Addressing): Br
     hairpinMode: network.boolean('hairpinMode') ?? (leased && !promiscMode),
     promiscMode,
     macspoofchk: network.boolean('macspoofchk') ?? false,
-    ipspoofchk: network.boolean('ipspoofchk') ?? false,
+    ipspoofchk: network.boolean('ipspoofchk') ?? leased,
     portIsolation: network.boolean('portIsolation') ?? false,
     enabledad: network.boolean('enabledad') ?? false,
     disableContainerInterface: network.boolean('disableContainerInterface') ?? false,
