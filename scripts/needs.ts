@@ -42,6 +42,7 @@ const packages: Readonly<Record<string, string>> = {
   etcdctl: 'etcd-client',
   setpriv: 'util-linux',
   portmap: 'containernetworking-plugins',
+  'dbus-daemon': 'dbus',
 };
 
 /** The first need that is not met, with its remedy; undefined if all are. */

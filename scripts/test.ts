@@ -88,6 +88,19 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     'debootstrap',
     'git',
   ],
+  firewalls: [
+    'root',
+    'ip',
+    'nft',
+    'iptables',
+    'ping',
+    'mount',
+    'nsenter',
+    'unshare',
+    'dbus-daemon',
+    'firewalld',
+    'ufw',
+  ],
   vm: ['root', 'ip', 'nsenter', 'qemu-system-x86_64', 'qemu-img', 'debootstrap', 'mke2fs', 'ssh'],
 };
 
@@ -99,6 +112,7 @@ const onlyOnRequest: ReadonlySet<string> = new Set([
   'pods',
   'kubernetes',
   'flannel',
+  'firewalls',
 ]);
 
 const root = fileURLToPath(new URL('../../', import.meta.url));

@@ -8,7 +8,7 @@ import { applyRules } from '../../kernel/nft/run.ts';
 import { readTable, type Table } from '../../kernel/nft/state.ts';
 import { bridgeTable, inetTable } from '../../plugin/attach/table.ts';
 import type { DesiredFirewall, Tunnel } from './desired.ts';
-import { type ForeignChain, nameOf, planForeign } from './foreign.ts';
+import { chainsOf, type ForeignChain, planForeign } from './foreign.ts';
 import { type DesiredTable, KeptTable } from './kept-table.ts';
 import { masqueradePart } from './masquerade.ts';
 import { passagesOf } from './passages.ts';
@@ -85,7 +85,7 @@ export class Firewall {
     const pods = this.#pods.ensure(desired.pods, tables.length > 0);
     const foreign = surveyForeign(this.#nfnl);
     const others = openOthers(desired, foreign);
-    this.#chains = new Set(foreign.map(({ chain }) => nameOf(chain)));
+    this.#chains = new Set(foreign.flatMap(chainsOf));
     return {
       done: [...tables, ...describePeers(peers), ...pods.done, ...others.done],
       problems: [...pods.problems, ...others.problems],

@@ -7,7 +7,7 @@
  * stays dropped. firewalld decides inside its zones, so there the rules come first.
  */
 import type { Chain, Rule, TableName } from '../../kernel/nft/state.ts';
-import { endsTraffic, jumpTarget } from './verdict.ts';
+import { endsTraffic, jumpTarget, letsAllPass } from './verdict.ts';
 
 /** NF_INET_LOCAL_IN and NF_INET_FORWARD (linux/netfilter.h). */
 const hooks = { input: 1, forward: 2 } as const;
@@ -25,7 +25,7 @@ export interface Passage {
   readonly label: string;
 }
 
-/** A base chain of somebody else's, with its rules and those of the chains that it may jump to. */
+/** A base chain of somebody else's, with its rules and those of the chains that it leads every packet to. */
 export interface ForeignChain {
   readonly chain: Chain;
   readonly rules: readonly Rule[];
@@ -74,7 +74,12 @@ export function planForeign(
   return plans;
 }
 
-export const nameOf = (chain: Chain): string => `${chain.family} ${chain.table} ${chain.name}`;
+const nameOf = (chain: Pick<Chain, 'family' | 'table' | 'name'>): string =>
+  `${chain.family} ${chain.table} ${chain.name}`;
+
+/** The chain and those that it leads every packet to, each as `ip filter FORWARD`. */
+export const chainsOf = ({ chain, jumps }: ForeignChain): string[] =>
+  [chain.name, ...jumps.keys()].map((name) => nameOf({ ...chain, name }));
 
 function isNeeded(passage: Passage, { chain, rules, jumps }: ForeignChain): boolean {
   if (chain.hook !== hooks[passage.hook] || !passage.families.includes(chain.family)) return false;
@@ -118,15 +123,19 @@ function planChain(foreign: ForeignChain, wanted: readonly Passage[]): Step[] {
 
 const isAccept = (rule: Rule): boolean => endsTraffic(rule, 'accept');
 
-/** The index of the first rule that lets nothing past it, be it by a jump. */
+/** The index of the first rule that lets nothing past it, be it by a jump, through however many chains. */
 function barrierAt(rules: readonly Rule[], jumps: ForeignChain['jumps']): number | undefined {
-  const index = rules.findIndex((rule) => {
-    if (isOurs(rule)) return false;
-    if (endsTraffic(rule, 'drop')) return true;
-    const target = jumpTarget(rule);
-    return target !== undefined && (jumps.get(target) ?? []).some((inner) => endsTraffic(inner, 'drop'));
-  });
-  return index < 0 ? undefined : index;
+  const index = rules.findIndex((rule) => letsAllPass(rule) || isBarrier(rule, jumps));
+  const rule = rules[index];
+  return rule && isBarrier(rule, jumps) ? index : undefined;
+}
+
+/** The kernel has no loops among chains. */
+function isBarrier(rule: Rule, jumps: ForeignChain['jumps']): boolean {
+  if (isOurs(rule)) return false;
+  if (endsTraffic(rule, 'drop')) return true;
+  const target = jumpTarget(rule);
+  return target !== undefined && barrierAt(jumps.get(target) ?? [], jumps) !== undefined;
 }
 
 function placeOf({ chain, rules, jumps }: ForeignChain, passage: Passage): string {

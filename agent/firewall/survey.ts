@@ -1,6 +1,6 @@
-/** Reads other firewalls: their base chains that see what has to get through, and what these jump to. */
+/** Reads other firewalls: their base chains that see what has to get through, and all that these lead every packet to. */
 import type { Nfnl } from '../../kernel/nft/nfnetlink.ts';
-import { chains, rules } from '../../kernel/nft/state.ts';
+import { chains, type Rule, rules } from '../../kernel/nft/state.ts';
 import { inetTable } from '../../plugin/attach/table.ts';
 import { type ForeignChain, isCandidate } from './foreign.ts';
 import { jumpTarget } from './verdict.ts';
@@ -8,9 +8,18 @@ import { jumpTarget } from './verdict.ts';
 export function surveyForeign(nfnl: Nfnl): ForeignChain[] {
   const candidates = chains(nfnl).filter((chain) => isCandidate(chain, inetTable.table));
   return candidates.map((chain) => {
-    const own = rules(nfnl, { ...chain, chain: chain.name });
-    const targets = new Set(own.map(jumpTarget).filter((target) => target !== undefined));
-    const jumps = [...targets].map((target) => [target, rules(nfnl, { ...chain, chain: target })] as const);
-    return { chain, rules: own, jumps: new Map(jumps) };
+    const read = (name: string): Rule[] => rules(nfnl, { ...chain, chain: name });
+    const own = read(chain.name);
+    const jumps = new Map<string, readonly Rule[]>();
+    const follow = (from: readonly Rule[]): void => {
+      for (const target of from.map(jumpTarget)) {
+        if (target === undefined || jumps.has(target)) continue;
+        const inner = read(target);
+        jumps.set(target, inner);
+        follow(inner);
+      }
+    };
+    follow(own);
+    return { chain, rules: own, jumps };
   });
 }

@@ -2,8 +2,8 @@
 import { type Expression, expressionsOf } from '../../kernel/nft/expression.ts';
 import type { Rule } from '../../kernel/nft/state.ts';
 
-/** Expressions that match nothing and decide nothing. */
-const neutral: ReadonlySet<string> = new Set(['counter', 'log']);
+/** Expressions that match nothing and decide nothing; a load whose value nobody looks at (iptables' `-i +`) is one. */
+const neutral: ReadonlySet<string> = new Set(['counter', 'log', 'meta']);
 
 const isNeutral = (expression: Expression): boolean =>
   neutral.has(expression.name) || expression.comment !== undefined;
@@ -21,6 +21,13 @@ export function endsTraffic(rule: Rule, how: 'accept' | 'drop'): boolean {
     last?.name === 'reject' ||
     (last?.target !== undefined && ['DROP', 'REJECT'].includes(last.target));
   return drops && expressions.slice(0, -1).every(isNeutral);
+}
+
+/** Whether every packet leaves the chain at this rule, or is accepted by it. */
+export function letsAllPass(rule: Rule): boolean {
+  const expressions = expressionsOf(rule.expressions);
+  const kind = expressions.at(-1)?.verdict?.kind;
+  return (kind === 'accept' || kind === 'return') && expressions.slice(0, -1).every(isNeutral);
 }
 
 /** The chain to which the rule sends every packet; undefined for a rule with a condition. */

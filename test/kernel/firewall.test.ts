@@ -288,6 +288,28 @@ describe('other firewalls', () => {
     assert.deepEqual(ensure().done, []);
   });
 
+  it('that reject in a chain that a chain of theirs goes to, as firewalld’s by iptables do', async () => {
+    for (const chain of ['FORWARD_ZONES', 'FWD_public']) node.run('iptables', '-N', chain);
+    node.run('iptables', '-A', 'FORWARD', '-m', 'conntrack', '--ctstate', 'ESTABLISHED', '-j', 'ACCEPT');
+    node.run('iptables', '-A', 'FORWARD', '-j', 'FORWARD_ZONES');
+    node.run('iptables', '-A', 'FORWARD_ZONES', '-i', '+', '-g', 'FWD_public');
+    node.run('iptables', '-A', 'FWD_public', '-j', 'REJECT');
+    node.run('iptables', '-A', 'FORWARD', '-j', 'REJECT');
+    assert.equal(await toPeer(), 'ECONNREFUSED');
+    ensure();
+    assert.equal(await toPeer(), at.pod);
+    assert.deepEqual(ensure().done, []);
+  });
+
+  it('whose chains are left before they drop anything are not touched', () => {
+    node.run('iptables', '-N', 'theirs');
+    node.run('iptables', '-A', 'FORWARD', '-j', 'theirs');
+    node.run('iptables', '-A', 'theirs', '-j', 'RETURN');
+    node.run('iptables', '-A', 'theirs', '-j', 'DROP');
+    ensure();
+    assert.doesNotMatch(node.run('iptables', '-S'), /10\.244/);
+  });
+
   it('of an operator’s own, native and for both families', async () => {
     node.run(
       'nft',
@@ -357,11 +379,14 @@ describe('what the kernel tells of a change', () => {
       },
       stop.signal,
     );
-    change();
-    node.run('nft', 'add table inet last');
-    await until(() => last);
-    stop.abort();
-    await running;
+    try {
+      change();
+      node.run('nft', 'add table inet last');
+      await until(() => last);
+    } finally {
+      stop.abort();
+      await running;
+    }
     return [...reasons];
   };
 
@@ -389,6 +414,14 @@ describe('what the kernel tells of a change', () => {
   it('leads to a pass when a rule of ours in another firewall is gone', async () => {
     node.run('iptables', '-P', 'FORWARD', 'DROP');
     assert.deepEqual(await told(() => node.run('iptables', '-F', 'FORWARD')), ['another firewall']);
+  });
+
+  it('leads to a pass when a chain that another firewall jumps to has a new rule', async () => {
+    node.run('iptables', '-N', 'theirs');
+    node.run('iptables', '-A', 'FORWARD', '-j', 'theirs');
+    assert.deepEqual(await told(() => node.run('iptables', '-A', 'theirs', '-j', 'REJECT')), [
+      'another firewall',
+    ]);
   });
 });
 
