@@ -41,7 +41,7 @@ describe('the bridge', () => {
       hairpinMode: true,
       promiscMode: false,
       macspoofchk: false,
-      ipspoofchk: false,
+      ipspoofchk: true,
       portIsolation: false,
       enabledad: false,
       disableContainerInterface: false,
