@@ -14,8 +14,11 @@ import { familyOf } from './ping.ts';
 export interface Damage {
   /** Run by `sh` on the node, with the variables of `damageNode`. */
   readonly commands: string;
-  /** Whom it may concern: packets between node-1 and node-2, all of node-1's, or those to the world outside. */
-  readonly concerns: 'peer' | 'node' | 'world';
+  /**
+   * Whom it may concern: packets between node-1 and node-2, all of node-1's, those to the world outside, or all of
+   * node-2's: then it is done there.
+   */
+  readonly concerns: 'peer' | 'node' | 'world' | 'peerNode';
   /** The commands end the cause themselves: what counts is how long it takes from then. */
   readonly lasts?: true;
   /** Puts back what the damage changes for good, where it is no damage but a change: run when all has followed it. */
@@ -47,6 +50,10 @@ export const damages: Readonly<Record<string, Damage>> = {
     commands: 'ip link set $device down; ip link set $device up',
   },
   'the device’s MAC': { concerns: 'node', commands: 'ip link set $device address 02:00:00:00:00:77' },
+  'a peer’s MAC': {
+    concerns: 'peerNode',
+    commands: 'ip link set $device address 02:00:00:00:00:78',
+  },
   'the device’s MTU': {
     concerns: 'node',
     commands: 'ip link set $device mtu 1280',

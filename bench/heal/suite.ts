@@ -9,6 +9,7 @@ import { Lab } from '../../lab/lab.ts';
 import { familyOf } from '../../lab/ping.ts';
 import type { LabPod } from '../../lab/pod.ts';
 import { atMost, type Figure, median, type Suite, type SuiteContext } from '../figure.ts';
+import { lives } from './lives.ts';
 import { PingStream } from './stream.ts';
 
 const ROUNDS = 5;
@@ -16,7 +17,9 @@ const MOST_MS = 250;
 /** Long enough for neighbours to be fresh again, so that one round does not feel the one before. */
 const PAUSE_MS = 300;
 
-export const suite: Suite = async (context) => {
+export const suite: Suite = async (context) => [...(await repairs(context)), ...(await lives(context))];
+
+async function repairs(context: SuiteContext): Promise<Figure[]> {
   context.progress('a lab of three nodes, both families');
   const lab = await Lab.up({ name: 'bench-heal', families: ['ipv4', 'ipv6'] });
   try {
@@ -37,7 +40,7 @@ export const suite: Suite = async (context) => {
   } finally {
     await lab.down();
   }
-};
+}
 
 async function measure(options: {
   lab: Lab;
@@ -47,10 +50,19 @@ async function measure(options: {
   context: SuiteContext;
 }): Promise<{ repairsMs: number[]; lost: number }> {
   const { lab, family, what, damage, context } = options;
-  const node = lab.node('node-1');
+  const elsewhere = damage.concerns === 'peerNode';
+  const node = lab.node(elsewhere ? 'node-2' : 'node-1');
   const [a, b, c] = [lab.podNamed('a'), lab.podNamed('b'), lab.podNamed('c')];
-  const variables = await damageVariables({ lab, node, peer: lab.node('node-2'), family });
-  const [concerned, bystander] = [new PingStream(a, of(b, family)), new PingStream(b, of(c, family))];
+  const variables = await damageVariables({
+    lab,
+    node,
+    peer: lab.node(elsewhere ? 'node-1' : 'node-2'),
+    family,
+  });
+  const [concerned, bystander] = [
+    new PingStream(a, of(b, family)),
+    new PingStream(elsewhere ? a : b, of(c, family)),
+  ];
   const repairsMs: number[] = [];
   const begunMs = Date.now();
   try {

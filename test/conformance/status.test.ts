@@ -56,10 +56,11 @@ describe('STATUS', () => {
   });
 
   it('is 51 while the VXLAN device cannot be had, which pods feel, and silent once it can', async () => {
-    // In one go, so that the agent does not come first.
-    const steal =
-      'printf "link del weft.1\\nlink add other0 type vxlan id 1 dstport 8472 dev under0\\n" | ip -batch -';
-    await ground.must('sh', '-c', `until ${steal}; do sleep 0.1; done`);
+    // The agent would be there first.
+    agent.kill('SIGSTOP');
+    await ground.must('ip', 'link', 'del', 'weft.1');
+    await ground.must('ip', 'link', 'add', ...'other0 type vxlan id 1 dstport 8472 dev under0'.split(' '));
+    agent.kill('SIGCONT');
     assert.match(await untilStatus(51), /VNI 1 on UDP 8472 belongs to other0/);
     await ground.must('ip', 'link', 'del', 'other0');
     assert.equal(await untilStatus(0), '');

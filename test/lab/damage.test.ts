@@ -19,11 +19,11 @@ const backWithinMs = 5000;
 
 const name = labName('damage');
 let lab: Lab;
-let node: LabNode;
+let one: LabNode;
 
 before(async () => {
   lab = await Lab.up({ name, families: ['ipv4', 'ipv6'] });
-  node = lab.node('node-1');
+  one = lab.node('node-1');
   const pods = { a: 'node-1', sibling: 'node-1', b: 'node-2', c: 'node-3' };
   await Promise.all(Object.entries(pods).map(([pod, host]) => lab.pod(host, pod)));
 });
@@ -48,7 +48,7 @@ async function answered(from: LabPod, address: string): Promise<void> {
   }
 }
 
-async function repaired(commands: string, variables: Record<string, string>): Promise<void> {
+async function repaired(node: LabNode, commands: string, variables: Record<string, string>): Promise<void> {
   for (const since = performance.now(); ; await delay(20)) {
     if ((await shellOn(node, commands, variables)).status === 0) return;
     assert.ok(performance.now() - since < backWithinMs, `still not so: ${commands}`);
@@ -63,6 +63,10 @@ const bystanders: Readonly<Record<Damage['concerns'], readonly (readonly [string
     ['b', 'c'],
   ],
   node: [['b', 'c']],
+  peerNode: [
+    ['a', 'sibling'],
+    ['a', 'c'],
+  ],
   world: [
     ['a', 'sibling'],
     ['a', 'c'],
@@ -76,7 +80,8 @@ for (const family of ['ipv4', 'ipv6'] as const) {
       it(`${what}: has it back`, async () => {
         const [a, b, c] = ['a', 'b', 'c'].map((pod) => lab.podNamed(pod));
         assert.ok(a && b && c);
-        const variables = await damageVariables({ lab, node, peer: lab.node('node-2'), family });
+        const [node, peer] = concerns === 'peerNode' ? [lab.node('node-2'), one] : [one, lab.node('node-2')];
+        const variables = await damageVariables({ lab, node, peer, family });
         const pings = bystanders[concerns].map(([from, to]) => {
           const target = lab.podNamed(to);
           return new SteadyPing(lab.podNamed(from), target, addressOf(target, family));
@@ -84,7 +89,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
         try {
           const { status, stderr } = await shellOn(node, commands, variables);
           assert.equal(status, 0, stderr);
-          if (seen) await repaired(seen, variables);
+          if (seen) await repaired(node, seen, variables);
           const allAnswer = async () => {
             await answered(a, addressOf(b, family));
             await answered(b, addressOf(a, family));

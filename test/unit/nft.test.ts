@@ -26,7 +26,7 @@ describe('fields', () => {
     {
       types: ['ifname', 'ether_addr', 'ipv4_addr'],
       values: ['veth1', '02:00:00:00:00:01', ip('10.0.0.1')],
-      hex: `${Buffer.from('veth1').toString('hex').padEnd(32, '0')}0200000000010000` + '0a000001',
+      hex: `${Buffer.from('veth1').toString('hex').padEnd(32, '0')}02000000000100000a000001`,
       text: 'veth1 . 02:00:00:00:00:01 . 10.0.0.1',
     },
     {
