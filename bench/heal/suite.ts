@@ -75,12 +75,12 @@ async function measure(options: {
       const [startMs = 0, endMs = 0] = stdout.match(/\d{9,}\.\d+/g)?.map((time) => Number(time) * 1000) ?? [];
       await concerned.more(20, 5000);
       await delay(PAUSE_MS);
+      repairsMs.push(concerned.gap(startMs, damage.lasts ? endMs : startMs).repairMs);
       if (damage.undo) {
         await shellOn(node, damage.undo, variables);
         await concerned.more(20, 5000);
         await delay(PAUSE_MS);
       }
-      repairsMs.push(concerned.gap(startMs, damage.lasts ? endMs : startMs).repairMs);
     }
     await bystander.more(20, 2000);
   } finally {
