@@ -24,6 +24,9 @@ export const json = (status: number, value: unknown): Page => ({
 /** Whoever does not get on is cut off: nothing here takes long. */
 const patienceMs = 5_000;
 const mostConnections = 64;
+/** An agent that was killed has its sockets for as long as one of its threads is in the kernel. */
+const vacatedMs = 2_000;
+const retryMs = 50;
 
 /**
  * Serves the pages until the signal fires; resolves, once it listens, with where (a port that was 0 is known
@@ -50,12 +53,20 @@ export function serveHttp(options: {
     },
     { once: true },
   );
+  const begunMs = performance.now();
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(refusal(listen, error)));
-    server.listen({ host: formatIp(listen.address), port: listen.port, signal }, () => {
-      const { port } = server.address() as AddressInfo;
-      resolve({ address: listen.address, port });
+    const attempt = (): void => {
+      server.listen({ host: formatIp(listen.address), port: listen.port, signal }, () => {
+        const { port } = server.address() as AddressInfo;
+        resolve({ address: listen.address, port });
+      });
+    };
+    server.on('error', (error) => {
+      const late = signal.aborted || performance.now() - begunMs > vacatedMs;
+      if ('code' in error && error.code === 'EADDRINUSE' && !late) setTimeout(attempt, retryMs);
+      else reject(refusal(listen, error));
     });
+    attempt();
   });
 }
 

@@ -10,6 +10,8 @@ import { labName, withLab } from './ground.ts';
 const weft = fileURLToPath(new URL('../../../dist/cni/weft', import.meta.url));
 const configuration = JSON.stringify({ cniVersion: '1.0.0', name: 'weft', type: 'weft' });
 const ROUNDS = 6;
+/** At least so many ADDs and DELs; more for who asks: WEFT_KILLED_PAIRS=1000. */
+const PAIRS = Number(process.env.WEFT_KILLED_PAIRS ?? 30);
 const PODS = ['p0', 'p1', 'p2'];
 
 const call = (node: LabNode, verb: string, pod: string): Promise<Outcome> =>
@@ -25,15 +27,16 @@ const call = (node: LabNode, verb: string, pod: string): Promise<Outcome> =>
   });
 
 /** ADD then DEL of one pod, until told to stop. What a runtime would try again, it tries again. */
-async function churn(node: LabNode, pod: string, stopped: () => boolean): Promise<number> {
+async function churn(node: LabNode, pod: string, churned: { pairs: number; over: boolean }): Promise<number> {
   let pairs = 0;
-  while (!stopped()) {
+  while (!churned.over) {
     const add = await call(node, 'ADD', pod);
     // The agent had read the request when it was killed: nobody can know what it did.
     if (add.status !== 0) assert.equal(JSON.parse(add.stdout).code, 11, add.stdout);
     const del = await call(node, 'DEL', pod);
     assert.deepEqual([del.status, del.stdout], [0, '']);
     pairs++;
+    churned.pairs++;
   }
   return pairs;
 }
@@ -50,14 +53,14 @@ it('an agent that is killed at random leaves nothing behind and fails no call fo
   await withLab({ name: labName('killed'), nodes: 1 }, async (lab) => {
     const node = lab.node('node-1');
     for (const pod of PODS) await node.mustExec(['ip', 'netns', 'add', pod]);
-    let stop = false;
-    const churning = Promise.all(PODS.map((pod) => churn(node, pod, () => stop)));
+    const churned = { pairs: 0, over: false };
+    const churning = Promise.all(PODS.map((pod) => churn(node, pod, churned)));
     churning.catch(() => {}); // looked at below, and until then the agent goes on being killed
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < ROUNDS || churned.pairs < PAIRS; round++) {
       await node.agent.stop('SIGKILL');
       await node.agent.start();
     }
-    stop = true;
+    churned.over = true;
     const pairs = await churning;
     assert.ok(pairs.every((count) => count > 0));
 
