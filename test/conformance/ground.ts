@@ -1,6 +1,6 @@
 /**
- * A host to try a plugin on: a network and a mount namespace of its own, with an empty `/run` and
- * `/var/lib`. All of it, pods included, is gone once its one process is.
+ * A host to try a plugin on: a network and a mount namespace of its own, with an empty `/run`,
+ * `/var/lib` and `/etc/cni`. All of it, pods included, is gone once its one process is.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,6 +10,8 @@ const furnish = [
   'mount -t tmpfs run /run',
   'mount -t tmpfs lib /var/lib',
   'mount -t sysfs sysfs /sys',
+  'mkdir -p /etc/cni',
+  'mount -t tmpfs cni /etc/cni',
   'mkdir /run/netns /run/trial',
   'ip link set lo up',
   'echo ready',
