@@ -178,13 +178,15 @@ async function measure(request: LeaseRequest): Promise<LeaseSamples> {
     within('address', 'add', '192.168.250.1/24', 'dev', 'underlay');
     within('link', 'set', 'far', 'up');
     within('link', 'set', 'underlay', 'up');
-    return JSON.parse(
-      await outputOf(['ip', 'netns', 'exec', namespace, process.execPath, inside, JSON.stringify(request)]),
-    );
+    const program = ['sh', '-ec', ownCniDirectory, process.execPath, inside, JSON.stringify(request)];
+    return JSON.parse(await outputOf(['ip', 'netns', 'exec', namespace, ...program]));
   } finally {
     ip('netns', 'delete', namespace);
   }
 }
+
+/** `ip netns exec` gives a mount namespace: the agents that run in it must not put their configuration into the host's. */
+const ownCniDirectory = 'mkdir -p /etc/cni; mount -t tmpfs cni /etc/cni; exec "$0" "$@"';
 
 /** What a program prints; throws where it fails. */
 async function outputOf([program = '', ...args]: readonly string[]): Promise<string> {
