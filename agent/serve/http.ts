@@ -61,9 +61,11 @@ export function serveHttp(options: {
         resolve({ address: listen.address, port });
       });
     };
+    // Who is told to end meanwhile has nobody to serve.
+    const again = (): void => (signal.aborted ? resolve(listen) : attempt());
     server.on('error', (error) => {
       const late = signal.aborted || performance.now() - begunMs > vacatedMs;
-      if ('code' in error && error.code === 'EADDRINUSE' && !late) setTimeout(attempt, retryMs);
+      if ('code' in error && error.code === 'EADDRINUSE' && !late) setTimeout(again, retryMs);
       else reject(refusal(listen, error));
     });
     attempt();

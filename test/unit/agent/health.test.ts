@@ -143,6 +143,27 @@ describe('health over HTTP', () => {
     });
   });
 
+  it('waits for the port of an agent that is just ending', async (t) => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const served = serve(t, health().health, port);
+    other.close();
+    assert.equal((await served).port, port);
+  });
+
+  it('waits no longer once the agent is told to end', async (t) => {
+    const other = createServer().listen(0, '127.0.0.1');
+    t.after(() => other.close());
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const stop = new AbortController();
+    const listen = { address: ip('127.0.0.1'), port };
+    const served = serveHttp({ listen, routes: {}, signal: stop.signal });
+    setImmediate(() => stop.abort());
+    await served;
+  });
+
   it('is refused on an address of another host', async (t) => {
     await assert.rejects(serve(t, health().health, 0, '192.0.2.1'), {
       code: 'listen',
