@@ -1,8 +1,8 @@
 /** A lab for as long as a measurement takes, also where that is interrupted. */
-import { readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Lab, type LabOptions } from '../lab/lab.ts';
-import { labsFolder } from '../lab/names.ts';
+import { identify } from '../lab/processes.ts';
+import { labNames } from '../lab/state.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -27,25 +27,8 @@ export async function withLab<T>(
 }
 
 async function removeThoseOfTheDead(prefix: string): Promise<void> {
-  for (const lab of labs()) {
+  for (const lab of labNames()) {
     const pid = lab.startsWith(`${prefix}-`) ? Number(lab.slice(prefix.length + 1)) : Number.NaN;
-    if (Number.isInteger(pid) && !isAlive(pid)) await Lab.down(lab);
-  }
-}
-
-function labs(): string[] {
-  try {
-    return readdirSync(labsFolder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
+    if (Number.isInteger(pid) && !identify(pid)) await Lab.down(lab);
   }
 }

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import type { EtcdMember } from '../../lab/etcd.ts';
 import { Lab } from '../../lab/lab.ts';
 import { lost } from '../../lab/ping.ts';
-import { eventually, labName, leftovers, SteadyPing } from './ground.ts';
+import { eventually, labName, leftovers, whilePinging } from './ground.ts';
 
 const name = labName('etcd-faults');
 const key = (subnet: string): string => `/coreos.com/network/subnets/${subnet}`;
@@ -79,16 +79,8 @@ async function records(by: EtcdMember): Promise<string[]> {
   return answer.kvs.map(({ key: at, value, mod_revision }) => `${at} ${mod_revision} ${value}`);
 }
 
-/** Steady pings between two nodes' pods while it happens: none may be lost. */
-async function withoutLoss(happen: () => Promise<void>): Promise<void> {
-  const [one, two] = [lab.podNamed('pod-node-1'), lab.podNamed('pod-node-2')];
-  const pings = [new SteadyPing(one, two), new SteadyPing(two, one)];
-  try {
-    await happen();
-  } finally {
-    for (const ping of pings) assert.deepEqual((await ping.end()).lost, []);
-  }
-}
+const withoutLoss = (happen: () => Promise<void>): Promise<void> =>
+  whilePinging([lab.podNamed('pod-node-1'), lab.podNamed('pod-node-2')], happen);
 
 describe('faults between nodes and etcd', () => {
   it('a member that is cut off from the others is left: every node learns of what they decide', async () => {

@@ -6,7 +6,7 @@ import { Lab } from '../../lab/lab.ts';
 import { readLeases } from '../../lab/leases.ts';
 import { formatMatrix, lost } from '../../lab/ping.ts';
 import { settle } from '../../lab/settle.ts';
-import { labName, leftovers, SteadyPing } from './ground.ts';
+import { labName, leftovers, whilePinging } from './ground.ts';
 
 const name = labName('etcd');
 let lab: Lab;
@@ -38,16 +38,8 @@ async function assertWhole(): Promise<void> {
   assert.ok(!pairs.some(([a, b]) => overlaps(a, b)), 'no two leases overlap');
 }
 
-/** Steady pings both ways between two nodes' pods, while `happen` does; none may be lost. */
-async function withoutLoss(happen: () => Promise<void>): Promise<void> {
-  const [one, two] = [lab.podNamed('pod-node-1'), lab.podNamed('pod-node-2')];
-  const pings = [new SteadyPing(one, two), new SteadyPing(two, one)];
-  try {
-    await happen();
-  } finally {
-    for (const ping of pings) assert.deepEqual((await ping.end()).lost, []);
-  }
-}
+const withoutLoss = (happen: () => Promise<void>): Promise<void> =>
+  whilePinging([lab.podNamed('pod-node-1'), lab.podNamed('pod-node-2')], happen);
 
 describe('a cluster on etcd', () => {
   it('is whole', assertWhole);

@@ -1,4 +1,5 @@
 /** What the lab's tests stand on: a lab of one's own, what is left of it on this machine, and pings that go on. */
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -114,6 +115,19 @@ export class SteadyPing {
 
   #answered(): Set<number> {
     return new Set([...this.#output.matchAll(/icmp_seq=(\d+) ttl/g)].map((match) => Number(match[1])));
+  }
+}
+
+/** Steady pings both ways between two pods while it happens: none may be lost. */
+export async function whilePinging(
+  [one, two]: readonly [LabPod, LabPod],
+  happen: () => Promise<void>,
+): Promise<void> {
+  const pings = [new SteadyPing(one, two), new SteadyPing(two, one)];
+  try {
+    await happen();
+  } finally {
+    for (const ping of pings) assert.deepEqual((await ping.end()).lost, []);
   }
 }
 
