@@ -172,14 +172,24 @@ export class Plugin {
     assert.deepEqual(elementsInSets(), []);
   }
 
-  /** Forgets the bridge and the firewall, so that tests do not see each other's. */
+  /**
+   * Forgets the devices and the firewall, so that tests do not see each other's. A pod's end of a pair may be
+   * going at this moment with its namespace, which the kernel dismantles in its own time.
+   */
   dispose(): void {
     this.verbs.close();
     run('nft', 'flush', 'ruleset');
-    for (const { ifname } of ipJson('link', 'show', 'type', 'bridge')) run('ip', 'link', 'del', ifname);
+    for (const name of devices()) spawnSync('ip', ['link', 'del', name]);
+    assert.deepEqual(devices(), []);
     rmSync(this.runDir, { recursive: true });
   }
 }
+
+/** Every device of the host but the loopback one. */
+const devices = (): string[] =>
+  ipJson('link', 'show')
+    .map(({ ifname }) => ifname)
+    .filter((name) => name !== 'lo');
 
 /** What is in weft's sets and maps. */
 function elementsInSets(): string[] {
