@@ -29,8 +29,9 @@ import type { Log } from './log/log.ts';
 import type { Notifier } from './notify/notifier.ts';
 import { deviceName } from './overlay/device.ts';
 import { TunnelFarewell } from './overlay/farewell.ts';
-import type { OverlayState } from './overlay/overlay.ts';
+import { earliest } from './overlay/reconciler.ts';
 import { OverlayService, type PassOutcome } from './overlay/service.ts';
+import type { OverlayState } from './overlay/state.ts';
 import { overlayStates } from './overlay/state.ts';
 import { podMtuBytes } from './overlay/ways.ts';
 import { FamilyProbes } from './probe/family-probes.ts';
@@ -369,11 +370,6 @@ class Agent {
     }
   }
 }
-
-const earliest = (waits: readonly (number | undefined)[]): number | undefined => {
-  const known = waits.filter((wait) => wait !== undefined);
-  return known.length ? Math.min(...known) : undefined;
-};
 
 /** What is wrong with some peers, if there are any. */
 function tellPeers(what: string, peers: readonly string[], remedy: string): string[] {

@@ -16,8 +16,8 @@ import { identityPath, readIdentity } from './identity/identity.ts';
 import { systemClock } from './lease/clock.ts';
 import type { Lease } from './lease/lease.ts';
 import { readSaved } from './lease/saved.ts';
-import { Overlay, type OverlayState } from './overlay/overlay.ts';
-import { overlayStates } from './overlay/state.ts';
+import { previewOverlay } from './overlay/preview.ts';
+import { type OverlayState, overlayStates } from './overlay/state.ts';
 import { PodRecords } from './records.ts';
 import type { Underlay } from './underlay/choose.ts';
 import { findUnderlay } from './underlay/find-underlay.ts';
@@ -41,11 +41,11 @@ export async function planHost({ config, file }: { config: Config; file: string 
   try {
     const underlay = await findUnderlay({ config, file, rtnl, known: saved.lease.publicIps });
     const states = statesOf({ config, lease: saved.lease, peers: saved.peers, underlay, rtnl });
-    const overlays = states.map((state) => new Overlay(rtnl).preview(state));
+    const overlays = states.map((state) => previewOverlay(rtnl, state));
     const masquerade = config.masquerade.enabled ? config.masquerade : undefined;
     return {
       steps: [
-        ...overlays.flatMap(({ plan }) => plan),
+        ...overlays.flatMap(({ steps }) => steps),
         ...new Firewall(nfnl).plan({
           ...desiredFirewall(states, masquerade),
           pods: new PodRecords(config.runDir).pods,

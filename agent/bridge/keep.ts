@@ -19,8 +19,8 @@ import type { Attachment } from '../../plugin/attach/attachment.ts';
 import { bridgeMac } from '../../plugin/attach/names.ts';
 import { reasonOf } from '../errors.ts';
 import type { Damage } from '../overlay/damage.ts';
-import type { OverlayState } from '../overlay/overlay.ts';
 import type { Pass, PassPart } from '../overlay/service.ts';
+import type { OverlayState } from '../overlay/state.ts';
 import type { PodRecords } from '../records.ts';
 import { type BridgeWish, bridgeWishes } from './wish.ts';
 

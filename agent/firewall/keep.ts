@@ -6,7 +6,7 @@ import { NETLINK_NETFILTER, NFNLGRP_NFTABLES, type Nfnl, openNfnl } from '../../
 import { generation } from '../../kernel/nft/state.ts';
 import { reasonOf } from '../errors.ts';
 import { hasTunnel } from '../overlay/device.ts';
-import type { OverlayState } from '../overlay/overlay.ts';
+import type { OverlayState } from '../overlay/state.ts';
 import type { DesiredFirewall, Pods } from './desired.ts';
 import { Firewall, type FirewallPass } from './firewall.ts';
 

@@ -8,20 +8,13 @@ import { failedWith, type KernelError } from '../../kernel/errors.ts';
 import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { add, type Route, remove } from '../../kernel/route.ts';
-import { type Entry, ensureRequest, removeRequest, scaffoldOf } from './entry.ts';
+import { ensureRequest, removeRequest, scaffoldOf } from './entry.ts';
+import type { Step } from './plan.ts';
 
 /** Requests that are sent from the main thread: 32 peers' worth, at most 3 ms of kernel work. */
 const AT_ONCE = 96;
 /** Requests of one batch on the thread pool: a busy machine takes its time to wake either side. */
 const BATCH = 768;
-
-/** One change; `over` is the entry of the same id that stands there now. */
-export interface Step {
-  readonly id: string;
-  readonly entry: Entry;
-  readonly verb: 'add' | 'change' | 'remove';
-  readonly over: Entry | undefined;
-}
 
 export interface Sockets {
   readonly rtnl: Rtnl;

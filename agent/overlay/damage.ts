@@ -17,16 +17,14 @@ import {
   RTM_NEWNETCONF,
   RTM_NEWROUTE,
 } from '../../kernel/netlink/rtnl.ts';
-import type { Entry } from './entry.ts';
 
-/** What was last asked for, and where. */
+/** Where what was last asked for lies. */
 export interface Watched {
   readonly network: Cidr;
   readonly deviceName: string | undefined;
   readonly deviceIndex: number | undefined;
   readonly underlayName: string;
   readonly underlayIndex: number;
-  readonly entries: ReadonlyMap<string, Entry>;
   /** Probing the direct way needs a rule. */
   readonly probesDirect: boolean;
 }

@@ -3,7 +3,7 @@ import { failedWith } from '../../kernel/errors.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import * as rule from '../../kernel/rule.ts';
 import { DIRECT_TABLE } from './entry.ts';
-import type { OverlayState } from './overlay.ts';
+import type { OverlayState } from './state.ts';
 
 /** The mark of a probe of the direct way: "weft" in ASCII, for it must be nobody else's. */
 export const DIRECT_PROBE_MARK = 0x77656674;

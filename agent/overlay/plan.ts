@@ -3,41 +3,52 @@
  *
  *         desired           actual
  *       ┌─────────┬───────┬──────────┐
- *       │ ensure  │ same  │  remove  │
+ *       │   add   │ same  │  remove  │
  *       └─────────┴───────┴──────────┘
  *
- * with `ensure` also holding what is there under its id but differs.
+ * and `change` is what is there under its id but differs.
  */
 import { describeEntry, type Entry, sameEntry } from './entry.ts';
 
-export interface Plan {
-  /** To be put in place, in order; `over` is the entry of the same id that stands there now. */
-  readonly ensure: readonly {
-    readonly id: string;
-    readonly entry: Entry;
-    readonly over: Entry | undefined;
-  }[];
-  /** Ours, and not desired. */
-  readonly remove: readonly { readonly id: string; readonly entry: Entry }[];
+/** What has to be done about one entry; `over` is the one of the same id that stands there now. */
+export interface Step {
+  readonly id: string;
+  readonly entry: Entry;
+  readonly verb: 'add' | 'change' | 'remove';
+  readonly over: Entry | undefined;
 }
 
-export function planEntries(desired: ReadonlyMap<string, Entry>, actual: ReadonlyMap<string, Entry>): Plan {
-  const ensure: Plan['ensure'][number][] = [];
-  for (const [id, entry] of desired) {
-    const over = actual.get(id);
-    if (over !== entry && (!over || !sameEntry(entry, over))) ensure.push({ id, entry, over });
-  }
-  const routes: Plan['remove'][number][] = [];
-  const others: Plan['remove'][number][] = [];
-  for (const [id, entry] of actual) {
-    if (!desired.has(id)) (entry.kind === 'route' ? routes : others).push({ id, entry });
-  }
-  // Routes go first, so that no packet is led to a neighbour that is gone.
-  return { ensure, remove: [...routes, ...others] };
+type Entries = ReadonlyMap<string, Entry>;
+
+/** Undefined where what stands under the id is what should. */
+export function stepFor(id: string, desired: Entries, actual: Entries): Step | undefined {
+  const entry = desired.get(id);
+  const over = actual.get(id);
+  if (!entry) return over && { id, entry: over, verb: 'remove', over };
+  if (over && (over === entry || sameEntry(entry, over))) return undefined;
+  return { id, entry, verb: over ? 'change' : 'add', over };
 }
 
-/** One line per step, for `weftd plan` and the log. */
-export const describePlan = (plan: Plan): string[] => [
-  ...plan.ensure.map(({ entry, over }) => `${over ? 'change' : 'add'} ${describeEntry(entry)}`),
-  ...plan.remove.map(({ entry }) => `remove ${describeEntry(entry)}`),
-];
+/**
+ * First what is missing, in the order in which it comes (a peer's route after what it leads to); then what is too
+ * much, routes first, so that no packet is led to a neighbour that is gone.
+ */
+export function* removalsLast(steps: Iterable<Step>): Generator<Step> {
+  const removals: Step[] = [];
+  for (const step of steps) {
+    if (step.verb === 'remove') removals.push(step);
+    else yield step;
+  }
+  const isRoute = ({ entry }: Step) => entry.kind === 'route';
+  yield* removals.filter(isRoute);
+  yield* removals.filter((step) => !isRoute(step));
+}
+
+/** Of everything there is, for `weftd plan`. */
+export function planEntries(desired: Entries, actual: Entries): Step[] {
+  const ids = new Set([...desired.keys(), ...actual.keys()]);
+  return [...removalsLast([...ids].flatMap((id) => stepFor(id, desired, actual) ?? []))];
+}
+
+export const describeStep = ({ verb, entry }: Pick<Step, 'verb' | 'entry'>): string =>
+  `${verb} ${describeEntry(entry)}`;

@@ -14,6 +14,12 @@ export interface ReconcilerOptions {
   readonly signal: AbortSignal;
 }
 
+/** The shortest of some waits; undefined where nobody waits. */
+export function earliest(waitsMs: Iterable<number | undefined>): number | undefined {
+  const known = [...waitsMs].filter((wait) => wait !== undefined);
+  return known.length ? Math.min(...known) : undefined;
+}
+
 const LONGEST_RETRY_MS = 10_000;
 /** A storm of events may cost a third of the time, but a lost entry never waits for longer. */
 const LONGEST_GAP_MS = 100;

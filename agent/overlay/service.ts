@@ -7,8 +7,9 @@ import { NetlinkMonitor, RTNLGRP } from '../../kernel/netlink/monitor.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import type { SetSysctl } from '../sysctl/ledger.ts';
 import type { Damage, Needs } from './damage.ts';
-import { Overlay, type OverlayState } from './overlay.ts';
-import { Reconciler } from './reconciler.ts';
+import { Overlay } from './overlay.ts';
+import { earliest, Reconciler } from './reconciler.ts';
+import type { OverlayState } from './state.ts';
 
 export interface OverlayServiceOptions {
   readonly rtnl: Rtnl;
@@ -138,7 +139,7 @@ export class OverlayService {
     const done: string[] = [];
     const problems: string[] = [];
     const settling: string[] = [];
-    const retries: number[] = [];
+    const retries: (number | undefined)[] = [];
     let changes = 0;
     for (const state of now) {
       const overlay = this.#overlay(state);
@@ -148,20 +149,20 @@ export class OverlayService {
       done.push(...converged.done);
       problems.push(...converged.problems);
       if (converged.settling !== undefined) settling.push(converged.settling);
-      if (converged.retryInMs !== undefined) retries.push(converged.retryInMs);
+      retries.push(converged.retryInMs);
     }
     const part = also(now, { reasons, whole: needs.reread });
     changes += part.done.length;
     done.push(...part.done);
     problems.push(...part.problems);
-    if (part.retryInMs !== undefined) retries.push(part.retryInMs);
+    retries.push(part.retryInMs);
     if (changes) {
       const tookMs = Math.round(performance.now() - begunMs);
       log.info({ reasons, changes, done: done.slice(0, TOLD_LINES), tookMs }, 'overlay.changed');
     }
     this.#tell(problems);
     onPass(now, { problems, settling });
-    return retries.length ? Math.min(...retries) : undefined;
+    return earliest(retries);
   }
 
   /** Once for each change in what is wrong, not once for each pass. */

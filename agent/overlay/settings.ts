@@ -2,7 +2,7 @@
 import { readSysctl } from '../../kernel/sysctl.ts';
 import type { SetSysctl } from '../sysctl/ledger.ts';
 import { deviceName, hasTunnel } from './device.ts';
-import type { OverlayState } from './overlay.ts';
+import type { OverlayState } from './state.ts';
 
 export interface Setting {
   /** A path below /proc/sys. */

@@ -1,10 +1,41 @@
-/** From what the agent knows to what an overlay needs: one state per family of the cluster's network. */
-import type { Cidr } from '../../inet/cidr.ts';
+/** What an overlay is asked for, and how it follows from what the agent knows: one state per family of the network. */
+import type { Cidr, InterfaceAddress } from '../../inet/cidr.ts';
 import type { Family } from '../../inet/ip.ts';
+import type { BackendType } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
 import type { Lease, Peers } from '../lease/lease.ts';
-import type { OverlayState } from './overlay.ts';
 import type { Peer } from './peer.ts';
+
+/** What this node brings to the overlay of one family. */
+export interface OverlayState {
+  /** The cluster network and this node's part of it. */
+  readonly network: Cidr;
+  readonly subnet: Cidr;
+  readonly underlay: {
+    readonly index: number;
+    readonly name: string;
+    readonly address: InterfaceAddress;
+    readonly mtuBytes: number;
+  };
+  readonly vtepMac: string;
+  readonly backend: {
+    /** `auto`: direct where the peer is on the same link and answers probes over it. */
+    readonly type: BackendType;
+    /** Type `direct`: there was a tunnel, and peers may send through it until they have heard that it goes. */
+    readonly tunnelStays?: boolean;
+    readonly vni: number;
+    readonly port: number;
+    /** Undefined: what the underlay leaves. */
+    readonly mtuBytes: number | undefined;
+  };
+  readonly peers: readonly Peer[];
+  /** Keys of the peers that answer probes over the direct way (backend `auto`). */
+  readonly answeringDirect: ReadonlySet<string>;
+  /** The largest packet that reaches a peer, by key, where it is less than the pods' MTU. */
+  readonly pathMtuBytes: ReadonlyMap<string, number>;
+  /** Whether `peers` is all there are: only then may anything be swept. */
+  readonly complete: boolean;
+}
 
 export interface Knowledge {
   /** The cluster's networks, one per family. */

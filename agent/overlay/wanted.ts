@@ -2,7 +2,7 @@
 import { sameInterfaceAddress } from '../../inet/cidr.ts';
 import { inSlices } from '../slices.ts';
 import { type Desired, type DesiredMemory, desiredEntries, type Ground } from './desired.ts';
-import type { OverlayState } from './overlay.ts';
+import type { OverlayState } from './state.ts';
 import { peerPlans, podMtuBytes } from './ways.ts';
 
 interface Made {

@@ -2,8 +2,8 @@
 import { containsIp, networkOf } from '../../inet/cidr.ts';
 import { vxlanOverheadBytes } from '../../kernel/link.ts';
 import type { PeerPlan } from './desired.ts';
-import type { OverlayState } from './overlay.ts';
 import type { Peer } from './peer.ts';
+import type { OverlayState } from './state.ts';
 
 /** The MTU that pods get: what the configuration says, else what the underlay leaves. */
 export function podMtuBytes(state: Pick<OverlayState, 'underlay' | 'backend'>): number {

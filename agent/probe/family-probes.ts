@@ -1,6 +1,6 @@
 /** The probes of all families, and what they say in the log. */
 import { type Family, formatIp } from '../../inet/ip.ts';
-import type { OverlayState } from '../overlay/overlay.ts';
+import type { OverlayState } from '../overlay/state.ts';
 import { PeerProbes } from './peer-probes.ts';
 import type { ProbeTiming } from './threshold.ts';
 

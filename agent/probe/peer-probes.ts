@@ -8,8 +8,8 @@
 import { firstIp, formatInterfaceAddress } from '../../inet/cidr.ts';
 import type { Family } from '../../inet/ip.ts';
 import { DIRECT_PROBE_MARK } from '../overlay/direct-probing.ts';
-import type { OverlayState } from '../overlay/overlay.ts';
 import type { Peer } from '../overlay/peer.ts';
+import type { OverlayState } from '../overlay/state.ts';
 import { isOnLink, podMtuBytes } from '../overlay/ways.ts';
 import { PathMtu } from './path-mtu.ts';
 import { Prober, type ProbeState } from './prober.ts';

@@ -3,8 +3,8 @@ import { firstIp } from '../../inet/cidr.ts';
 import { type Ip, sameIp } from '../../inet/ip.ts';
 import { close, sendTo } from '../../kernel/ffi.ts';
 import { bindUdp, socketAddress } from '../../kernel/udp.ts';
-import type { OverlayState } from '../overlay/overlay.ts';
 import type { Peer } from '../overlay/peer.ts';
+import type { OverlayState } from '../overlay/state.ts';
 import { encapsulate, innerHeaderBytes } from './encapsulate.ts';
 import { encodeProbe } from './message.ts';
 

@@ -1,7 +1,7 @@
 /** The underlay as it is now, and what a change of it means: peers are told, and pods get another MTU. */
 import type { Family } from '../../inet/ip.ts';
 import { formatIp, type Ip } from '../../inet/ip.ts';
-import type { OverlayState } from '../overlay/overlay.ts';
+import type { OverlayState } from '../overlay/state.ts';
 import type { Underlay } from './choose.ts';
 
 export class FollowedUnderlay {

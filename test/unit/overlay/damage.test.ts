@@ -25,7 +25,6 @@ const watched = {
   deviceIndex: device,
   underlayName: 'eth0',
   underlayIndex: underlay,
-  entries: new Map(),
   probesDirect: false,
 };
 

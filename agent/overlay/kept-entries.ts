@@ -1,0 +1,143 @@
+/**
+ * The entries of one family kept as desired: state → plan → apply → verify over routes, neighbours and forwarding
+ * entries. It has no memory but of what the kernel is known to have, and of what failed.
+ */
+import { inSlices } from '../slices.ts';
+import type { ActualScope } from './actual.ts';
+import { applySteps, type Sockets } from './apply.ts';
+import { describePort, describeProtocol } from './culprit.ts';
+import type { Damage } from './damage.ts';
+import type { Desired } from './desired.ts';
+import { Differences } from './differences.ts';
+import { type Entry, sameEntry } from './entry.ts';
+import type { Known } from './found.ts';
+import { Grievances } from './grievances.ts';
+import { Mirror } from './mirror.ts';
+import { describeStep, type Step } from './plan.ts';
+import type { Sighting } from './sighting.ts';
+
+export interface KeptEntriesPass {
+  /** How much was changed. */
+  readonly changes: number;
+  /** What was changed, in words; the first so many. */
+  readonly done: readonly string[];
+  /** Whether the kernel's tables were read. */
+  readonly read: boolean;
+}
+
+/** What was changed is told entry by entry up to here, then as a number. */
+const TOLD = 20;
+
+export class KeptEntries {
+  readonly #sockets: Sockets;
+  readonly #mirror: Mirror;
+  readonly #differences: Differences;
+  readonly #grievances = new Grievances();
+  /** What was last asked for. */
+  #desired: ReadonlyMap<string, Entry> = new Map();
+
+  constructor(sockets: Sockets) {
+    this.#sockets = sockets;
+    this.#mirror = new Mirror(sockets.bulk ?? sockets.rtnl, sockets.bulk !== undefined);
+    this.#differences = new Differences(this.#mirror);
+  }
+
+  /** What is known of the kernel's tables may be wrong: the next pass reads them. */
+  invalidate(): void {
+    this.#mirror.invalidate();
+  }
+
+  /** A notification; `portId` is of who caused it. Answers why it makes a pass necessary; undefined where it does not. */
+  observe(sighting: Sighting, portId: number): Damage | undefined {
+    const { id, entry, what } = sighting;
+    const wanted = this.#desired.get(id);
+    // Nearly all notifications are of our own changes: what stands as it is known to.
+    const known = what === 'there' && entry === wanted && this.#mirror.entries.get(id) === entry;
+    this.#mirror.observe(sighting);
+    if (known) return undefined;
+    this.#differences.add(id);
+    if (what === 'foreign gone') {
+      if (!wanted || this.#mirror.entries.has(id)) return undefined;
+      // What was in the way may have gone.
+      this.#grievances.settled(id);
+      return { reason: `foreign ${entry.kind} gone` };
+    }
+    if (!wanted) {
+      if (what !== 'there') return undefined;
+      if (entry.kind === 'fdb') this.#differences.doubtForwarding(entry.mac, this.#desired);
+      return { reason: `stray ${entry.kind}` };
+    }
+    if (what === 'there' && sameEntry(entry, wanted)) return undefined;
+    const who =
+      what === 'foreign' && sighting.protocol !== undefined
+        ? describeProtocol(sighting.protocol)
+        : describePort(portId);
+    if (who) this.#grievances.seen(id, who);
+    return { reason: what === 'gone' ? `${entry.kind} gone` : `${entry.kind} changed` };
+  }
+
+  /** The desired entry of that id, as the object that stands for it. */
+  readonly known: Known = (id) => this.#desired.get(id);
+
+  /** Makes the kernel's entries the desired ones. `complete`: what is not desired may be removed. */
+  async converge(
+    desired: Desired,
+    { scope, complete }: { readonly scope: ActualScope; readonly complete: boolean },
+  ): Promise<KeptEntriesPass> {
+    const before = this.#desired;
+    this.#desired = desired.entries;
+    const done: string[] = [];
+    let changes = 0;
+    let read: boolean;
+    for (;;) {
+      read = await this.#mirror.ensureRead(scope, this.known);
+      if (read || !this.#differences.isOf(desired)) await inSlices(this.#differences.compare(desired));
+      let unexpected = false;
+      const steps = this.#dueSteps({ complete, before: read ? undefined : before });
+      const failures = await applySteps(this.#sockets, steps, (step) => {
+        this.#mirror.applied(step);
+        this.#differences.settled(step.id);
+        this.#grievances.settled(step.id);
+        // Of what is fought over one line tells, among the problems.
+        if (this.#grievances.isFoughtOver(step.id)) return;
+        changes++;
+        if (done.length < TOLD) done.push(describeStep(step));
+      });
+      for (const [id, failure] of failures) {
+        unexpected ||= !this.#grievances.isRefused(id);
+        this.#grievances.refused(id, failure, desired.entries.get(id));
+      }
+      if (read || !unexpected) break;
+      // What was known of the kernel was wrong.
+      this.#mirror.invalidate();
+      for (const id of failures.keys()) this.#grievances.settled(id);
+    }
+    this.#grievances.keepOnly(desired.entries);
+    return { changes, done, read };
+  }
+
+  /** In words. */
+  problems(): string[] {
+    return this.#grievances.problems();
+  }
+
+  /** Milliseconds until the earliest that failed may be tried again; undefined where none waits. */
+  nextInMs(): number | undefined {
+    return this.#grievances.nextInMs();
+  }
+
+  /** `before`: what was desired before, where the kernel's state was known all along. */
+  *#dueSteps({
+    complete,
+    before,
+  }: {
+    complete: boolean;
+    before: ReadonlyMap<string, Entry> | undefined;
+  }): Generator<Step> {
+    for (const step of this.#differences.steps(this.#desired)) {
+      if (step.verb !== 'remove') this.#grievances.missed(step, before);
+      else if (!complete) continue;
+      if (this.#grievances.isDue(step.id)) yield step;
+    }
+  }
+}

@@ -1,0 +1,44 @@
+/** What a pass would do, in words, doing nothing. */
+import { addresses } from '../../kernel/address.ts';
+import { linkByName } from '../../kernel/link.ts';
+import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
+import { atOnce } from '../slices.ts';
+import { actualEntries } from './actual.ts';
+import { desiredEntries } from './desired.ts';
+import { desiredDevice, planDevice } from './device.ts';
+import { previewDirectProbing } from './direct-probing.ts';
+import { describeStep, planEntries } from './plan.ts';
+import { previewSettings, settingsOf } from './settings.ts';
+import { previewStaleDevices } from './stale-devices.ts';
+import type { OverlayState } from './state.ts';
+import { peerPlans } from './ways.ts';
+
+export interface Preview {
+  /** One step a line. */
+  readonly steps: readonly string[];
+  /** What could not be had. */
+  readonly problems: readonly string[];
+}
+
+export function previewOverlay(rtnl: Rtnl, state: OverlayState): Preview {
+  const device = desiredDevice(state);
+  const actual = device && linkByName(rtnl, device.name);
+  const deviceSteps = device
+    ? planDevice(device, actual, actual ? addresses(rtnl, { index: actual.index }) : [])
+    : [];
+  const anew = deviceSteps.some(({ kind }) => kind === 'create' || kind === 'recreate');
+  const ground = { deviceIndex: device && (actual?.index ?? 0), underlayIndex: state.underlay.index };
+  const { entries, problems } = atOnce(desiredEntries(peerPlans(state), ground));
+  const scope = { network: state.network, deviceIndex: anew ? undefined : actual?.index };
+  const entrySteps = planEntries(entries, atOnce(actualEntries(rtnl, scope)));
+  return {
+    steps: [
+      ...previewSettings(settingsOf(state)),
+      ...previewDirectProbing(rtnl, state),
+      ...deviceSteps.map(({ kind, why }) => `${kind} ${device?.name}: ${why}`),
+      ...entrySteps.filter(({ verb }) => state.complete || verb !== 'remove').map(describeStep),
+      ...previewStaleDevices(rtnl, state),
+    ],
+    problems: problems.map(({ text }) => text),
+  };
+}
