@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readConfig } from '../../../agent/config/read.ts';
-import { reloadConfig } from '../../../agent/reload.ts';
+import { reloadConfig } from '../../../agent/config/reload.ts';
 
 const config = (yaml: string) => readConfig('weft.yaml', yaml);
 

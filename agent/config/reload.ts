@@ -1,6 +1,6 @@
 /** What a changed weft.yaml means to an agent that runs: what it takes up at once, and what needs a restart. */
 import { isDeepStrictEqual } from 'node:util';
-import type { BackendConfig, Config } from './config/config.ts';
+import type { BackendConfig, Config } from './config.ts';
 
 export interface Reloaded {
   /** What holds from now on: the new configuration, but for what needs a restart. */

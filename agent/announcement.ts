@@ -1,0 +1,49 @@
+/** What peers hear of this node: they are told whenever something of it may be another. */
+import { attributesOf } from './attributes.ts';
+import type { RunningConfig } from './config/running.ts';
+import type { Identity } from './identity/identity.ts';
+import type { LeaseHolder } from './lease/holder.ts';
+import type { Log } from './log/log.ts';
+import type { TunnelFarewell } from './overlay/farewell.ts';
+import type { FollowedUnderlay } from './underlay/follow.ts';
+
+export interface AnnouncementOptions {
+  readonly running: RunningConfig;
+  readonly identity: Identity;
+  readonly underlay: FollowedUnderlay;
+  readonly holder: LeaseHolder;
+  readonly farewell: TunnelFarewell;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+export class Announcement {
+  readonly #options: AnnouncementOptions;
+  #afterPass = false;
+  #tellings = 0;
+
+  constructor(options: AnnouncementOptions) {
+    this.#options = options;
+  }
+
+  /** Not awaited: a store that is away must not keep this node's own kernel state waiting. */
+  tell(): void {
+    const { running, identity, underlay, holder, farewell, log, signal } = this.#options;
+    const attributes = attributesOf(running.current, identity, underlay.current);
+    const telling = ++this.#tellings;
+    holder
+      .updateAttributes(attributes, signal)
+      .then(() => telling === this.#tellings && farewell.told(attributes.backend.type))
+      .catch((error: unknown) => signal.aborted || log.error({ err: error }, 'lease.notUpdated'));
+  }
+
+  /** What was configured anew is told once it is done: who hears of a tunnel may send through it. */
+  tellAfterPass(): void {
+    this.#afterPass = true;
+  }
+
+  passed(): void {
+    if (this.#afterPass) this.tell();
+    this.#afterPass = false;
+  }
+}

@@ -1,0 +1,67 @@
+/** When pods may be made here: whoever waits for that is told, and runtimes find the plugin configured. */
+import { formatCidr } from '../inet/cidr.ts';
+import { type Config, defaultRunDir } from './config/config.ts';
+import { conflistDirectory, ensureConflist } from './conflist.ts';
+import type { LeaseHolder } from './lease/holder.ts';
+import type { Log } from './log/log.ts';
+import type { Notifier } from './notify/notifier.ts';
+import type { PassOutcome } from './overlay/service.ts';
+import type { Health } from './serve/health/health.ts';
+
+export interface ReadinessOptions {
+  readonly config: Pick<Config, 'runDir' | 'stateDir'>;
+  readonly health: Health;
+  readonly log: Log;
+  readonly notifier: Notifier;
+  readonly signal: AbortSignal;
+}
+
+export class Readiness {
+  readonly #options: ReadinessOptions;
+  #reached = false;
+
+  constructor(options: ReadinessOptions) {
+    this.#options = options;
+  }
+
+  /** Whether it has been, once. */
+  get reached(): boolean {
+    return this.#reached;
+  }
+
+  /** A pass is over. */
+  passed({ peers, lease, status: { phase } }: LeaseHolder, { problems, settling }: PassOutcome): void {
+    const { health, log, notifier, signal } = this.#options;
+    const count = peers.leases.size;
+    const subnets = lease.subnets.map(formatCidr).join(' ');
+    const status = `${subnets}, ${count} peers${problems.length ? `, ${problems.length} problems` : ''}`;
+    // With the store away, the peers of before are all that will come: pods need not wait for it.
+    if (!peers.complete && phase !== 'away') {
+      notifier.status(`${status}, list of peers not complete`);
+      return;
+    }
+    health.good('overlay');
+    if (this.#reached) {
+      notifier.status(status);
+      return;
+    }
+    if (settling.length) {
+      notifier.status(`${status}, ${settling.join(', ')}`);
+      return;
+    }
+    this.#reached = true;
+    this.#offerPods();
+    notifier.ready(status);
+    // Not before: a start takes as long as it takes where the processor is slow, and a watchdog would begin it anew.
+    notifier.watch(signal);
+    log.info({ peers: count }, 'agent.ready');
+  }
+
+  /** The relay asks the agent that has the default runDir. */
+  #offerPods(): void {
+    const { config, log } = this.#options;
+    if (config.runDir !== defaultRunDir) return;
+    const outcome = ensureConflist({ directory: conflistDirectory, stateDir: config.stateDir });
+    log.info({ directory: conflistDirectory, outcome }, 'agent.conflist');
+  }
+}

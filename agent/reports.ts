@@ -1,0 +1,45 @@
+/** What the agent's parts know, as its health says it. */
+import { systemClock } from './lease/clock.ts';
+import type { LeaseHolder } from './lease/holder.ts';
+import type { FamilyProbes } from './probe/family-probes.ts';
+import type { Health } from './serve/health/health.ts';
+
+/** So many silent peers are called by their names. */
+const SHOWN_PEERS = 5;
+
+export function reportLease(health: Health, { status }: LeaseHolder): void {
+  const { phase, deadlineMs, reason } = status;
+  const text = reason ?? `the lease is ${phase}`;
+  if (phase === 'away') health.bad('store', text);
+  else health.good('store');
+  if (phase === 'lost' || phase === 'left') health.bad('lease', text);
+  else {
+    const forMs = Math.max(0, deadlineMs - systemClock.now());
+    health.good('lease', { forMs, otherwise: `the lease was last confirmed too long ago: ${text}` });
+  }
+}
+
+export function reportPeers(health: Health, probes: FamilyProbes): void {
+  const silent = 'see that weftd runs there, and that UDP gets through';
+  const narrow = 'see to the MTU on the way; pods are told meanwhile';
+  const texts = [
+    ...tellPeers('no answer through the tunnel from', probes.silent(), silent),
+    ...tellPeers('only smaller packets reach', probes.narrow(), narrow),
+  ];
+  if (texts.length) health.bad('peers', texts.join('; '));
+  else health.good('peers');
+}
+
+/** `problems`: what could not be had in the last pass, in words. */
+export function reportEntries(health: Health, problems: readonly string[], { peers }: LeaseHolder): void {
+  const wrong = [...problems, ...peers.problems.map(({ key, reason }) => `${key}: ${reason}`)];
+  if (wrong.length) health.bad('entries', wrong.join('; '));
+  else health.good('entries');
+}
+
+/** What is wrong with some peers, if there are any. */
+function tellPeers(what: string, peers: readonly string[], remedy: string): string[] {
+  if (peers.length === 0) return [];
+  const more = peers.length > SHOWN_PEERS ? ` and ${peers.length - SHOWN_PEERS} more` : '';
+  return [`${what} ${peers.slice(0, SHOWN_PEERS).join(', ')}${more}: ${remedy}`];
+}
