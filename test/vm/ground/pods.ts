@@ -13,6 +13,10 @@ export interface Pod {
   readonly exec: (command: string) => Promise<string>;
 }
 
+/** What a container does: nothing, until it is told to end (else a machine's shutdown waits for it 90 seconds). */
+const idle = ['/bin/busybox', 'sh', '-c', 'trap exit TERM; /bin/busybox sleep 100000 & wait'];
+const idleShell = idle.map((word) => `'${word}'`).join(' ');
+
 /** What pods are made of: busybox, as an image in both runtimes. */
 export async function makeImage(machine: Machine): Promise<void> {
   await machine.run(`
@@ -27,7 +31,7 @@ export async function makeImage(machine: Machine): Promise<void> {
 }
 
 export async function containerdPod(machine: Machine, name: string): Promise<Pod> {
-  await machine.run(`ctr run -d --cni docker.io/library/busybox:latest ${name} /bin/busybox sleep 100000`);
+  await machine.run(`ctr run -d --cni docker.io/library/busybox:latest ${name} ${idleShell}`);
   const exec = (command: string): Promise<string> =>
     machine.run(`ctr task exec --exec-id x$RANDOM ${name} /bin/busybox ${command}`);
   return { name, machine, address: await addressIn(exec), exec };
@@ -35,7 +39,7 @@ export async function containerdPod(machine: Machine, name: string): Promise<Pod
 
 export async function dockerPod(machine: Machine, name: string): Promise<Pod> {
   await machine.run(`
-    docker run -d --network none --name ${name} busybox /bin/busybox sleep 100000 >/dev/null
+    docker run -d --network none --name ${name} busybox ${idleShell} >/dev/null
     pid=$(docker inspect -f '{{.State.Pid}}' ${name})
     ${callPlugin('ADD', name, '/proc/$pid/ns/net')} >/dev/null`);
   const exec = (command: string): Promise<string> =>
@@ -56,7 +60,7 @@ export async function keptPod(machine: Machine, name: string): Promise<Pod> {
           name: 'main',
           image: 'busybox:latest',
           imagePullPolicy: 'Never',
-          command: ['/bin/busybox', 'sleep', '100000'],
+          command: idle,
         },
       ],
     },
@@ -75,10 +79,6 @@ export const containerOf = (pod: string, role: 'sandbox' | 'app'): string =>
 export const callPlugin = (verb: 'ADD' | 'DEL', container: string, netns: string): string =>
   `env CNI_COMMAND=${verb} CNI_CONTAINERID=${container} CNI_NETNS=${netns} CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin \
     /opt/cni/bin/weft <<<'{"cniVersion":"1.0.0","name":"weft","type":"weft"}'`;
-
-export async function removeContainerdPod(pod: Pod): Promise<void> {
-  await pod.machine.run(`ctr task kill -s KILL ${pod.name}; ctr container rm ${pod.name} || true`);
-}
 
 const addressIn = async (exec: Pod['exec']): Promise<string> => {
   const text = await exec('ip -4 -o addr show eth0');
