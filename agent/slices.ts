@@ -3,12 +3,10 @@
  * made never waits for the whole.
  */
 import { setImmediate as turn } from 'node:timers/promises';
+import type { Steps } from '../kernel/steps.ts';
 
 /** Of the main thread, before others have their turn. */
 const SLICE_MS = 2;
-
-/** Work that can be interrupted wherever it yields; what it returns is its result. */
-export type Steps<T> = Generator<void, T>;
 
 /** Runs it to its end in slices. What fits into one is done before this returns. */
 export async function inSlices<T>(steps: Steps<T>): Promise<T> {
@@ -19,13 +17,5 @@ export async function inSlices<T>(steps: Steps<T>): Promise<T> {
     if (performance.now() - begunMs < SLICE_MS) continue;
     await turn();
     begunMs = performance.now();
-  }
-}
-
-/** Runs it to its end without a pause. */
-export function atOnce<T>(steps: Steps<T>): T {
-  for (;;) {
-    const step = steps.next();
-    if (step.done) return step.value;
   }
 }

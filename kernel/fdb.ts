@@ -9,6 +9,7 @@ import { ND_HEADER_BYTES, NDA_DST, NDA_LLADDR, NUD_PERMANENT } from './neighbour
 import { AttributeIndex, BodyWriter } from './netlink/attribute.ts';
 import { type NetlinkRequest, NLM_F_CREATE, NLM_F_REPLACE } from './netlink/message.ts';
 import { AF_BRIDGE, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH, type Rtnl } from './netlink/rtnl.ts';
+import type { Steps } from './steps.ts';
 
 export interface FdbEntry {
   readonly index: number;
@@ -54,11 +55,8 @@ export function fdbEntries(rtnl: Rtnl, index: number): FdbEntry[] {
 }
 
 /** The same for thousands: `rtnl.scan`. */
-export const scanFdb = (
-  rtnl: Rtnl,
-  index: number,
-  onBody: (body: Buffer) => void,
-): Generator<void, boolean> => rtnl.scan(listing(index), onBody);
+export const scanFdb = (rtnl: Rtnl, index: number, onBody: (body: Buffer) => void): Steps<boolean> =>
+  rtnl.scan(listing(index), onBody);
 
 function listing(index: number): NetlinkRequest {
   const header = out.begin(ND_HEADER_BYTES);

@@ -10,12 +10,11 @@
  *                   └▶ a is gone ─▶ send {b, c} ─ ─ ─ ─ ─ ─ ─ ▶ returns
  *   remove(b), remove(c) ┘               └▶ b, c are gone
  */
+import { Departures } from './departures.ts';
 import { failedWith, type KernelError } from './errors.ts';
-import * as ffi from './ffi.ts';
 import * as link from './link.ts';
-import { type NetlinkRequest, readMessages } from './netlink/message.ts';
-import { AF_UNSPEC, openRtnl, RTM_DELLINK, type Rtnl } from './netlink/rtnl.ts';
-import { AF_NETLINK } from './netlink/socket.ts';
+import type { NetlinkRequest } from './netlink/message.ts';
+import { openRtnl, type Rtnl } from './netlink/rtnl.ts';
 
 /** Removes links of one namespace. */
 export interface LinkRemover {
@@ -54,7 +53,7 @@ interface Removal {
 export class GatheringRemover implements LinkRemover {
   /** Sockets whose last call has returned. */
   readonly #free: Rtnl[];
-  readonly #notifications = Notifications.open();
+  readonly #departures = Departures.open();
   #gathered: Removal[] = [];
   /** Sent, and not all gone. */
   readonly #leaving = new Set<Removal>();
@@ -86,7 +85,7 @@ export class GatheringRemover implements LinkRemover {
     this.#closed = true;
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
     for (const rtnl of this.#free) rtnl.close();
-    this.#notifications.close();
+    this.#departures.close();
   }
 
   /** Sends what has gathered, unless it is better to gather more: while a batch is leaving, or every thread waits. */
@@ -127,13 +126,13 @@ export class GatheringRemover implements LinkRemover {
   /** Waits for notifications for as long as something is leaving. */
   async #listen(): Promise<void> {
     this.#listening = true;
-    this.#notifications.subscribe();
+    this.#departures.subscribe();
     while (this.#leaving.size > 0) {
-      await this.#notifications.wait(pollMs);
-      for (const index of this.#notifications.read()) this.#gone(index);
+      await this.#departures.wait(pollMs);
+      for (const index of this.#departures.read()) this.#gone(index);
       this.#send();
     }
-    this.#notifications.unsubscribe();
+    this.#departures.unsubscribe();
     this.#listening = false;
   }
 
@@ -189,72 +188,4 @@ const isRefusal = (outcome: KernelError | undefined): outcome is KernelError =>
 function firstOf<K, V>(keys: Iterable<K>, values: ReadonlyMap<K, V>): V | undefined {
   for (const key of keys) if (values.has(key)) return values.get(key);
   return undefined;
-}
-
-const NETLINK_ROUTE = 0;
-const SOCK_RAW = 3;
-const SOL_NETLINK = 270;
-const NETLINK_ADD_MEMBERSHIP = 1;
-const NETLINK_DROP_MEMBERSHIP = 2;
-const RTNLGRP_LINK = 1;
-const MSG_DONTWAIT = 0x40;
-
-/** Which links have gone. Subscribed only while somebody waits: every ADD notifies several times, too. */
-class Notifications {
-  readonly #fd: number;
-  readonly #buffer = Buffer.allocUnsafeSlow(64 * 1024);
-  #subscribed = false;
-
-  private constructor(fd: number) {
-    this.#fd = fd;
-  }
-
-  static open(): Notifications {
-    const fd = ffi.socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
-    const anyPort = Buffer.alloc(12);
-    anyPort.writeUInt16LE(AF_NETLINK);
-    ffi.bind(fd, anyPort);
-    return new Notifications(fd);
-  }
-
-  subscribe(): void {
-    if (!this.#subscribed) ffi.setSocketOption(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, RTNLGRP_LINK);
-    this.#subscribed = true;
-  }
-
-  unsubscribe(): void {
-    if (this.#subscribed) ffi.setSocketOption(this.#fd, SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, RTNLGRP_LINK);
-    this.#subscribed = false;
-  }
-
-  async wait(timeoutMs: number): Promise<void> {
-    await ffi.pollReadableAsync([this.#fd], timeoutMs);
-  }
-
-  /** Indexes of the links that have gone. A bridge tells of a port that leaves in the same message type. */
-  read(): number[] {
-    const gone: number[] = [];
-    for (let datagram = this.#receive(); datagram; datagram = this.#receive()) {
-      for (const { type, body } of readMessages(datagram)) {
-        if (type === RTM_DELLINK && body.readUInt8(0) === AF_UNSPEC) gone.push(body.readInt32LE(4));
-      }
-    }
-    return gone;
-  }
-
-  close(): void {
-    ffi.close(this.#fd);
-  }
-
-  #receive(): Buffer | undefined {
-    for (;;) {
-      try {
-        const length = ffi.recv(this.#fd, this.#buffer, MSG_DONTWAIT, 'read notifications of links');
-        return length === undefined ? undefined : this.#buffer.subarray(0, length);
-      } catch (error) {
-        // Lost notifications: the calls return all the same.
-        if (!failedWith(error, 'ENOBUFS')) throw error;
-      }
-    }
-  }
 }

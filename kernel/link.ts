@@ -1,20 +1,20 @@
-/** Links: request builders and readers (linux/if_link.h, node-netlink's codecs). */
+/**
+ * Links: what they are, how they are read, changed and removed (linux/if_link.h, node-netlink's codecs). new-link.ts
+ * makes them; link-message.ts reads what is notified of many.
+ */
 
 import * as ifla from 'netlink/dist/rt/ifla.js';
 import { formatLinkMessage, parseLinkMessage } from 'netlink/dist/rt/structs.js';
-import { getU8, getU16be, getU32, parseAttributes, putU8, putU16be, putU32 } from 'netlink/dist/structs.js';
-import { bytesOfIp, type Family, formatIp, type Ip, ipOfBytes } from '../inet/ip.ts';
+import { getU8, getU16be, getU32, parseAttributes, putU8, putU32 } from 'netlink/dist/structs.js';
+import { type Family, type Ip, ipOfBytes } from '../inet/ip.ts';
 import { bytesOfMac, formatMac } from '../inet/mac.ts';
 import { failedWith } from './errors.ts';
-import { AttributeIndex } from './netlink/attribute.ts';
 import {
   type Attributes,
   bodyOf,
   formatAttributes,
   type NetlinkMessage,
   type NetlinkRequest,
-  NLM_F_CREATE,
-  NLM_F_EXCL,
 } from './netlink/message.ts';
 import {
   AF_BRIDGE,
@@ -67,142 +67,6 @@ export interface BridgePort {
   readonly state: number;
   readonly hairpin: boolean;
   readonly isolated: boolean;
-}
-
-export const BR_STATE_FORWARDING = 3;
-
-/** A random index in the upper range, where no kernel counts to: saves asking for it after creation. */
-export const chooseIndex = (): number => 0x1000_0000 + Math.floor(Math.random() * 0x6000_0000);
-
-/** Makes a bridge. With an explicit MAC, or it would follow its lowest port's. */
-export function bridge(options: {
-  name: string;
-  mac: string;
-  mtuBytes?: number | undefined;
-  index?: number;
-  up?: boolean;
-}): NetlinkRequest {
-  return newLink({ ...options, kind: 'bridge', attempted: `create bridge ${options.name}` });
-}
-
-/** One end of a veth pair. */
-export interface VethEnd {
-  name: string;
-  mac: string;
-  mtuBytes: number;
-  index?: number;
-  /** How many queues it has in each direction; the kernel's default is one per CPU. */
-  queues?: number;
-}
-
-/**
- * Makes a veth pair whose peer comes into being in another namespace. The host end may be put up and onto
- * a bridge in the same request; the peer cannot (ENOTCONN): it is put up from inside. The kernel ignores
- * an alias at creation: `set` gives one.
- */
-export function veth(
-  options: VethEnd & { master?: number; up?: boolean; peer: VethEnd & { netnsFd?: number } },
-): NetlinkRequest {
-  const { peer, ...host } = options;
-  const peerMessage = bodyOf((out) =>
-    formatLinkMessage(
-      {
-        kind: 'link',
-        data: { family: AF_UNSPEC, ...(peer.index === undefined ? {} : { index: peer.index }) },
-        attrs: {
-          ifname: peer.name,
-          address: bytesOfMac(peer.mac),
-          mtu: peer.mtuBytes,
-          ...queueAttributes(peer.queues),
-          ...(peer.netnsFd === undefined ? {} : { netNsFd: peer.netnsFd }),
-        },
-      },
-      out,
-    ),
-  );
-  return newLink({
-    ...host,
-    kind: 'veth',
-    data: formatAttributes([[VETH_INFO_PEER, peerMessage]]),
-    attempted: `create veth pair ${host.name} <-> ${peer.name}`,
-  });
-}
-
-/** Makes a VXLAN device (no learning: the forwarding entries are programmed). */
-export function vxlan(options: {
-  name: string;
-  mac: string;
-  mtuBytes: number;
-  vxlan: VxlanAttributes;
-  index?: number;
-  up?: boolean;
-}): NetlinkRequest {
-  const { vxlan: v, ...link } = options;
-  const data: ifla.Vxlan = {
-    id: v.vni,
-    link: v.parent,
-    port: putU16be(v.port),
-    learning: v.learning ? 1 : 0,
-    ...(v.gbp ? { gbp: true as const } : {}),
-  };
-  if (v.local?.family === 'ipv4') data.local = bytesOfIp(v.local);
-  if (v.local?.family === 'ipv6') data.local6 = bytesOfIp(v.local);
-  return newLink({
-    ...link,
-    kind: 'vxlan',
-    data: bodyOf((out) => out.emit(ifla.formatVxlan(data))),
-    attempted: `create vxlan device ${link.name} (VNI ${v.vni}, UDP ${v.port}${v.local ? `, local ${formatIp(v.local)}` : ''})`,
-  });
-}
-
-/** Makes an intermediate functional block device, for shaping what arrives. */
-export const ifb = (options: {
-  name: string;
-  mtuBytes?: number;
-  index?: number;
-  up?: boolean;
-}): NetlinkRequest => newLink({ ...options, kind: 'ifb', attempted: `create ifb device ${options.name}` });
-
-interface NewLink {
-  name: string;
-  kind: string;
-  attempted: string;
-  mac?: string | undefined;
-  mtuBytes?: number | undefined;
-  index?: number | undefined;
-  up?: boolean | undefined;
-  master?: number | undefined;
-  queues?: number | undefined;
-  data?: Buffer | undefined;
-}
-
-const queueAttributes = (queues: number | undefined): { numTxQueues?: number; numRxQueues?: number } =>
-  queues === undefined ? {} : { numTxQueues: queues, numRxQueues: queues };
-
-function newLink(link: NewLink): NetlinkRequest {
-  const info: ifla.Info = { kind: link.kind, ...(link.data ? { data: link.data } : {}) };
-  const body = bodyOf((out) =>
-    formatLinkMessage(
-      {
-        kind: 'link',
-        data: {
-          family: AF_UNSPEC,
-          ...(link.index === undefined ? {} : { index: link.index }),
-          ...(link.up ? { flags: { up: true as const }, change: { up: true as const } } : {}),
-        },
-        attrs: {
-          ifname: link.name,
-          ...(link.mac === undefined ? {} : { address: bytesOfMac(link.mac) }),
-          ...(link.mtuBytes === undefined ? {} : { mtu: link.mtuBytes }),
-          ...(link.master === undefined ? {} : { master: link.master }),
-          ...queueAttributes(link.queues),
-          linkinfo: bodyOf((nested) => nested.emit(ifla.formatInfo(info))),
-        },
-      },
-      out,
-    ),
-  );
-  return { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body, attempted: () => link.attempted };
 }
 
 /** What `set` can change. */
@@ -331,34 +195,6 @@ function oneLink(rtnl: Rtnl, request: NetlinkRequest): Link | undefined {
  */
 export const get = (index: number): NetlinkRequest => getLink({ index }, `look up link ${index}`);
 
-/** The bridge port state (BR_STATE_*) in a link's message, without reading all else that is in it. */
-export function portStateOf(message: NetlinkMessage): number | undefined {
-  const info = attributeIn(message.body.subarray(IFINFOMSG_BYTES), IFLA_LINKINFO);
-  const port = info && attributeIn(info, IFLA_INFO_SLAVE_DATA);
-  return port && attributeIn(port, IFLA_BRPORT_STATE)?.[0];
-}
-
-/**
- * True if a link's message says that it carries packets: that it is up, or that nothing was ever said of its
- * carrier (`netif_oper_up`, linux/netdevice.h; IF_OPER_*, linux/if.h).
- */
-export function isOperational(message: NetlinkMessage): boolean {
-  const state = attributeIn(message.body.subarray(IFINFOMSG_BYTES), IFLA_OPERSTATE)?.[0];
-  return state === IF_OPER_UP || state === IF_OPER_UNKNOWN;
-}
-
-function attributeIn(stream: Buffer, wanted: number): Buffer | undefined {
-  for (let offset = 0; offset + 4 <= stream.length; ) {
-    const length = stream.readUInt16LE(offset);
-    if (length < 4) return undefined;
-    if ((stream.readUInt16LE(offset + 2) & NLA_TYPE_MASK) === wanted) {
-      return stream.subarray(offset + 4, offset + length);
-    }
-    offset += (length + 3) & ~3;
-  }
-  return undefined;
-}
-
 function getLink(which: { name?: string; index?: number }, attempted: string): NetlinkRequest {
   const body = bodyOf((out) =>
     formatLinkMessage(
@@ -397,32 +233,6 @@ export function linkOf(message: NetlinkMessage): Link {
   };
 }
 
-const found = new AttributeIndex();
-
-/** Only the name out of an RTM_NEWLINK or RTM_DELLINK body: every pod made is notified of. */
-export function linkNameOf(body: Buffer): string | undefined {
-  return found.read(body, IFINFO_BYTES).bytes(IFLA_IFNAME)?.toString('latin1').replace(/\0$/, '');
-}
-
-/** What a watcher of links needs to know of one, likewise without reading all of it. */
-export function linkStateOf(body: Buffer): {
-  kind: string | undefined;
-  up: boolean;
-  mac: string | undefined;
-} {
-  found.read(body, IFINFO_BYTES);
-  const address = found.bytes(IFLA_ADDRESS);
-  const mac = address?.length === 6 ? formatMac(address) : undefined;
-  const info = found.span(IFLA_LINKINFO);
-  const kind =
-    info &&
-    found
-      .read(body, ...info)
-      .bytes(IFLA_INFO_KIND)
-      ?.toString('latin1');
-  return { kind: kind?.replace(/\0$/, ''), up: (body.readUInt32LE(8) & IFF_UP) !== 0, mac };
-}
-
 function vxlanOf(data: Buffer): VxlanAttributes {
   const v = ifla.parseVxlan(data);
   const local = v.local ?? v.local6;
@@ -456,21 +266,7 @@ function attributeHeader(type: number, dataLength: number): Buffer {
 /** The length an IP header and the encapsulation around it cost: VXLAN over this family of underlay. */
 export const vxlanOverheadBytes = (underlay: Family): 50 | 70 => (underlay === 'ipv4' ? 50 : 70);
 
-/** struct ifinfomsg. */
-const IFINFO_BYTES = 16;
-const IFF_UP = 1;
-const IFLA_ADDRESS = 1;
-const IFLA_IFNAME = 3;
-const IFLA_INFO_KIND = 1;
 const NLA_F_NESTED = 0x8000;
-const NLA_TYPE_MASK = 0x3fff;
-const IFINFOMSG_BYTES = 16;
-const IFLA_LINKINFO = 18;
-const IFLA_OPERSTATE = 16;
-const IF_OPER_UNKNOWN = 0;
-const IF_OPER_UP = 6;
-const IFLA_INFO_SLAVE_DATA = 5;
-const VETH_INFO_PEER = 1;
 const IFLA_PROTINFO = 12;
 const IFLA_BRPORT_STATE = 1;
 const IFLA_BRPORT_MODE = 4;

@@ -4,6 +4,7 @@ import { bytesOfMac, formatMac } from '../inet/mac.ts';
 import { AttributeIndex, BodyWriter } from './netlink/attribute.ts';
 import { type NetlinkRequest, NLM_F_CREATE, NLM_F_REPLACE } from './netlink/message.ts';
 import { afOf, familyOfAf, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH, type Rtnl } from './netlink/rtnl.ts';
+import type { Steps } from './steps.ts';
 
 export interface Neighbour {
   readonly index: number;
@@ -61,7 +62,7 @@ export const scanNeighbours = (
   rtnl: Rtnl,
   which: { family: Family; index?: number },
   onBody: (body: Buffer) => void,
-): Generator<void, boolean> => rtnl.scan(listing(which), onBody);
+): Steps<boolean> => rtnl.scan(listing(which), onBody);
 
 function listing(which: { family: Family; index?: number }): NetlinkRequest {
   out.begin(ND_HEADER_BYTES)[0] = afOf(which.family);

@@ -11,6 +11,7 @@ import {
   NLM_F_REPLACE,
 } from './netlink/message.ts';
 import { afOf, familyOfAf, RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE, type Rtnl } from './netlink/rtnl.ts';
+import type { Steps } from './steps.ts';
 
 /** The route protocol number by which weft's routes are recognised. */
 export const RTPROT_WEFT = 87;
@@ -117,11 +118,7 @@ export function routes(rtnl: Rtnl, which: WhichRoutes): Route[] {
 }
 
 /** The same for thousands: `rtnl.scan`, with nothing in a table that there is not. */
-export function* scanRoutes(
-  rtnl: Rtnl,
-  which: WhichRoutes,
-  onBody: (body: Buffer) => void,
-): Generator<void, boolean> {
+export function* scanRoutes(rtnl: Rtnl, which: WhichRoutes, onBody: (body: Buffer) => void): Steps<boolean> {
   try {
     return yield* rtnl.scan(listing(which), onBody);
   } catch (error) {

@@ -12,8 +12,10 @@ import { formatIp, linkLocalIp } from '../../inet/ip.ts';
 import * as address from '../../kernel/address.ts';
 import { failedWith } from '../../kernel/errors.ts';
 import * as link from '../../kernel/link.ts';
+import { linkNameOf, linkStateOf } from '../../kernel/link-message.ts';
 import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import { AF_BRIDGE, RTM_DELLINK, RTM_NEWLINK, type Rtnl } from '../../kernel/netlink/rtnl.ts';
+import * as newLink from '../../kernel/new-link.ts';
 import { ensureSysctl } from '../../kernel/sysctl.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
 import { bridgeMac } from '../../plugin/attach/names.ts';
@@ -63,8 +65,8 @@ export class KeptBridges {
     if (message.body[0] === AF_BRIDGE) return undefined;
     const index = message.body.readInt32LE(4);
     const gone = message.type === RTM_DELLINK;
-    const { up, mac, kind } = link.linkStateOf(message.body);
-    const name = kind === 'bridge' ? link.linkNameOf(message.body) : this.#nameOf(index);
+    const { up, mac, kind } = linkStateOf(message.body);
+    const name = kind === 'bridge' ? linkNameOf(message.body) : this.#nameOf(index);
     if (name === undefined) return undefined;
     const before = this.#met.get(name);
     const kept = this.#kept.get(name);
@@ -142,7 +144,7 @@ export class KeptBridges {
   #create({ name, addresses }: BridgeWish, done: string[]): link.Link {
     const gateways = addresses.map((gateway) => formatIp(gateway.address));
     const mac = this.#kept.get(name)?.mac ?? this.#met.get(name)?.mac ?? bridgeMac(name, gateways);
-    const [refusal] = this.#rtnl.attempt([link.bridge({ name, mac })]);
+    const [refusal] = this.#rtnl.attempt([newLink.bridge({ name, mac })]);
     if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
     const made = link.linkByName(this.#rtnl, name);
     if (!made) throw new Error(`bridge ${name} vanished while it was being made`);

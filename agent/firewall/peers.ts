@@ -5,14 +5,8 @@
 import { type Ip, ipOfBytes, keyOfIp } from '../../inet/ip.ts';
 import { KernelError } from '../../kernel/errors.ts';
 import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
-import {
-  addMany,
-  eachKey,
-  keysOfSet,
-  nameOfElement,
-  removeMany,
-  type SetElement,
-} from '../../kernel/nft/element.ts';
+import { addMany, keysOfSet, nameOfElement, removeMany, type SetElement } from '../../kernel/nft/element.ts';
+import { eachKey } from '../../kernel/nft/element-codec.ts';
 import { type Nfnl, transactInTurn } from '../../kernel/nft/nfnetlink.ts';
 import type { NftEvent } from '../../kernel/nft/notification.ts';
 import type { Tunnel } from './desired.ts';

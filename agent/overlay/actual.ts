@@ -8,7 +8,7 @@ import { scanFdb } from '../../kernel/fdb.ts';
 import { scanNeighbours } from '../../kernel/neighbour.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { RT_TABLE_MAIN, RTPROT_WEFT, scanRoutes } from '../../kernel/route.ts';
-import { atOnce, type Steps } from '../slices.ts';
+import { atOnce, type Steps } from '../../kernel/steps.ts';
 import { DIRECT_TABLE, type Entry } from './entry.ts';
 import { type Found, foundNeighbour, foundRoute, type Known } from './found.ts';
 

@@ -3,7 +3,7 @@
  * forwarding, rules, and what may make another interface the underlay.
  */
 import type { Cidr } from '../../inet/cidr.ts';
-import { linkNameOf } from '../../kernel/link.ts';
+import { linkNameOf } from '../../kernel/link-message.ts';
 import { netconfOf } from '../../kernel/netconf.ts';
 import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import {

@@ -2,7 +2,7 @@
 import { firstIp, networkOf } from '../../inet/cidr.ts';
 import { bitsOf, formatIp } from '../../inet/ip.ts';
 import { RT_TABLE_MAIN } from '../../kernel/route.ts';
-import type { Steps } from '../slices.ts';
+import type { Steps } from '../../kernel/steps.ts';
 import { DIRECT_TABLE, defaultPriority, type Entry, idOf } from './entry.ts';
 import type { Peer, Way } from './peer.ts';
 

@@ -2,7 +2,7 @@
  * Which entries may not be as desired: all that differ when everything was last compared, and after that what was
  * heard of. So a pass looks at what has changed and not at thousands of entries that have not.
  */
-import type { Steps } from '../slices.ts';
+import type { Steps } from '../../kernel/steps.ts';
 import type { Desired } from './desired.ts';
 import { type Entry, sameEntry } from './entry.ts';
 import type { Mirror } from './mirror.ts';

@@ -4,6 +4,7 @@ import { failedWith, type KernelError } from '../../kernel/errors.ts';
 import * as link from '../../kernel/link.ts';
 import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
+import * as newLink from '../../kernel/new-link.ts';
 import { ensureSysctl } from '../../kernel/sysctl.ts';
 import { AgentError } from '../errors.ts';
 import { type DesiredDevice, type DeviceStep, planDevice } from './device.ts';
@@ -63,9 +64,9 @@ function removeOwn(rtnl: Rtnl, desired: DesiredDevice, step: { index: number; wh
 
 /** Made down, so that nothing is sent from it before its settings stand. */
 function create(rtnl: Rtnl, desired: DesiredDevice): void {
-  const index = link.chooseIndex();
+  const index = newLink.chooseIndex();
   const refusal = rtnl.attempt([
-    link.vxlan({
+    newLink.vxlan({
       name: desired.name,
       index,
       mac: desired.mac,

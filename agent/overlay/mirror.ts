@@ -6,7 +6,8 @@
  * that failed unexpectedly) is invalid, and read anew by the next pass.
  */
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
-import { atOnce, inSlices } from '../slices.ts';
+import { atOnce } from '../../kernel/steps.ts';
+import { inSlices } from '../slices.ts';
 import { type ActualScope, actualEntries } from './actual.ts';
 import { type Entry, sameEntry } from './entry.ts';
 import type { Known } from './found.ts';

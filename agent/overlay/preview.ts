@@ -2,7 +2,7 @@
 import { addresses } from '../../kernel/address.ts';
 import { linkByName } from '../../kernel/link.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
-import { atOnce } from '../slices.ts';
+import { atOnce } from '../../kernel/steps.ts';
 import { actualEntries } from './actual.ts';
 import { desiredEntries } from './desired.ts';
 import { desiredDevice, planDevice } from './device.ts';

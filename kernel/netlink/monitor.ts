@@ -10,7 +10,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { failedWith } from '../errors.ts';
 import * as ffi from '../ffi.ts';
 import { type NetlinkMessage, readMessages } from './message.ts';
-import { AF_NETLINK, widenReceiveBuffer } from './socket.ts';
+import { NETLINK_ROUTE, openForNotifications, subscribe, widenReceiveBuffer } from './open.ts';
 
 /** RTNLGRP_* (linux/rtnetlink.h). */
 export const RTNLGRP = {
@@ -26,10 +26,6 @@ export const RTNLGRP = {
   ipv6Netconf: 25,
 } as const;
 
-const NETLINK_ROUTE = 0;
-const SOCK_RAW = 3;
-const SOL_NETLINK = 270;
-const NETLINK_ADD_MEMBERSHIP = 1;
 const MSG_DONTWAIT = 0x40;
 
 /** Room for some ten thousand notifications while the event loop is busy. */
@@ -59,12 +55,10 @@ export class NetlinkMonitor {
 
   /** Subscribes to multicast groups of the caller's namespace; what happens from now on is not missed. */
   static open(groups: readonly number[], protocol: number = NETLINK_ROUTE): NetlinkMonitor {
-    const fd = ffi.socket(AF_NETLINK, SOCK_RAW, protocol);
+    const fd = openForNotifications(protocol);
     try {
       widenReceiveBuffer(fd, RECEIVE_BUFFER_BYTES);
-      // Bound to a port of the kernel's choice: a socket without one is taken for the kernel, which sent it all.
-      ffi.bind(fd, anyPort());
-      for (const group of groups) ffi.setSocketOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group);
+      for (const group of groups) subscribe(fd, group);
       return new NetlinkMonitor(fd, ffi.eventfd());
     } catch (error) {
       ffi.close(fd);
@@ -108,11 +102,4 @@ export class NetlinkMonitor {
       for (const message of readMessages(this.#buffer.subarray(0, length))) handlers.onMessage(message);
     }
   }
-}
-
-/** struct sockaddr_nl: family, padding, port 0 (the kernel chooses), no groups. */
-function anyPort(): Buffer {
-  const address = Buffer.alloc(12);
-  address.writeUInt16LE(AF_NETLINK, 0);
-  return address;
 }

@@ -5,12 +5,13 @@
  * A socket belongs to the network namespace in which it was opened, for life.
  */
 
-import { failedWith, KernelError } from '../errors.ts';
+import { KernelError } from '../errors.ts';
 import * as ffi from '../ffi.ts';
+import { atOnce, type Steps } from '../steps.ts';
+import { type Datagram, datagramOf, packed, Sequence } from './datagram.ts';
 import {
   type NetlinkMessage,
   type NetlinkRequest,
-  NLM_F_ACK,
   NLM_F_DUMP,
   NLM_F_DUMP_INTR,
   NLMSG_DONE,
@@ -20,26 +21,17 @@ import {
   wireLength,
   writeMessage,
 } from './message.ts';
+import { openForRequests, widenForTransaction, widenReceiveBuffer } from './open.ts';
 
-export const AF_NETLINK = 16;
-const SOCK_RAW = 3;
-const SOL_NETLINK = 270;
-const SOL_SOCKET = 1;
-const SO_RCVBUF = 8;
-const SO_RCVBUFFORCE = 33;
-const NETLINK_CAP_ACK = 10;
-const NETLINK_EXT_ACK = 11;
-const NETLINK_GET_STRICT_CHK = 12;
-const SO_SNDBUFFORCE = 32;
 const MSG_DONTWAIT = 0x40;
+const EINTR = 4;
 const ENOBUFS = 105;
 
-/** Bytes of requests in one send: far below the default send buffer (212 992), and about 64 peers' entries. */
-const SEND_BYTES = 32 * 1024;
 /** What fits into one send, and its answers, with the default buffers (net.core.wmem_default, 212 992). */
 export const TRANSACTION_BYTES = 200 * 1024;
-/** A refusal takes less than 1 KiB of a receive buffer. */
-const REFUSALS_BYTES = 2 * 1024 * 1024;
+/** What a refusal takes of a receive buffer, with the kernel's bookkeeping. */
+const REFUSAL_BYTES = 1024;
+const REFUSALS_BYTES = 2048 * REFUSAL_BYTES;
 /** A dump's datagram is at most 32 KiB (linux/netlink.h, NLMSG_GOODSIZE and netlink_dump). */
 const RECEIVE_BYTES = 64 * 1024;
 /** A dump that the kernel says was torn is asked for again this often before it counts as a failure. */
@@ -48,9 +40,6 @@ const DUMP_ATTEMPTS = 20;
 /** Where replies land. Requests are synchronous, so one buffer serves every socket of the process. */
 const receiveBuffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
 
-/** What a refusal takes of a receive buffer, with the kernel's bookkeeping. */
-const REFUSAL_BYTES = 1024;
-
 interface Exchange {
   /** One per request, in order: the kernel's refusal, or undefined where it did as asked. */
   outcomes: (KernelError | undefined)[];
@@ -58,16 +47,9 @@ interface Exchange {
   replies: NetlinkMessage[];
 }
 
-interface Chunk {
-  bytes: Buffer;
-  requests: readonly NetlinkRequest[];
-  /** Sequence number of the chunk's first request; the others follow without a gap. */
-  firstSeq: number;
-}
-
 export class NetlinkSocket {
   readonly #fd: number;
-  #seq = 1;
+  readonly #sequence = new Sequence();
   /** The largest transaction that the socket's buffers take. */
   #room = TRANSACTION_BYTES;
 
@@ -77,11 +59,7 @@ export class NetlinkSocket {
 
   /** Opens a socket of the given protocol (NETLINK_ROUTE 0, NETLINK_NETFILTER 12) in the caller's namespace. */
   static open(protocol: number): NetlinkSocket {
-    const fd = ffi.socket(AF_NETLINK, SOCK_RAW, protocol);
-    ffi.setSocketOption(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
-    ffi.setSocketOption(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
-    if (protocol === 0) ffi.setSocketOption(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
-    return new NetlinkSocket(fd);
+    return new NetlinkSocket(openForRequests(protocol));
   }
 
   close(): void {
@@ -110,9 +88,9 @@ export class NetlinkSocket {
   /** `attempt`, and the messages that the kernel answered with. */
   exchange(requests: readonly NetlinkRequest[]): Exchange {
     const exchange: Exchange = { outcomes: [], replies: [] };
-    for (const chunk of this.#chunks(requests)) {
-      ffi.send(this.#fd, chunk.bytes, 0, chunk.requests[0]?.attempted() ?? 'send');
-      this.#collect(chunk, exchange);
+    for (const datagram of packed(requests, this.#sequence)) {
+      ffi.send(this.#fd, datagram.bytes, 0, attemptedBy(datagram));
+      this.#collect(datagram, exchange);
     }
     return exchange;
   }
@@ -128,9 +106,9 @@ export class NetlinkSocket {
    */
   async attemptAsync(requests: readonly NetlinkRequest[]): Promise<(KernelError | undefined)[]> {
     const exchange: Exchange = { outcomes: [], replies: [] };
-    for (const chunk of this.#chunks(requests)) {
-      await ffi.sendAsync(this.#fd, chunk.bytes, 0, chunk.requests[0]?.attempted() ?? 'send');
-      this.#collect(chunk, exchange);
+    for (const datagram of packed(requests, this.#sequence)) {
+      await ffi.sendAsync(this.#fd, datagram.bytes, 0, attemptedBy(datagram));
+      this.#collect(datagram, exchange);
     }
     return exchange.outcomes;
   }
@@ -143,30 +121,27 @@ export class NetlinkSocket {
   async *attemptInTurn(
     batches: Iterable<readonly NetlinkRequest[]>,
   ): AsyncGenerator<(KernelError | undefined)[]> {
-    let last: { chunk: Chunk; sent: Promise<unknown> } | undefined;
+    let last: { datagram: Datagram; sent: Promise<unknown> } | undefined;
     try {
       for (const batch of batches) {
-        const chunk = this.#encode(
-          batch,
-          batch.reduce((sum, request) => sum + wireLength(request), 0),
-        );
+        const datagram = datagramOf(batch, this.#sequence);
         const before = last;
         await before?.sent;
-        last = { chunk, sent: ffi.sendAsync(this.#fd, chunk.bytes, 0, batch[0]?.attempted() ?? 'send') };
+        last = { datagram, sent: ffi.sendAsync(this.#fd, datagram.bytes, 0, attemptedBy(datagram)) };
         // It is awaited one round later; until then a failure of it must not count as unhandled.
         last.sent.catch(() => {});
-        if (before) yield this.#outcomes(before.chunk);
+        if (before) yield this.#outcomes(before.datagram);
       }
       await last?.sent;
-      if (last) yield this.#outcomes(last.chunk);
+      if (last) yield this.#outcomes(last.datagram);
     } finally {
       await last?.sent.catch(() => {});
     }
   }
 
-  #outcomes(chunk: Chunk): (KernelError | undefined)[] {
+  #outcomes(datagram: Datagram): (KernelError | undefined)[] {
     const exchange: Exchange = { outcomes: [], replies: [] };
-    this.#collect(chunk, exchange);
+    this.#collect(datagram, exchange);
     return exchange.outcomes;
   }
 
@@ -175,25 +150,8 @@ export class NetlinkSocket {
    * hurry can pause. `onBody` sees each entry's body in place, for the duration of the call. Returns false where the
    * table changed meanwhile and has to be read again. Until it has ended the socket must not be used otherwise.
    */
-  *scan(request: NetlinkRequest, onBody: (body: Buffer) => void): Generator<void, boolean> {
-    const bytes = Buffer.allocUnsafe(wireLength(request));
-    const seq = this.#takeSeq(1);
-    writeMessage(bytes, 0, { request, flags: NLM_F_DUMP, seq });
-    ffi.send(this.#fd, bytes, 0, request.attempted());
-    let torn = false;
-    for (;;) {
-      for (const message of readMessages(this.#receiveInPlace(request))) {
-        if (message.seq !== seq) continue;
-        if (message.flags & NLM_F_DUMP_INTR) torn = true;
-        if (message.type === NLMSG_ERROR || message.type === NLMSG_DONE) {
-          const refusal = outcomeOf(message, request.attempted);
-          if (refusal) throw refusal;
-          return !torn;
-        }
-        onBody(message.body);
-      }
-      yield;
-    }
+  scan(request: NetlinkRequest, onBody: (body: Buffer) => void): Steps<boolean> {
+    return this.#dump(request, ({ body }) => onBody(body));
   }
 
   /**
@@ -203,15 +161,9 @@ export class NetlinkSocket {
    */
   transact(frame: { begin: NetlinkRequest; end: NetlinkRequest }, requests: readonly NetlinkRequest[]) {
     const framed = [frame.begin, ...requests, frame.end];
-    const bytes = Buffer.allocUnsafe(framed.reduce((sum, request) => sum + wireLength(request), 0));
+    // Only kernels since 6.10 acknowledge the frame itself; every kernel answers for what is inside.
+    const { bytes, firstSeq } = datagramOf(framed, this.#sequence, requests.length);
     this.#makeRoom(bytes.length, framed.length);
-    const firstSeq = this.#takeSeq(framed.length);
-    let offset = 0;
-    framed.forEach((request, i) => {
-      // Only kernels since 6.10 acknowledge the frame itself; every kernel answers for what is inside.
-      const flags = i === requests.length ? NLM_F_ACK : 0;
-      offset = writeMessage(bytes, offset, { request, flags, seq: firstSeq + i });
-    });
     ffi.send(this.#fd, bytes, 0, requests[0]?.attempted() ?? 'send');
     const outcomes = new Array<KernelError | undefined>(requests.length).fill(undefined);
     for (const message of this.#drain(requests[0])) {
@@ -226,66 +178,32 @@ export class NetlinkSocket {
   /** A transaction cannot be sent in parts, and each of its requests may be refused with a message of its own. */
   #makeRoom(bytes: number, requests: number): void {
     if (bytes <= this.#room) return;
-    // Twice as much as it holds, because the kernel counts its own bookkeeping (sock.h, SOCK_MIN_SNDBUF).
-    ffi.setSocketOption(this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, 2 * bytes);
-    ffi.setSocketOption(this.#fd, SOL_SOCKET, SO_RCVBUFFORCE, requests * REFUSAL_BYTES);
+    widenForTransaction(this.#fd, { sentBytes: bytes, answeredBytes: requests * REFUSAL_BYTES });
     this.#room = bytes;
   }
 
   /** A whole table, consistent: asked for again when the kernel says that it changed meanwhile. */
   dump(request: NetlinkRequest): NetlinkMessage[] {
     for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
-      const messages = this.#dumpOnce(request);
-      if (messages) return messages;
+      const messages: NetlinkMessage[] = [];
+      const keep = (message: NetlinkMessage) =>
+        messages.push({ ...message, body: Buffer.from(message.body) });
+      if (atOnce(this.#dump(request, keep))) return messages;
     }
     throw new KernelError({
-      errno: 4,
+      errno: EINTR,
       attempted: request.attempted(),
       detail: `the table changed during each of ${DUMP_ATTEMPTS} reads`,
     });
   }
 
-  *#chunks(requests: readonly NetlinkRequest[]): Generator<Chunk> {
-    let start = 0;
-    while (start < requests.length) {
-      let end = start;
-      let length = 0;
-      for (let request = requests[end]; request; request = requests[++end]) {
-        const more = wireLength(request);
-        if (end > start && length + more > SEND_BYTES) break;
-        length += more;
-      }
-      yield this.#encode(requests.slice(start, end), length);
-      start = end;
-    }
-  }
-
-  #encode(requests: readonly NetlinkRequest[], length: number): Chunk {
-    const bytes = Buffer.allocUnsafe(length);
-    const firstSeq = this.#takeSeq(requests.length);
-    let offset = 0;
-    requests.forEach((request, i) => {
-      const flags = i === requests.length - 1 ? NLM_F_ACK : 0;
-      offset = writeMessage(bytes, offset, { request, flags, seq: firstSeq + i });
-    });
-    return { bytes, requests, firstSeq };
-  }
-
-  /** The first of `count` consecutive sequence numbers. */
-  #takeSeq(count: number): number {
-    if (this.#seq + count > 0xffff_ffff) this.#seq = 1;
-    const first = this.#seq;
-    this.#seq += count;
-    return first;
-  }
-
-  #collect(chunk: Chunk, exchange: Exchange): void {
-    const outcomes = new Array<KernelError | undefined>(chunk.requests.length).fill(undefined);
-    const last = chunk.requests.length - 1;
+  #collect({ requests, firstSeq }: Datagram, exchange: Exchange): void {
+    const outcomes = new Array<KernelError | undefined>(requests.length).fill(undefined);
+    const last = requests.length - 1;
     for (let done = false; !done; ) {
-      for (const message of this.#receive(chunk.requests[0])) {
-        const index = message.seq - chunk.firstSeq;
-        const request = chunk.requests[index];
+      for (const message of this.#receive(requests[0])) {
+        const index = message.seq - firstSeq;
+        const request = requests[index];
         if (!request) continue;
         if (message.type === NLMSG_ERROR) {
           outcomes[index] = outcomeOf(message, request.attempted);
@@ -298,24 +216,25 @@ export class NetlinkSocket {
     exchange.outcomes.push(...outcomes);
   }
 
-  #dumpOnce(request: NetlinkRequest): NetlinkMessage[] | undefined {
+  /** A table, a datagram at a time; `onMessage` sees each in place. Returns whether it stayed the same meanwhile. */
+  *#dump(request: NetlinkRequest, onMessage: (message: NetlinkMessage) => void): Steps<boolean> {
     const bytes = Buffer.allocUnsafe(wireLength(request));
-    const seq = this.#takeSeq(1);
+    const seq = this.#sequence.take(1);
     writeMessage(bytes, 0, { request, flags: NLM_F_DUMP, seq });
     ffi.send(this.#fd, bytes, 0, request.attempted());
-    const messages: NetlinkMessage[] = [];
     let torn = false;
     for (;;) {
-      for (const message of this.#receive(request)) {
+      for (const message of readMessages(this.#receiveInPlace(request))) {
         if (message.seq !== seq) continue;
         if (message.flags & NLM_F_DUMP_INTR) torn = true;
         if (message.type === NLMSG_ERROR || message.type === NLMSG_DONE) {
           const refusal = outcomeOf(message, request.attempted);
           if (refusal) throw refusal;
-          return torn ? undefined : messages;
+          return !torn;
         }
-        messages.push(message);
+        onMessage(message);
       }
+      yield;
     }
   }
 
@@ -348,12 +267,4 @@ export class NetlinkSocket {
   }
 }
 
-/** Beyond net.core.rmem_max where we may (CAP_NET_ADMIN in the first user namespace), else up to it. */
-export function widenReceiveBuffer(fd: number, bytes: number): void {
-  try {
-    ffi.setSocketOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes);
-  } catch (error) {
-    if (!failedWith(error, 'EPERM')) throw error;
-    ffi.setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, bytes);
-  }
-}
+const attemptedBy = ({ requests: [first] }: Datagram): string => first?.attempted() ?? 'send';

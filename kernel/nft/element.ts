@@ -3,34 +3,18 @@
  *
  * This is the path of a per-pod change: a transaction of a few elements is one send and no process.
  */
-import { parseAttributes } from 'netlink/dist/structs.js';
 import { failedWith } from '../errors.ts';
-import {
-  formatAttributes,
-  type NetlinkMessage,
-  type NetlinkRequest,
-  NLM_F_CREATE,
-  NLM_F_EXCL,
-} from '../netlink/message.ts';
-import {
-  decodeFields,
-  encodeFields,
-  type Fields,
-  type FieldType,
-  type FieldValue,
-  formatFields,
-} from './field.ts';
+import { type NetlinkRequest, NLM_F_CREATE, NLM_F_EXCL } from '../netlink/message.ts';
+import { atOnce } from '../steps.ts';
+import { eachKey, elementsOf, listAttributes } from './element-codec.ts';
+import { type Fields, type FieldType, type FieldValue, formatFields } from './field.ts';
 import {
   attemptTransaction,
-  NFGENMSG_BYTES,
   NFNL_SUBSYS_NFTABLES,
   type Nfnl,
   type NftFamily,
-  NLA_F_NESTED,
   nfnlRequest,
   numberOfFamily,
-  text,
-  textOf,
 } from './nfnetlink.ts';
 
 /** A set, or where it has `data` a map, of a table. */
@@ -163,36 +147,6 @@ function describe(group: readonly SetElement[]): string {
   return group.length > 1 ? `${first} and ${group.length - 1} more` : first;
 }
 
-function listAttributes(set: NftSet, group: readonly SetElement[], whole: boolean): [number, Buffer][] {
-  const list = group.map((element): [number, Buffer] => [
-    NFTA_LIST_ELEM | NLA_F_NESTED,
-    encodeElement(set, element, whole),
-  ]);
-  return [
-    [NFTA_SET_ELEM_LIST_TABLE, text(set.table)],
-    [NFTA_SET_ELEM_LIST_SET, text(set.name)],
-    ...(list.length
-      ? [[NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED, formatAttributes(list)] as [number, Buffer]]
-      : []),
-  ];
-}
-
-/** `whole`: with data and comment; without, the key is all that a removal or a look-up needs. */
-function encodeElement(set: NftSet, element: SetElement, whole: boolean): Buffer {
-  const attributes: [number, Buffer][] = [
-    [NFTA_SET_ELEM_KEY | NLA_F_NESTED, value(encodeFields(set.key, element.key))],
-  ];
-  if (whole && set.data) {
-    attributes.push([NFTA_SET_ELEM_DATA | NLA_F_NESTED, value(encodeFields(set.data, element.data ?? []))]);
-  }
-  if (whole && element.comment !== undefined) {
-    attributes.push([NFTA_SET_ELEM_USERDATA, encodeComment(element.comment)]);
-  }
-  return formatAttributes(attributes);
-}
-
-const value = (bytes: Buffer): Buffer => formatAttributes([[NFTA_DATA_VALUE, bytes]]);
-
 /** Elements of one set, so many at a time that the list's 16-bit length cannot overflow. */
 function grouped(all: readonly SetElement[]): SetElement[][] {
   const bySet = new Map<string, SetElement[]>();
@@ -211,19 +165,6 @@ function grouped(all: readonly SetElement[]): SetElement[][] {
   return groups;
 }
 
-/** The elements in an answer, or in a notification of elements added or removed. */
-export function elementsOf(set: NftSet, message: NetlinkMessage, marked = ''): NftElement[] {
-  const found: NftElement[] = [];
-  parseAttributes(message.body.subarray(NFGENMSG_BYTES), ({ type, data }) => {
-    if ((type & TYPE_MASK) !== NFTA_SET_ELEM_LIST_ELEMENTS) return;
-    if (!data.includes(marked)) return;
-    parseAttributes(data, (item) => {
-      if (item.data.includes(marked)) found.push(decodeElement(set, item.data));
-    });
-  });
-  return found;
-}
-
 /**
  * The keys of a set's elements as strings of as many characters as they have bytes; undefined where there is no such
  * table or set. For sets of thousands.
@@ -233,11 +174,7 @@ export function keysOfSet(nfnl: Nfnl, set: NftSet): Set<string> | undefined {
     const keys = new Set<string>();
     try {
       const steps = nfnl.scan(get(set, []), (body) => eachKey(body, (key) => keys.add(key)));
-      for (let step = steps.next(); ; step = steps.next()) {
-        if (!step.done) continue;
-        if (step.value) return keys;
-        break;
-      }
+      if (atOnce(steps)) return keys;
     } catch (error) {
       if (failedWith(error, 'ENOENT')) return undefined;
       throw error;
@@ -245,86 +182,9 @@ export function keysOfSet(nfnl: Nfnl, set: NftSet): Set<string> | undefined {
   }
 }
 
-/** The keys in an answer, or in a notification of elements added or removed, as strings of bytes. */
-export function eachKey(body: Buffer, onKey: (key: string) => void): void {
-  const nested = (
-    from: number,
-    to: number,
-    type: number,
-    visit: (from: number, to: number) => void,
-  ): void => {
-    for (let at = from; at + 4 <= to; ) {
-      const length = body.readUInt16LE(at);
-      if (length < 4 || at + length > to) return;
-      if ((body.readUInt16LE(at + 2) & TYPE_MASK) === type) visit(at + 4, at + length);
-      at += (length + 3) & ~3;
-    }
-  };
-  nested(NFGENMSG_BYTES, body.length, NFTA_SET_ELEM_LIST_ELEMENTS, (listFrom, listTo) => {
-    nested(listFrom, listTo, NFTA_LIST_ELEM, (from, to) => {
-      nested(from, to, NFTA_SET_ELEM_KEY, (keyFrom, keyTo) => {
-        nested(keyFrom, keyTo, NFTA_DATA_VALUE, (valueFrom, valueTo) =>
-          onKey(body.toString('latin1', valueFrom, valueTo)),
-        );
-      });
-    });
-  });
-}
-
-function decodeElement(set: NftSet, bytes: Buffer): NftElement {
-  const parts = new Map<number, Buffer>();
-  parseAttributes(bytes, ({ type, data }) => parts.set(type & TYPE_MASK, data));
-  const key = parts.get(NFTA_SET_ELEM_KEY);
-  const data = parts.get(NFTA_SET_ELEM_DATA);
-  const comment = commentOf(parts.get(NFTA_SET_ELEM_USERDATA));
-  return {
-    key: key ? decodeFields(set.key, dataValueOf(key)) : [],
-    ...(data && set.data ? { data: decodeFields(set.data, dataValueOf(data)) } : {}),
-    ...(comment === undefined ? {} : { comment }),
-  };
-}
-
-/** The bytes inside an NFTA_DATA_VALUE. */
-export function dataValueOf(bytes: Buffer): Buffer {
-  let found = Buffer.alloc(0);
-  parseAttributes(bytes, ({ type, data }) => {
-    if ((type & TYPE_MASK) === NFTA_DATA_VALUE) found = Buffer.from(data);
-  });
-  return found;
-}
-
-/** libnftnl's user data: type, length, bytes; a comment is type 0 and ends in NUL (libnftnl/udata.h). */
-function encodeComment(comment: string): Buffer {
-  const bytes = text(comment);
-  if (bytes.length > COMMENT_BYTES) throw new RangeError(`comment of ${bytes.length} bytes: ${comment}`);
-  return Buffer.concat([Buffer.from([UDATA_COMMENT, bytes.length]), bytes]);
-}
-
-/** The comment in a set element's or rule's user data. */
-export function commentOf(userData: Buffer | undefined): string | undefined {
-  let rest = userData ?? Buffer.alloc(0);
-  while (rest.length >= 2) {
-    const [type, length = 0] = rest;
-    if (type === UDATA_COMMENT) return textOf(rest.subarray(2, 2 + length));
-    rest = rest.subarray(2 + length);
-  }
-  return undefined;
-}
-
-const TYPE_MASK = 0x3fff;
-const UDATA_COMMENT = 0;
-const COMMENT_BYTES = 128;
 /** 80 bytes is the largest element: an IPv6 key with an interface name, data and comment aside. */
 const ELEMENTS_PER_REQUEST = 200;
 
 const NFT_MSG_NEWSETELEM = 12;
 const NFT_MSG_GETSETELEM = 13;
 const NFT_MSG_DELSETELEM = 14;
-const NFTA_LIST_ELEM = 1;
-const NFTA_SET_ELEM_LIST_TABLE = 1;
-const NFTA_SET_ELEM_LIST_SET = 2;
-const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
-const NFTA_SET_ELEM_KEY = 1;
-const NFTA_SET_ELEM_DATA = 2;
-const NFTA_SET_ELEM_USERDATA = 6;
-const NFTA_DATA_VALUE = 1;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { parseAttributes, type StreamData } from 'netlink/dist/structs.js';
 import { failedWith } from '../errors.ts';
 import type { NetlinkMessage, NetlinkRequest } from '../netlink/message.ts';
-import { commentOf } from './element.ts';
+import { commentOf } from './comment.ts';
 import { expressionsOf } from './expression.ts';
 import {
   familyOfNumber,

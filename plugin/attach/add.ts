@@ -3,6 +3,7 @@
  * undone; whatever is killed, the record says where it stood.
  */
 import * as link from '../../kernel/link.ts';
+import * as newLink from '../../kernel/new-link.ts';
 import { CniError } from '../errors.ts';
 import { allocateAddresses } from '../ipam/allocate.ts';
 import { readResolvConf } from '../ipam/resolvconf.ts';
@@ -165,8 +166,8 @@ function intentOf(host: Host, { request, sandbox, names, plan }: Work): Attachme
     netns: request.netns,
     netnsId: sandbox.netns.id,
     bridge: config.bridge.bridge,
-    host: { name: names.hostInterface, index: link.chooseIndex(), mac: names.hostMac },
-    container: { index: link.chooseIndex(), mac: config.mac ?? names.containerMac },
+    host: { name: names.hostInterface, index: newLink.chooseIndex(), mac: names.hostMac },
+    container: { index: newLink.chooseIndex(), mac: config.mac ?? names.containerMac },
     mtuBytes: plan.mtuBytes,
     hairpin: config.bridge.hairpinMode,
     isolated: config.bridge.portIsolation,

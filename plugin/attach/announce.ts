@@ -13,6 +13,7 @@ import { formatInterfaceAddress } from '../../inet/cidr.ts';
 import * as address from '../../kernel/address.ts';
 import { failedWith } from '../../kernel/errors.ts';
 import * as link from '../../kernel/link.ts';
+import { BR_STATE_FORWARDING, isOperational, portStateOf } from '../../kernel/link-message.ts';
 import { CniError } from '../errors.ts';
 import type { Attachment } from './attachment.ts';
 import type { EnsuredBridge } from './bridge.ts';
@@ -48,8 +49,8 @@ function passes(host: Host, { host: { index, name } }: Attachment, bridge: Ensur
   }
   if (refused) throw refused;
   const [port, itself] = replies;
-  const state = port && link.portStateOf(port);
-  if (state === link.BR_STATE_FORWARDING) return itself !== undefined && link.isOperational(itself);
+  const state = port && portStateOf(port);
+  if (state === BR_STATE_FORWARDING) return itself !== undefined && isOperational(itself);
   return state === BR_STATE_LISTENING || state === BR_STATE_LEARNING;
 }
 

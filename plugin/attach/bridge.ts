@@ -6,6 +6,7 @@ import { failedWith } from '../../kernel/errors.ts';
 import * as link from '../../kernel/link.ts';
 import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
+import * as newLink from '../../kernel/new-link.ts';
 import { ensureSysctl } from '../../kernel/sysctl.ts';
 import { CniError } from '../errors.ts';
 import { bridgeMac } from './names.ts';
@@ -76,7 +77,7 @@ function createLink(rtnl: Rtnl, wish: BridgeWish): link.Link {
     wish.addresses.map(({ address }) => formatIp(address)),
   );
   // Its MTU is set afterwards: one given at creation does not keep it from following its ports'.
-  const [refusal] = rtnl.attempt([link.bridge({ name: wish.name, mac })]);
+  const [refusal] = rtnl.attempt([newLink.bridge({ name: wish.name, mac })]);
   // Of two first pods at once, one finds it made by the other.
   if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
   // Before it is up: a router asks for pods' MACs from its link-local address, which it could not use for

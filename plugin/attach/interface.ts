@@ -8,6 +8,7 @@ import * as address from '../../kernel/address.ts';
 import { failedWith, type KernelError } from '../../kernel/errors.ts';
 import * as link from '../../kernel/link.ts';
 import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
+import * as newLink from '../../kernel/new-link.ts';
 import * as route from '../../kernel/route.ts';
 import { ensureSysctl } from '../../kernel/sysctl.ts';
 import { CniError } from '../errors.ts';
@@ -89,8 +90,8 @@ export const interfaceExists = (ifname: string, details?: string): CniError =>
 
 const withNewIndexes = (attachment: Attachment): Attachment => ({
   ...attachment,
-  host: { ...attachment.host, index: link.chooseIndex() },
-  container: { ...attachment.container, index: link.chooseIndex() },
+  host: { ...attachment.host, index: newLink.chooseIndex() },
+  container: { ...attachment.container, index: newLink.chooseIndex() },
 });
 
 async function teardownPair(host: Host, attachment: Attachment): Promise<boolean> {
@@ -117,7 +118,7 @@ function pairRequests(options: {
   const { host, container, mtuBytes, hairpin, isolated } = attachment;
   const port = { ...(hairpin ? { hairpin } : {}), ...(isolated ? { isolated } : {}) };
   return [
-    link.veth({
+    newLink.veth({
       ...host,
       mtuBytes,
       queues: QUEUES,

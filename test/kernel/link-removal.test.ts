@@ -6,6 +6,7 @@ import * as link from '../../kernel/link.ts';
 import { GatheringRemover, type LinkRemover, waitingRemover } from '../../kernel/link-removal.ts';
 import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { type Netns, openNetns, within } from '../../kernel/netns.ts';
+import * as newLink from '../../kernel/new-link.ts';
 
 const names = { host: `weft-t-${process.pid}-rm`, pod: `weft-t-${process.pid}-rp` };
 const run = (command: string, ...args: string[]): string => execFileSync(command, args, { encoding: 'utf8' });
@@ -23,7 +24,7 @@ before(() => {
   rtnl = within(host, openRtnl);
   podRtnl = within(pod, openRtnl);
   gathering = within(host, GatheringRemover.open);
-  rtnl.execute([link.bridge({ name: 'br', mac: '02:00:00:00:00:01', index: 1000, up: true })]);
+  rtnl.execute([newLink.bridge({ name: 'br', mac: '02:00:00:00:00:01', index: 1000, up: true })]);
 });
 
 after(async () => {
@@ -35,11 +36,11 @@ after(async () => {
 /** Veth pairs on the bridge, with their other ends in the pod; returns the host ends' indexes. */
 function pairs(count: number): number[] {
   return Array.from({ length: count }, (_, i) => {
-    const index = link.chooseIndex();
+    const index = newLink.chooseIndex();
     const mac = (end: number) => `02:00:00:0${end}:00:${i.toString(16).padStart(2, '0')}`;
     const peer = { name: `p${i}`, mac: mac(1), mtuBytes: 1500, netnsFd: pod.fd };
     rtnl.execute([
-      link.veth({ name: `h${i}`, mac: mac(2), mtuBytes: 1500, index, master: 1000, up: true, peer }),
+      newLink.veth({ name: `h${i}`, mac: mac(2), mtuBytes: 1500, index, master: 1000, up: true, peer }),
     ]);
     return index;
   });

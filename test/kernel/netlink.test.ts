@@ -11,6 +11,7 @@ import * as link from '../../kernel/link.ts';
 import * as neighbour from '../../kernel/neighbour.ts';
 import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { homeNetns, type Netns, openNetns, within } from '../../kernel/netns.ts';
+import * as newLink from '../../kernel/new-link.ts';
 import * as route from '../../kernel/route.ts';
 import { ensureSysctl, readSysctl } from '../../kernel/sysctl.ts';
 
@@ -86,10 +87,10 @@ describe('netns', () => {
 
 describe('links, addresses and routes', () => {
   it('makes a veth pair with the peer in its final namespace, in one send', () => {
-    const [bridge, hostEnd, podEnd] = [link.chooseIndex(), link.chooseIndex(), link.chooseIndex()];
+    const [bridge, hostEnd, podEnd] = [newLink.chooseIndex(), newLink.chooseIndex(), newLink.chooseIndex()];
     rtnl.execute([
-      link.bridge({ name: 'br0', index: bridge, mac: '02:00:00:00:00:01', mtuBytes: 1450, up: true }),
-      link.veth({
+      newLink.bridge({ name: 'br0', index: bridge, mac: '02:00:00:00:00:01', mtuBytes: 1450, up: true }),
+      newLink.veth({
         name: 'veth1',
         index: hostEnd,
         mac: '02:00:00:00:00:02',
@@ -162,10 +163,10 @@ describe('links, addresses and routes', () => {
   });
 
   it('removes a group of links in one request', () => {
-    const indexes = [link.chooseIndex(), link.chooseIndex()];
+    const indexes = [newLink.chooseIndex(), newLink.chooseIndex()];
     rtnl.execute(
       indexes.flatMap((index, i) => [
-        link.ifb({ name: `ifb-t${i}`, index }),
+        newLink.ifb({ name: `ifb-t${i}`, index }),
         link.set({ index, group: 4711 }),
       ]),
     );
@@ -195,7 +196,7 @@ describe('an overlay peer', () => {
     },
   ] as const) {
     it(`is one route, one neighbour and one forwarding entry (${peer.family})`, () => {
-      const index = link.chooseIndex();
+      const index = newLink.chooseIndex();
       const name = `vx-${peer.family}`;
       const attributes = {
         vni: peer.family === 'ipv4' ? 1 : 2,
@@ -207,7 +208,7 @@ describe('an overlay peer', () => {
       };
       const mac = '02:00:00:00:02:01';
       rtnl.execute([
-        link.vxlan({ name, index, mac: '02:00:00:00:01:01', mtuBytes: 1400, vxlan: attributes, up: true }),
+        newLink.vxlan({ name, index, mac: '02:00:00:00:01:01', mtuBytes: 1400, vxlan: attributes, up: true }),
         neighbour.replace({ index, address: ip(peer.gateway), mac }),
         fdb.replace({ index, mac, destination: ip(peer.remote) }),
         route.replace({ destination: cidr(peer.subnet), gateway: ip(peer.gateway), index, onlink: true }),

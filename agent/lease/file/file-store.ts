@@ -1,6 +1,7 @@
 /** The store of a cluster on one machine: a folder that its agents share. See `folder.ts` for the layout. */
 import { createHash } from 'node:crypto';
-import { inSlices, type Steps } from '../../slices.ts';
+import type { Steps } from '../../../kernel/steps.ts';
+import { inSlices } from '../../slices.ts';
 import type { Clock } from '../clock.ts';
 import { configKey } from '../cluster-config.ts';
 import { StoreError } from '../errors.ts';

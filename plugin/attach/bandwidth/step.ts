@@ -9,6 +9,7 @@ import * as link from '../../../kernel/link.ts';
 import type { LinkRemover } from '../../../kernel/link-removal.ts';
 import type { NetlinkRequest } from '../../../kernel/netlink/message.ts';
 import { openRtnl, type Rtnl } from '../../../kernel/netlink/rtnl.ts';
+import * as newLink from '../../../kernel/new-link.ts';
 import * as tc from '../../../kernel/tc.ts';
 import { CniError } from '../../errors.ts';
 import type { Attachment } from '../attachment.ts';
@@ -80,9 +81,9 @@ function ensureDevice(rtnl: Rtnl, attachment: Attachment, host: link.Link): numb
   const name = deviceOf(attachment);
   const found = link.linkByName(rtnl, name);
   if (found) return found.index;
-  const index = link.chooseIndex();
+  const index = newLink.chooseIndex();
   rtnl.execute([
-    link.ifb({ name, index, mtuBytes: host.mtuBytes }),
+    newLink.ifb({ name, index, mtuBytes: host.mtuBytes }),
     link.set({ index, alias: aliasOf(attachment) }),
   ]);
   return index;
