@@ -67,17 +67,17 @@ export function chooseUnderlay(wish: UnderlayWish): Underlay {
 function settle(candidate: Candidate, wish: UnderlayWish, families: readonly Family[]): Underlay | string {
   const { facts } = wish;
   const { link, named, preferred } = candidate;
-  if (link.loopback) return `${link.name} reaches nobody but this host; ${remedy(facts)}`;
-  if (isOwnDevice(link)) return `${link.name} is weft's own device; ${remedy(facts)}`;
+  if (link.loopback) return `${link.name} reaches nobody but this host; ${remedy(wish)}`;
+  if (isOwnDevice(link)) return `${link.name} is weft's own device; ${remedy(wish)}`;
   const nat = userNatOn(facts, link);
   if (nat !== undefined && !named) {
-    return `${link.name} (${nat}) is VirtualBox's or qemu's user NAT, where every machine has the same address and none reaches another; ${remedy(facts)}`;
+    return `${link.name} (${nat}) is VirtualBox's or qemu's user NAT, where every machine has the same address and none reaches another; ${remedy(wish)}`;
   }
-  if (!link.up) return `${link.name} is down; put it up (ip link set ${link.name} up), or ${remedy(facts)}`;
+  if (!link.up) return `${link.name} is down; put it up (ip link set ${link.name} up), or ${remedy(wish)}`;
   const addresses: LinkAddress[] = [];
   for (const family of families) {
     const address = bestAddress(facts, link, { family, preferred, known: wish.known ?? [] });
-    if (!address) return whyNoAddress(facts, link, family);
+    if (!address) return whyNoAddress(wish, link, family);
     addresses.push(address);
   }
   refuseOverlap(link, addresses, wish.networks);
@@ -119,12 +119,13 @@ function bestAddress(
 
 const familyName = { ipv4: 'IPv4', ipv6: 'IPv6' } as const;
 
-function whyNoAddress(facts: UnderlayFacts, link: FactLink, family: Family): string {
+function whyNoAddress(wish: UnderlayWish, link: FactLink, family: Family): string {
+  const { facts } = wish;
   const waiting = facts.addresses.find(
     (own) => own.index === link.index && own.address.family === family && own.tentative && own.scope === 0,
   );
   if (waiting)
     return `${link.name}'s address ${formatInterfaceAddress(waiting)} is not usable yet (duplicate detection)`;
   const field = family === 'ipv4' ? 'network' : 'network6';
-  return `${describeLink(facts, link)} has no ${familyName[family]} address that others can reach, which ${field} needs; add one, or ${remedy(facts, family)}`;
+  return `${describeLink(facts, link)} has no ${familyName[family]} address that others can reach, which ${field} needs; add one, or ${remedy(wish, family)}`;
 }

@@ -4,16 +4,15 @@ import { formatIp, type Ip } from '../../inet/ip.ts';
 import type { ClusterNetwork, UnderlayChoice } from '../config/config.ts';
 import {
   byPreference,
-  describeLink,
   type FactLink,
   type FactRoute,
-  isOwnDevice,
   isTellable,
   linkOf,
   ownAddress,
   routeTo,
   type UnderlayFacts,
 } from './facts.ts';
+import { whatThereIs } from './remedy.ts';
 import { userNatNetworks } from './user-nat.ts';
 
 /** A link that a choice led to. */
@@ -43,7 +42,7 @@ export function candidatesOf(choice: UnderlayChoice, ask: Ask): Candidate[] | st
       const link = linkOf(ask.facts, ownAddress(ask.facts, address)?.index);
       return link
         ? [{ link, preferred: address, named: true }]
-        : `no interface has the address ${formatIp(address)}; ${whatThereIs(ask.facts)}`;
+        : `no interface has the address ${formatIp(address)}; ${whatThereIs(ask)}`;
     }
     case 'network': {
       const { network } = choice;
@@ -54,7 +53,7 @@ export function candidatesOf(choice: UnderlayChoice, ask: Ask): Candidate[] | st
         .flatMap((own) => candidateAt(ask.facts, own.index, { preferred: own.address, named }));
       return found.length > 0
         ? found
-        : `no interface has an address in ${formatCidr(network)}; ${whatThereIs(ask.facts)}`;
+        : `no interface has an address in ${formatCidr(network)}; ${whatThereIs(ask)}`;
     }
     case 'reach':
       return byRoute(choice.address, ask);
@@ -63,36 +62,25 @@ export function candidatesOf(choice: UnderlayChoice, ask: Ask): Candidate[] | st
   }
 }
 
-/** `this host has eth0 (10.0.2.15/24), eth1 (192.168.188.101/24)`. */
-function whatThereIs(facts: UnderlayFacts): string {
-  const usable = facts.links.filter(
-    (link) =>
-      !link.loopback &&
-      !isOwnDevice(link) &&
-      facts.addresses.some((own) => own.index === link.index && isTellable(own)),
-  );
-  return usable.length === 0
-    ? 'this host has no interface with an address that others can reach: give it one'
-    : `this host has ${usable.map((link) => describeLink(facts, link)).join(', ')}`;
+function byName(name: string, ask: Ask): Candidate[] | string {
+  const link = ask.facts.links.find((candidate) => candidate.name === name);
+  return link ? [{ link, named: true }] : `there is no interface ${name}; ${whatThereIs(ask)}`;
 }
 
-function byName(name: string, { facts }: Ask): Candidate[] | string {
-  const link = facts.links.find((candidate) => candidate.name === name);
-  return link ? [{ link, named: true }] : `there is no interface ${name}; ${whatThereIs(facts)}`;
-}
-
-function byRoute(address: Ip, { facts }: Ask): Candidate[] | string {
+function byRoute(address: Ip, ask: Ask): Candidate[] | string {
+  const { facts } = ask;
   const text = formatIp(address);
   if (isHere(facts, address)) {
     return `${text} is this host's own address; name another node's, or write underlay: ${text}`;
   }
   const route = routeTo(facts, address);
   const found = route ? candidatesBy([route], facts) : [];
-  return found.length > 0 ? found : `there is no route to ${text}; ${whatThereIs(facts)}`;
+  return found.length > 0 ? found : `there is no route to ${text}; ${whatThereIs(ask)}`;
 }
 
 /** The interface that has the public address; else the one towards the store; else the default route's. */
-function automatic({ networks, facts, publicIps, storeAddresses }: Ask): Candidate[] | string {
+function automatic(ask: Ask): Candidate[] | string {
+  const { networks, facts, publicIps, storeAddresses } = ask;
   for (const address of publicIps) {
     const own = ownAddress(facts, address);
     if (own) return candidateAt(facts, own.index, { preferred: address, named: false });
@@ -103,7 +91,7 @@ function automatic({ networks, facts, publicIps, storeAddresses }: Ask): Candida
     const found = candidatesBy(towards, facts);
     return found.length > 0
       ? found
-      : `there is no route to the store at ${remote.map(formatIp).join(', ')}; ${whatThereIs(facts)}`;
+      : `there is no route to the store at ${remote.map(formatIp).join(', ')}; ${whatThereIs(ask)}`;
   }
   const defaults = networks.flatMap(({ cidr: { family } }) =>
     byPreference(
@@ -113,7 +101,7 @@ function automatic({ networks, facts, publicIps, storeAddresses }: Ask): Candida
   const found = candidatesBy(defaults, facts);
   return found.length > 0
     ? found
-    : `there is no default route by one interface, so name the underlay; ${whatThereIs(facts)}`;
+    : `there is no default route by one interface, so name the underlay; ${whatThereIs(ask)}`;
 }
 
 const isHere = (facts: UnderlayFacts, address: Ip): boolean =>

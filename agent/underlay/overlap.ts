@@ -39,5 +39,6 @@ export function overlapWarnings(
   });
 }
 
-const meeting = (own: LinkAddress, networks: readonly ClusterNetwork[]): ClusterNetwork | undefined =>
+/** The cluster's network that an address, or the network around it, meets. */
+export const meeting = (own: LinkAddress, networks: readonly ClusterNetwork[]): ClusterNetwork | undefined =>
   networks.find(({ cidr }) => overlaps(cidr, networkOf(own.address, own.length)));

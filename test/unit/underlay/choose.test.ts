@@ -206,6 +206,18 @@ const refusals: [what: string, document: string, facts: typeof vagrant, message:
     /weft\.1 is weft's own device/,
   ],
   [
+    "an unknown interface, and the pods' bridge is no suggestion",
+    'underlay: eth7',
+    host('cni0 10.244.3.1/24 kind bridge', 'weft.1 10.244.3.0/32 kind vxlan', 'eth1 192.168.188.101/24'),
+    /there is no interface eth7; this host has eth1 \(192\.168\.188\.101\/24\)$/,
+  ],
+  [
+    "NAT, and the pods' bridge is no remedy",
+    '',
+    host(nat, 'cni0 10.244.3.1/24 kind bridge'),
+    /user NAT.*; give this host an interface on a network/,
+  ],
+  [
     'an interface that is down',
     'underlay: eth1',
     host('eth1 192.168.188.101/24 down'),
