@@ -16,6 +16,12 @@ const AT_ONCE = 96;
 /** Requests of one batch on the thread pool: a busy machine takes its time to wake either side. */
 const BATCH = 768;
 
+/** A step that the kernel did not do. */
+export interface Refused {
+  readonly step: Step;
+  readonly refusal: KernelError;
+}
+
 export interface Sockets {
   readonly rtnl: Rtnl;
   /** Used by nobody else, so that requests may be under way on the thread pool; undefined: there is none. */
@@ -23,40 +29,40 @@ export interface Sockets {
 }
 
 /**
- * Returns the kernel's refusals by id. `onDone` is called for each step that was carried out, before anything of
+ * Returns what the kernel refused. `onDone` is called for each step that was carried out, before anything of
  * later batches is known.
  */
 export async function applySteps(
   { rtnl, bulk }: Sockets,
   steps: Iterable<Step>,
   onDone: (step: Step) => void,
-): Promise<ReadonlyMap<string, KernelError>> {
-  const failures = new Map<string, KernelError>();
+): Promise<readonly Refused[]> {
+  const refused: Refused[] = [];
   const settle = (batch: Batch, refusals: readonly (KernelError | undefined)[]): void => {
     batch.steps.forEach((step, i) => {
       const refusal = refusals[batch.scaffolds + i];
       const settled = step.verb === 'remove' && failedWith(refusal, 'ENOENT', 'ESRCH', 'ENODEV');
       if (!refusal || settled) onDone(step);
-      else failures.set(step.id, refusal);
+      else refused.push({ step, refusal });
     });
   };
   const source = steps[Symbol.iterator]();
   const first = take(source, AT_ONCE);
   const few = batchOf(first);
   if (first.length) settle(few, rtnl.attempt(few.requests));
-  if (first.length < AT_ONCE) return failures;
+  if (first.length < AT_ONCE) return refused;
   await turn();
   const batches: Batch[] = [];
   const requests = encoded(source, batches);
   if (bulk) {
     for await (const refusals of bulk.attemptInTurn(requests)) settle(batches.shift() ?? none, refusals);
-    return failures;
+    return refused;
   }
   for (const batch of requests) {
     settle(batches.shift() ?? none, rtnl.attempt(batch));
     await turn();
   }
-  return failures;
+  return refused;
 }
 
 /** Steps with their requests, around which stand routes that are needed for as long as they are carried out. */

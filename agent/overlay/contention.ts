@@ -2,7 +2,7 @@
  * Somebody else who works on the same entries. What is lost once or twice is put back at once; what is undone
  * again and again is put back ever more slowly, and reported with who was seen to do it.
  */
-import { describeEntry, type Entry } from './entry.ts';
+import { describeEntry, type Entry, type LinkNames } from './entry.ts';
 
 /** So many repairs of one entry are free, and as many again after a while. */
 const FREE_REPAIRS = 10;
@@ -76,7 +76,7 @@ export class Contention {
   }
 
   /** What is fought over, in words that stay the same for as long as it is. Forgets what has calmed down. */
-  problems(): string[] {
+  problems(names: LinkNames): string[] {
     const now = this.#now();
     const texts: string[] = [];
     for (const [id, { entry, waitMs, lastMs, by }] of this.#quarrels) {
@@ -84,7 +84,7 @@ export class Contention {
       else if (waitMs > 0) {
         const who = by ?? 'another program';
         texts.push(
-          `${describeEntry(entry)} is undone again and again by ${who}: tell it to leave weft's entries alone`,
+          `${describeEntry(entry, names)} is undone again and again by ${who}: tell it to leave weft's entries alone`,
         );
       }
     }

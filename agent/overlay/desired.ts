@@ -3,8 +3,10 @@ import { firstIp, networkOf } from '../../inet/cidr.ts';
 import { bitsOf, formatIp } from '../../inet/ip.ts';
 import { RT_TABLE_MAIN } from '../../kernel/route.ts';
 import type { Steps } from '../../kernel/steps.ts';
-import { DIRECT_TABLE, defaultPriority, type Entry, idOf } from './entry.ts';
+import { deviceName } from './device.ts';
+import { DIRECT_TABLE, defaultPriority, type Entry, idOf, type LinkNames } from './entry.ts';
 import type { Peer, Way } from './peer.ts';
+import type { OverlayState } from './state.ts';
 
 /** Where entries of each way go. */
 export interface Ground {
@@ -13,6 +15,15 @@ export interface Ground {
   /** The underlay interface's index. */
   readonly underlayIndex: number;
 }
+
+/** For people, who know links by their names. */
+export const linkNames = ({ network, backend, underlay }: OverlayState, ground: Ground): LinkNames =>
+  new Map([
+    [ground.underlayIndex, underlay.name],
+    ...(ground.deviceIndex === undefined
+      ? []
+      : [[ground.deviceIndex, deviceName(network.family, backend.vni)] as const]),
+  ]);
 
 export interface PeerPlan {
   readonly peer: Peer;

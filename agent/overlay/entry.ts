@@ -84,20 +84,24 @@ export function idOf(entry: Entry): string {
   }
 }
 
-/** An entry in words: `route 10.244.2.0/24 via 10.244.2.0 link 7`. */
-export function describeEntry(entry: Entry): string {
-  const link = `link ${entry.index}`;
+/** The names of the links that entries are on, by index. */
+export type LinkNames = ReadonlyMap<number, string>;
+
+/** An entry in words: `route 10.244.2.0/24 via 10.244.2.0 dev weft.1`. */
+export function describeEntry(entry: Entry, names: LinkNames): string {
+  // Of an earlier device the number is all that is left.
+  const dev = `dev ${names.get(entry.index) ?? `#${entry.index}`}`;
   switch (entry.kind) {
     case 'route': {
       const via = entry.gateway ? ` via ${formatIp(entry.gateway)}` : '';
       const mtu = entry.mtuBytes === undefined ? '' : ` mtu ${entry.mtuBytes}`;
       const table = entry.table === route.RT_TABLE_MAIN ? '' : ` table ${entry.table}`;
-      return `route ${formatCidr(entry.destination)}${via} ${link}${mtu}${table}`;
+      return `route ${formatCidr(entry.destination)}${via} ${dev}${mtu}${table}`;
     }
     case 'neighbour':
-      return `neighbour ${formatIp(entry.address)} at ${entry.mac} ${link}`;
+      return `neighbour ${formatIp(entry.address)} at ${entry.mac} ${dev}`;
     case 'fdb':
-      return `forwarding ${entry.mac} to ${formatIp(entry.destination)} ${link}`;
+      return `forwarding ${entry.mac} to ${formatIp(entry.destination)} ${dev}`;
   }
 }
 

@@ -6,9 +6,16 @@ import { formatCidr } from '../../inet/cidr.ts';
 import type { KernelError } from '../../kernel/errors.ts';
 import { Backoff } from './backoff.ts';
 import { Contention } from './contention.ts';
-import { describeEntry, type Entry, sameEntry } from './entry.ts';
+import { describeEntry, type Entry, type LinkNames, sameEntry } from './entry.ts';
 import type { Step } from './plan.ts';
 import { earliest } from './reconciler.ts';
+
+interface Refusal {
+  readonly refusal: KernelError;
+  readonly entry: Entry;
+  /** Who may be in the way. */
+  readonly who: string;
+}
 
 export class Grievances {
   readonly #backoff = new Backoff();
@@ -17,8 +24,8 @@ export class Grievances {
   readonly #seen = new Map<string, string>();
   /** What somebody undid, and was not put back yet. */
   readonly #undone = new Set<string>();
-  /** The kernel's words for what failed and is not due yet, by entry id. */
-  readonly #refusals = new Map<string, string>();
+  /** Of what failed and is not due yet, by entry id. */
+  readonly #refusals = new Map<string, Refusal>();
 
   /** Somebody was seen to change an entry that is desired. */
   seen(id: string, who: string): void {
@@ -29,7 +36,7 @@ export class Grievances {
    * A desired entry does not stand. `before`: what was desired before, where the kernel's state was known all along:
    * what stood then was undone by somebody.
    */
-  missed({ id, entry }: Pick<Step, 'id' | 'entry'>, before: ReadonlyMap<string, Entry> | undefined): void {
+  missed({ id, entry }: Step, before: ReadonlyMap<string, Entry> | undefined): void {
     const was = before?.get(id);
     const stood = was && sameEntry(was, entry) && !this.#refusals.has(id) && !this.#undone.has(id);
     if (!stood) return;
@@ -37,16 +44,9 @@ export class Grievances {
     this.#undone.add(id);
   }
 
-  refused(id: string, refusal: KernelError, entry: Entry | undefined): void {
+  refused({ id, entry }: Step, refusal: KernelError): void {
     this.#backoff.failed(id);
-    const who = this.#seen.get(id) ?? 'another program';
-    const inTheWay = entry?.kind === 'route' && refusal.code === 'EEXIST';
-    this.#refusals.set(
-      id,
-      inTheWay
-        ? `${describeEntry(entry)} cannot be set: ${who} has a route to ${formatCidr(entry.destination)}; remove it (ip route del ${formatCidr(entry.destination)}), or give that node another subnet`
-        : refusal.message,
-    );
+    this.#refusals.set(id, { refusal, entry, who: this.#seen.get(id) ?? 'another program' });
   }
 
   isRefused(id: string): boolean {
@@ -78,12 +78,20 @@ export class Grievances {
   }
 
   /** In words. */
-  problems(): string[] {
-    return [...this.#refusals.values(), ...this.#contention.problems()];
+  problems(names: LinkNames): string[] {
+    const refusals = [...this.#refusals.values()].map((refusal) => describeRefusal(refusal, names));
+    return [...refusals, ...this.#contention.problems(names)];
   }
 
   /** Milliseconds until the earliest may be tried again; undefined where none waits. */
   nextInMs(): number | undefined {
     return earliest([this.#backoff.nextInMs(), this.#contention.nextInMs()]);
   }
+}
+
+function describeRefusal({ refusal: { code, detail }, entry, who }: Refusal, names: LinkNames): string {
+  const text = `${describeEntry(entry, names)} cannot be set`;
+  if (entry.kind !== 'route' || code !== 'EEXIST') return `${text}: ${code}${detail ? ` (${detail})` : ''}`;
+  const destination = formatCidr(entry.destination);
+  return `${text}: ${who} has a route to ${destination}; remove it (ip route del ${destination}), or give that node another subnet`;
 }

@@ -9,7 +9,7 @@ import { describePort, describeProtocol } from './culprit.ts';
 import type { Damage } from './damage.ts';
 import type { Desired } from './desired.ts';
 import { Differences } from './differences.ts';
-import { type Entry, sameEntry } from './entry.ts';
+import { type Entry, type LinkNames, sameEntry } from './entry.ts';
 import type { Known } from './found.ts';
 import { Grievances } from './grievances.ts';
 import { Mirror } from './mirror.ts';
@@ -23,6 +23,17 @@ export interface KeptEntriesPass {
   readonly done: readonly string[];
   /** Whether the kernel's tables were read. */
   readonly read: boolean;
+  /** What could not be had, in words. */
+  readonly problems: readonly string[];
+  /** Milliseconds until the earliest that failed may be tried again; undefined where none waits. */
+  readonly retryInMs: number | undefined;
+}
+
+export interface EntriesAsked {
+  readonly scope: ActualScope;
+  /** What is not desired may be removed. */
+  readonly complete: boolean;
+  readonly names: LinkNames;
 }
 
 /** What was changed is told entry by entry up to here, then as a number. */
@@ -79,11 +90,8 @@ export class KeptEntries {
   /** The desired entry of that id, as the object that stands for it. */
   readonly known: Known = (id) => this.#desired.get(id);
 
-  /** Makes the kernel's entries the desired ones. `complete`: what is not desired may be removed. */
-  async converge(
-    desired: Desired,
-    { scope, complete }: { readonly scope: ActualScope; readonly complete: boolean },
-  ): Promise<KeptEntriesPass> {
+  /** Makes the kernel's entries the desired ones. */
+  async converge(desired: Desired, { scope, complete, names }: EntriesAsked): Promise<KeptEntriesPass> {
     const before = this.#desired;
     this.#desired = desired.entries;
     const done: string[] = [];
@@ -92,38 +100,28 @@ export class KeptEntries {
     for (;;) {
       read = await this.#mirror.ensureRead(scope, this.known);
       if (read || !this.#differences.isOf(desired)) await inSlices(this.#differences.compare(desired));
-      let unexpected = false;
       const steps = this.#dueSteps({ complete, before: read ? undefined : before });
-      const failures = await applySteps(this.#sockets, steps, (step) => {
+      const refused = await applySteps(this.#sockets, steps, (step) => {
         this.#mirror.applied(step);
         this.#differences.settled(step.id);
         this.#grievances.settled(step.id);
         // Of what is fought over one line tells, among the problems.
         if (this.#grievances.isFoughtOver(step.id)) return;
         changes++;
-        if (done.length < TOLD) done.push(describeStep(step));
+        if (done.length < TOLD) done.push(describeStep(step, names));
       });
-      for (const [id, failure] of failures) {
-        unexpected ||= !this.#grievances.isRefused(id);
-        this.#grievances.refused(id, failure, desired.entries.get(id));
+      const unexpected = refused.some(({ step }) => !this.#grievances.isRefused(step.id));
+      if (read || !unexpected) {
+        for (const { step, refusal } of refused) this.#grievances.refused(step, refusal);
+        break;
       }
-      if (read || !unexpected) break;
       // What was known of the kernel was wrong.
       this.#mirror.invalidate();
-      for (const id of failures.keys()) this.#grievances.settled(id);
+      for (const { step } of refused) this.#grievances.settled(step.id);
     }
     this.#grievances.keepOnly(desired.entries);
-    return { changes, done, read };
-  }
-
-  /** In words. */
-  problems(): string[] {
-    return this.#grievances.problems();
-  }
-
-  /** Milliseconds until the earliest that failed may be tried again; undefined where none waits. */
-  nextInMs(): number | undefined {
-    return this.#grievances.nextInMs();
+    const problems = this.#grievances.problems(names);
+    return { changes, done, read, problems, retryInMs: this.#grievances.nextInMs() };
   }
 
   /** `before`: what was desired before, where the kernel's state was known all along. */

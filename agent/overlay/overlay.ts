@@ -9,7 +9,7 @@ import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { ensureSysctl } from '../../kernel/sysctl.ts';
 import type { SetSysctl } from '../sysctl/ledger.ts';
 import { type Damage, damageBy, type Watched } from './damage.ts';
-import type { Desired, Ground } from './desired.ts';
+import { type Desired, type Ground, linkNames } from './desired.ts';
 import { desiredDevice } from './device.ts';
 import { ensureDirectProbing } from './direct-probing.ts';
 import { ensureDevice } from './ensure-device.ts';
@@ -86,6 +86,7 @@ export class Overlay {
     const entries = await this.#entries.converge(desired, {
       scope: { network: state.network, deviceIndex: ground.deviceIndex },
       complete: state.complete,
+      names: linkNames(state, ground),
     });
     // Last of all, when no route leads to them any more.
     const removed = this.#staleDevices.ensureGone(state, entries.read);
@@ -96,11 +97,11 @@ export class Overlay {
       done: [...done, ...entries.done, ...removed],
       problems: [
         ...desired.problems.map(({ text }) => text),
-        ...this.#entries.problems(),
+        ...entries.problems,
         ...(hindrance && !settles ? [hindrance.text] : []),
       ],
       settling: settles ? hindrance.text : undefined,
-      retryInMs: earliest([this.#entries.nextInMs(), settles ? SETTLING_MS : undefined]),
+      retryInMs: earliest([entries.retryInMs, settles ? SETTLING_MS : undefined]),
     };
   }
 

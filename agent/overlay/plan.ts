@@ -8,7 +8,7 @@
  *
  * and `change` is what is there under its id but differs.
  */
-import { describeEntry, type Entry, sameEntry } from './entry.ts';
+import { describeEntry, type Entry, type LinkNames, sameEntry } from './entry.ts';
 
 /** What has to be done about one entry; `over` is the one of the same id that stands there now. */
 export interface Step {
@@ -50,5 +50,5 @@ export function planEntries(desired: Entries, actual: Entries): Step[] {
   return [...removalsLast([...ids].flatMap((id) => stepFor(id, desired, actual) ?? []))];
 }
 
-export const describeStep = ({ verb, entry }: Pick<Step, 'verb' | 'entry'>): string =>
-  `${verb} ${describeEntry(entry)}`;
+export const describeStep = ({ verb, entry }: Step, names: LinkNames): string =>
+  `${verb} ${describeEntry(entry, names)}`;

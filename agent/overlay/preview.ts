@@ -4,7 +4,7 @@ import { linkByName } from '../../kernel/link.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { atOnce } from '../../kernel/steps.ts';
 import { actualEntries } from './actual.ts';
-import { desiredEntries } from './desired.ts';
+import { desiredEntries, linkNames } from './desired.ts';
 import { desiredDevice, planDevice } from './device.ts';
 import { previewDirectProbing } from './direct-probing.ts';
 import { describeStep, planEntries } from './plan.ts';
@@ -30,13 +30,16 @@ export function previewOverlay(rtnl: Rtnl, state: OverlayState): Preview {
   const ground = { deviceIndex: device && (actual?.index ?? 0), underlayIndex: state.underlay.index };
   const { entries, problems } = atOnce(desiredEntries(peerPlans(state), ground));
   const scope = { network: state.network, deviceIndex: anew ? undefined : actual?.index };
+  const names = linkNames(state, ground);
   const entrySteps = planEntries(entries, atOnce(actualEntries(rtnl, scope)));
   return {
     steps: [
       ...previewSettings(settingsOf(state)),
       ...previewDirectProbing(rtnl, state),
       ...deviceSteps.map(({ kind, why }) => `${kind} ${device?.name}: ${why}`),
-      ...entrySteps.filter(({ verb }) => state.complete || verb !== 'remove').map(describeStep),
+      ...entrySteps
+        .filter(({ verb }) => state.complete || verb !== 'remove')
+        .map((step) => describeStep(step, names)),
       ...previewStaleDevices(rtnl, state),
     ],
     problems: problems.map(({ text }) => text),

@@ -100,8 +100,13 @@ for (const [family, values] of Object.entries(families)) {
     after(() => closeGround(ground));
 
     it('makes the device and per peer one route, one neighbour and one forwarding entry', async () => {
-      const { problems } = await ground.converge(state([peer(2), peer(3)]));
+      const { problems, done } = await ground.converge(state([peer(2), peer(3)]));
       assert.deepEqual(problems, []);
+      const via = values.peerSubnet(2).replace(/\/.*/, '');
+      assert.ok(
+        done.includes(`add route ${values.peerSubnet(2)} via ${via} dev ${values.device}`),
+        `${done}`,
+      );
       const [device] = JSON.parse(ground.ip('-d', '-j', 'address', 'show', values.device));
       assert.equal(device.address, macOf(1));
       assert.equal(device.mtu, values.deviceMtuBytes);
@@ -260,7 +265,7 @@ for (const [family, values] of Object.entries(families)) {
         assert.equal(problems.length, 1);
         assert.match(
           problems[0] ?? '',
-          new RegExp(`^route ${values.peerSubnet(9)}.*is undone again and again`),
+          new RegExp(`^route ${values.peerSubnet(9)}.* dev ${values.device} is undone again and again`),
         );
         await ground.converge(peers());
       });

@@ -7,6 +7,8 @@ import { ip } from '../../../inet/ip.ts';
 
 const entry: Entry = { kind: 'neighbour', index: 7, address: ip('10.244.2.0'), mac: '02:00:00:00:00:02' };
 
+const names = new Map([[7, 'weft.1']]);
+
 describe('an entry that is undone', () => {
   let now: number;
   let contention: Contention;
@@ -24,14 +26,14 @@ describe('an entry that is undone', () => {
   it('a few times is put back at once each time, and nobody is blamed', () => {
     undo(10, 10);
     assert.equal(contention.isDue('entry'), true);
-    assert.deepEqual(contention.problems(), []);
+    assert.deepEqual(contention.problems(names), []);
     assert.equal(contention.nextInMs(), undefined);
   });
 
   it('now and then, for ever, is put back at once each time', () => {
     undo(1000, 2000);
     assert.equal(contention.isDue('entry'), true);
-    assert.deepEqual(contention.problems(), []);
+    assert.deepEqual(contention.problems(names), []);
   });
 
   it('again and again waits ever longer, at most a minute, and names who does it', () => {
@@ -45,14 +47,14 @@ describe('an entry that is undone', () => {
     }
     assert.deepEqual(waits.slice(0, 4), [200, 400, 800, 1600]);
     assert.ok(waits.every((wait, i) => wait >= (waits[i - 1] ?? 0) && wait <= 60_000));
-    const said = contention.problems();
+    const said = contention.problems(names);
     assert.equal(said.length, 1);
     assert.match(
       said[0] ?? '',
-      /neighbour 10\.244\.2\.0 .* undone again and again by process 4711 \(routed\)/,
+      /neighbour 10\.244\.2\.0 .* dev weft\.1 is undone again and again by process 4711 \(routed\)/,
     );
     undo(1, 60_000);
-    assert.deepEqual(contention.problems(), said, 'the same words, however long it goes on');
+    assert.deepEqual(contention.problems(names), said, 'the same words, however long it goes on');
   });
 
   it('keeps no other entry waiting', () => {
@@ -62,11 +64,11 @@ describe('an entry that is undone', () => {
 
   it('is no longer told of once it has stood for a while, or is not wanted any more', () => {
     undo(12, 10);
-    assert.equal(contention.problems().length, 1);
+    assert.equal(contention.problems(names).length, 1);
     now += 120_001;
-    assert.deepEqual(contention.problems(), []);
+    assert.deepEqual(contention.problems(names), []);
     undo(12, 10);
     contention.keepOnly(new Set());
-    assert.deepEqual([contention.problems(), contention.isDue('entry')], [[], true]);
+    assert.deepEqual([contention.problems(names), contention.isDue('entry')], [[], true]);
   });
 });
