@@ -112,7 +112,6 @@ const onlyOnRequest: ReadonlySet<string> = new Set([
   'vagrant',
   'package',
   'pods',
-  'kubernetes',
   'flannel',
   'firewalls',
 ]);

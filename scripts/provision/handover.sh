@@ -26,7 +26,7 @@ make_bundles() {
   done
 }
 
-# By the package's own Node.js.
+# By the package's own Node.js: from when it is installed, while its agent is still starting.
 serve_bundles() {
   local folder=$handover_folder
   install -m 644 "$here/serve-files.mjs" "$folder/.serve-files.mjs"
@@ -35,6 +35,7 @@ serve_bundles() {
 Description=what the other nodes of this weft cluster fetch from the first
 Wants=network-online.target
 After=network-online.target
+StartLimitIntervalSec=0
 
 [Service]
 ExecStart=/opt/weft/current/bin/node $folder/.serve-files.mjs $store $handover_port $folder
@@ -47,7 +48,7 @@ WantedBy=multi-user.target
 EOF
   systemctl enable --quiet --no-reload weft-handover.service
   systemctl daemon-reload
-  systemctl restart weft-handover.service
+  systemctl restart --no-block weft-handover.service
 }
 
 take_over() {
