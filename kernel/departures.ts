@@ -2,8 +2,7 @@
 import { failedWith } from './errors.ts';
 import * as ffi from './ffi.ts';
 import { readMessages } from './netlink/message.ts';
-import { RTNLGRP } from './netlink/monitor.ts';
-import { NETLINK_ROUTE, openForNotifications, subscribe, unsubscribe } from './netlink/open.ts';
+import { NETLINK_ROUTE, openForNotifications, RTNLGRP, subscribe, unsubscribe } from './netlink/open.ts';
 import { AF_UNSPEC, RTM_DELLINK } from './netlink/rtnl.ts';
 
 const MSG_DONTWAIT = 0x40;

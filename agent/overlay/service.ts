@@ -3,7 +3,8 @@
  * happened.
  */
 import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
-import { NetlinkMonitor, RTNLGRP } from '../../kernel/netlink/monitor.ts';
+import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
+import { RTNLGRP } from '../../kernel/netlink/open.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import type { SetSysctl } from '../sysctl/ledger.ts';
 import type { Damage, Needs } from './damage.ts';

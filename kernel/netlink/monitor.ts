@@ -12,20 +12,6 @@ import * as ffi from '../ffi.ts';
 import { type NetlinkMessage, readMessages } from './message.ts';
 import { NETLINK_ROUTE, openForNotifications, subscribe, widenReceiveBuffer } from './open.ts';
 
-/** RTNLGRP_* (linux/rtnetlink.h). */
-export const RTNLGRP = {
-  link: 1,
-  neighbour: 3,
-  ipv4Address: 5,
-  ipv4Route: 7,
-  ipv4Rule: 8,
-  ipv6Address: 9,
-  ipv6Route: 11,
-  ipv6Rule: 19,
-  ipv4Netconf: 24,
-  ipv6Netconf: 25,
-} as const;
-
 const MSG_DONTWAIT = 0x40;
 
 /** Room for some ten thousand notifications while the event loop is busy. */

@@ -5,6 +5,20 @@ import * as ffi from '../ffi.ts';
 /** NETLINK_ROUTE. */
 export const NETLINK_ROUTE = 0;
 
+/** RTNLGRP_* (linux/rtnetlink.h). */
+export const RTNLGRP = {
+  link: 1,
+  neighbour: 3,
+  ipv4Address: 5,
+  ipv4Route: 7,
+  ipv4Rule: 8,
+  ipv6Address: 9,
+  ipv6Route: 11,
+  ipv6Rule: 19,
+  ipv4Netconf: 24,
+  ipv6Netconf: 25,
+} as const;
+
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOL_SOCKET = 1;

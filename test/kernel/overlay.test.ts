@@ -10,7 +10,8 @@ import type { OverlayState } from '../../agent/overlay/state.ts';
 import { cidr, formatCidr, parseInterfaceAddress } from '../../inet/cidr.ts';
 import { ip } from '../../inet/ip.ts';
 import { linkByName, linkOf } from '../../kernel/link.ts';
-import { NetlinkMonitor, RTNLGRP } from '../../kernel/netlink/monitor.ts';
+import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
+import { RTNLGRP } from '../../kernel/netlink/open.ts';
 import { openRtnl, RTM_NEWLINK, type Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { type Netns, openNetns, within } from '../../kernel/netns.ts';
 
