@@ -8,6 +8,7 @@ import { openRtnl, type Rtnl } from '../kernel/netlink/rtnl.ts';
 import { openNfnl } from '../kernel/nft/nfnetlink.ts';
 import { type Route, RTPROT_WEFT, routes } from '../kernel/route.ts';
 import { readBootId } from '../plugin/ipam/boot.ts';
+import { previewBridges } from './bridge/preview.ts';
 import type { Config } from './config/config.ts';
 import { AgentError } from './errors.ts';
 import { Firewall } from './firewall/firewall.ts';
@@ -41,17 +42,16 @@ export async function planHost({ config, file }: { config: Config; file: string 
   try {
     const underlay = await findUnderlay({ config, file, rtnl, known: saved.lease.publicIps });
     const states = statesOf({ config, lease: saved.lease, peers: saved.peers, underlay, rtnl });
-    const overlays = states.map((state) => previewOverlay(rtnl, state));
+    const records = new PodRecords(config.runDir);
     const masquerade = config.masquerade.enabled ? config.masquerade : undefined;
+    const previews = [
+      ...states.map((state) => previewOverlay(rtnl, state)),
+      previewBridges(rtnl, records.attachments, states),
+    ];
+    const firewall = new Firewall(nfnl).plan({ ...desiredFirewall(states, masquerade), pods: records.pods });
     return {
-      steps: [
-        ...overlays.flatMap(({ steps }) => steps),
-        ...new Firewall(nfnl).plan({
-          ...desiredFirewall(states, masquerade),
-          pods: new PodRecords(config.runDir).pods,
-        }),
-      ],
-      problems: overlays.flatMap(({ problems }) => problems),
+      steps: [...previews.flatMap(({ steps }) => steps), ...firewall],
+      problems: previews.flatMap(({ problems }) => problems),
     };
   } finally {
     rtnl.close();

@@ -2,13 +2,8 @@
  * Keeps the bridges that pods hang on as the plugin made them: there, up, with the gateways' addresses, the MAC
  * that pods know, and the pods' interfaces on them. A pod that is made does this too; those that run cannot.
  */
-import {
-  formatInterfaceAddress,
-  type InterfaceAddress,
-  nthIp,
-  sameInterfaceAddress,
-} from '../../inet/cidr.ts';
-import { formatIp, linkLocalIp } from '../../inet/ip.ts';
+import { formatInterfaceAddress, type InterfaceAddress } from '../../inet/cidr.ts';
+import { formatIp } from '../../inet/ip.ts';
 import * as address from '../../kernel/address.ts';
 import { failedWith } from '../../kernel/errors.ts';
 import * as link from '../../kernel/link.ts';
@@ -24,7 +19,8 @@ import type { Damage } from '../overlay/damage.ts';
 import type { Pass, PassPart } from '../overlay/service.ts';
 import type { OverlayState } from '../overlay/state.ts';
 import type { PodRecords } from '../records.ts';
-import { type BridgeWish, bridgeWishes } from './wish.ts';
+import { planBridge } from './plan.ts';
+import { type BridgeWish, bridgeWishes, ownGateways } from './wish.ts';
 
 /** What was notified of a bridge. */
 interface Met {
@@ -86,10 +82,9 @@ export class KeptBridges {
   ensure(states: readonly OverlayState[], pass: Pick<Pass, 'whole'>): PassPart {
     const done: string[] = [];
     const problems: string[] = [];
-    const own = states.map(({ subnet }) => ({ address: nthIp(subnet, 1), length: subnet.length }));
+    const isOwn = ownGateways(states);
     const belongs = (bridge: string, candidate: InterfaceAddress) =>
-      own.some((gateway) => sameInterfaceAddress(gateway, candidate)) ||
-      this.#seen.has(`${bridge} ${formatInterfaceAddress(candidate)}`);
+      isOwn(candidate) || this.#seen.has(`${bridge} ${formatInterfaceAddress(candidate)}`);
     try {
       const { attachments } = this.#records;
       this.#forget(attachments);
@@ -102,84 +97,42 @@ export class KeptBridges {
 
   #ensure(wish: BridgeWish, whole: boolean): string[] {
     const { name } = wish;
-    const found = link.linkByName(this.#rtnl, name);
-    if (found && found.kind !== 'bridge') {
-      throw new Error(`${name} is a ${found.kind ?? 'hardware'} link, not a bridge: rename it`);
-    }
+    const found = bridgeNamed(this.#rtnl, name);
     const done: string[] = [];
     const bridge = found ?? this.#create(wish, done);
     // Nobody else has its link-local address, and while that is being asked for it can look for no pod (IPv6).
     ensureSysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
-    const mac = this.#kept.get(name)?.mac ?? this.#met.get(name)?.mac ?? bridge.mac;
-    const change: link.LinkChange = { index: bridge.index };
-    if (!bridge.up) {
-      change.up = true;
-      done.push(`${name}: up`);
+    const mac = this.#knownMac(name) ?? bridge.mac;
+    const addresses = address.addresses(this.#rtnl, { index: bridge.index });
+    const links = !found || whole ? link.links(this.#rtnl) : undefined;
+    const steps = planBridge(wish, mac, { bridge, addresses, links });
+    for (const refusal of this.#rtnl.attempt(steps.flatMap(({ requests }) => requests))) {
+      if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
     }
-    if (mac !== undefined && bridge.mac !== mac) {
-      change.mac = mac;
-      done.push(`${name}: MAC ${bridge.mac} -> ${mac}`);
+    for (const each of [...addresses, ...wish.addresses]) {
+      this.#seen.add(`${name} ${formatInterfaceAddress(each)}`);
     }
-    if (Object.keys(change).length > 1) this.#rtnl.execute([link.set(change)]);
-    if (change.up && mac !== undefined) this.#hastenLinkLocal(wish, bridge.index, mac);
-    done.push(...this.#ensureAddresses(wish, bridge.index));
-    if (!found || whole) done.push(...this.#ensurePorts(wish, bridge.index));
+    done.push(...steps.map(({ text }) => text));
     const before = ensureSysctl(`net/ipv6/conf/${name}/accept_ra`, '0');
     if (before !== undefined) done.push(`${name}: accept_ra: ${before} -> 0`);
     this.#kept.set(name, { index: bridge.index, mac });
     return done;
   }
 
-  /**
-   * A bridge that comes up gets its link-local address up to a second later (the kernel's linkwatch), and asks for
-   * no pod's MAC before (net/ipv6/ndisc.c, ndisc_send_ns).
-   */
-  #hastenLinkLocal({ addresses }: BridgeWish, index: number, mac: string): void {
-    if (!addresses.some((gateway) => gateway.address.family === 'ipv6')) return;
-    const own = { address: linkLocalIp(mac), length: 64, index, noDad: true };
-    const [refusal] = this.#rtnl.attempt([address.add(own)]);
-    if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
+  /** The one that pods know. */
+  #knownMac(name: string): string | undefined {
+    return this.#kept.get(name)?.mac ?? this.#met.get(name)?.mac;
   }
 
   #create({ name, addresses }: BridgeWish, done: string[]): link.Link {
     const gateways = addresses.map((gateway) => formatIp(gateway.address));
-    const mac = this.#kept.get(name)?.mac ?? this.#met.get(name)?.mac ?? bridgeMac(name, gateways);
+    const mac = this.#knownMac(name) ?? bridgeMac(name, gateways);
     const [refusal] = this.#rtnl.attempt([newLink.bridge({ name, mac })]);
     if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
     const made = link.linkByName(this.#rtnl, name);
     if (!made) throw new Error(`bridge ${name} vanished while it was being made`);
     done.push(`${name}: made anew`);
     return made;
-  }
-
-  #ensureAddresses({ name, addresses }: BridgeWish, index: number): string[] {
-    const present = address.addresses(this.#rtnl, { index });
-    const done: string[] = [];
-    for (const wanted of addresses) {
-      const text = formatInterfaceAddress(wanted);
-      this.#seen.add(`${name} ${text}`);
-      if (present.some((candidate) => sameInterfaceAddress(candidate, wanted))) continue;
-      const [refusal] = this.#rtnl.attempt([address.add({ ...wanted, index, noDad: true })]);
-      if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
-      done.push(`${name}: address ${text}`);
-    }
-    for (const each of present) this.#seen.add(`${name} ${formatInterfaceAddress(each)}`);
-    return done;
-  }
-
-  /** Pods' interfaces that are there and on no bridge. */
-  #ensurePorts({ name, ports }: BridgeWish, index: number): string[] {
-    const links = new Map(link.links(this.#rtnl).map((each) => [each.index, each]));
-    return ports.flatMap((port) => {
-      const found = links.get(port.index);
-      if (!found || found.name !== port.name || found.master !== undefined) return [];
-      const { hairpin, isolated } = port;
-      this.#rtnl.execute([
-        link.set({ index: port.index, master: index, up: true }),
-        link.setPort({ index: port.index, hairpin, isolated }),
-      ]);
-      return `${name}: ${port.name} on it`;
-    });
   }
 
   /** A bridge without pods is nobody's. */
@@ -197,4 +150,13 @@ export class KeptBridges {
       for (const seen of this.#seen) if (seen.startsWith(`${name} `)) this.#seen.delete(seen);
     }
   }
+}
+
+/** @throws Error where a link of another kind has the name */
+export function bridgeNamed(rtnl: Rtnl, name: string): link.Link | undefined {
+  const found = link.linkByName(rtnl, name);
+  if (found && found.kind !== 'bridge') {
+    throw new Error(`${name} is a ${found.kind ?? 'hardware'} link, not a bridge: rename it`);
+  }
+  return found;
 }

@@ -1,7 +1,13 @@
 /** Which bridges pods hang on, and what each has to be like: learned from what is on record of the pods. Pure. */
-import { formatInterfaceAddress, type InterfaceAddress } from '../../inet/cidr.ts';
+import {
+  formatInterfaceAddress,
+  type InterfaceAddress,
+  nthIp,
+  sameInterfaceAddress,
+} from '../../inet/cidr.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
 import { contradicts } from '../../plugin/attach/bridge.ts';
+import type { OverlayState } from '../overlay/state.ts';
 
 export interface BridgeWish {
   readonly name: string;
@@ -53,4 +59,10 @@ function gatewaysOf(attachments: readonly Attachment[]): InterfaceAddress[] {
     }
   }
   return [...gateways.values()];
+}
+
+/** Whether an address is this node's own on its pods' bridge. */
+export function ownGateways(states: readonly OverlayState[]): (candidate: InterfaceAddress) => boolean {
+  const own = states.map(({ subnet }) => ({ address: nthIp(subnet, 1), length: subnet.length }));
+  return (candidate) => own.some((gateway) => sameInterfaceAddress(gateway, candidate));
 }

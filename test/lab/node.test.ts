@@ -62,13 +62,18 @@ describe('weftd plan', () => {
   it('tells what the agent would do', async () => {
     await node.agent.stop();
     await node.mustExec(['ip', 'link', 'delete', 'weft.1']);
+    await node.mustExec(['ip', 'address', 'flush', 'dev', 'cni0']);
+    await node.mustExec(['ip', 'link', 'set', 'cni0', 'down']);
     await node.mustExec(['nft', 'flush', 'ruleset']);
     const steps = await plan();
     assert.match(steps, /^create weft\.1: it is missing$/m);
     assert.match(steps, /^add route 10\.244\.\d+\.0\/24 via /m);
+    assert.match(steps, /^cni0: up$/m);
+    assert.match(steps, /^cni0: address 10\.244\.\d+\.1\/24$/m);
     assert.match(steps, /^inet weft masquerade: missing$/m);
     assert.doesNotMatch(steps, /weft-v6\.1/);
     assert.doesNotMatch(await node.mustExec(['ip', 'link']), /weft\.1/);
+    assert.match(await node.mustExec(['ip', 'link', 'show', 'cni0']), /state DOWN/);
     await node.agent.start();
     assert.equal(await plan(), 'nothing to change\n');
   });
