@@ -23,6 +23,7 @@ import { conflistDirectory, conflistName, teardownConflist } from '../conflist.t
 import { AgentError } from '../errors.ts';
 import { teardownFirewall } from '../firewall/teardown.ts';
 import { systemClock } from '../lease/clock.ts';
+import { keepRun } from '../lease/run.ts';
 import { readSaved } from '../lease/saved.ts';
 import { DIRECT_TABLE } from '../overlay/entry.ts';
 import { SysctlLedger } from '../sysctl/ledger.ts';
@@ -61,7 +62,7 @@ export async function cleanUpHost(options: { config: Config; force: boolean }): 
       ...removeLinks(rtnl, config, attachments),
       ...removeFirewall(),
       ...new SysctlLedger(config.stateDir).restore(),
-      ...removeFiles(config.runDir),
+      ...removeFiles(config),
       ...removeConflist(config.stateDir),
     ];
   } finally {
@@ -165,7 +166,9 @@ function removeFirewall(): string[] {
   }
 }
 
-function removeFiles(runDir: string): string[] {
+/** The lease stays, so what proves that it is this node's does too. */
+function removeFiles({ runDir, stateDir }: Config): string[] {
+  keepRun({ runDir, stateDir });
   for (const name of ownFiles) rmSync(join(runDir, name), { recursive: true, force: true });
   return [`files in ${runDir}`];
 }

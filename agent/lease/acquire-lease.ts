@@ -5,7 +5,8 @@ import type { LeaseHolder } from './holder.ts';
 import { LeaseKeeper } from './keeper.ts';
 import type { LeaseAttributes, LeaseLog, LeaseNetwork } from './lease.ts';
 import { LeaseFiles } from './lease-files.ts';
-import { ensureRun, readLeaseFile, readSaved } from './saved.ts';
+import { ensureRun } from './run.ts';
+import { readLeaseFile, readSaved, writeLeaseFile } from './saved.ts';
 import type { LeaseStore } from './store.ts';
 import { flannelSubnetFile, readFlannelSubnets } from './subnet-file.ts';
 import { defaultTiming, type LeaseTiming } from './timing.ts';
@@ -45,8 +46,12 @@ export async function acquireLease(options: AcquireOptions): Promise<LeaseHolder
   const before = readSaved({ stateDir, boot, clock });
   const saved =
     before && published?.key === before.lease.key ? { ...before, deadlineMs: published.deadlineMs } : before;
-  const run = ensureRun(runDir, boot);
+  const run = ensureRun({ runDir, stateDir, boot });
   const { log } = options;
+  if (published?.phase === 'left') {
+    // Whoever starts the agent joins again: from here on, to be told to leave is news.
+    writeLeaseFile(runDir, { ...published, boot, phase: 'lost', reason: 'weftd has no lease yet' });
+  }
   const files = new LeaseFiles({ runDir, stateDir, boot, clock, log, signal });
   const local = { networks: options.networks, backend: options.backend };
   const keeper: LeaseKeeper = new LeaseKeeper({
@@ -66,7 +71,8 @@ export async function acquireLease(options: AcquireOptions): Promise<LeaseHolder
     local,
     // Whoever changed the network in weft.yaml does not want the lease of before.
     saved: saved && contradictions(local, saved.cluster).length === 0 ? saved : undefined,
-    onSave: (when) => (when === 'now' ? files.save(keeper) : files.touch(() => keeper)),
+    onSave: (when) => (when === 'now' ? files.save(keeper) : files.touch(keeper)),
+    renounced: () => files.renounced,
     signal,
   });
   try {
@@ -76,7 +82,5 @@ export async function acquireLease(options: AcquireOptions): Promise<LeaseHolder
     await keeper.done.catch(() => undefined);
     throw error;
   }
-  files.publish(keeper);
-  files.touch(() => keeper);
   return keeper;
 }

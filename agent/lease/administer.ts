@@ -4,8 +4,6 @@ import { giveBack } from './claim.ts';
 import { type ClusterConfig, configKey, decodeClusterConfig, encodeClusterConfig } from './cluster-config.ts';
 import { LeaseError } from './errors.ts';
 import { silentAfterRenewals } from './probe.ts';
-import { renounceSaved } from './saved.ts';
-import { toldToLeave } from './standing.ts';
 import { absent, type LeaseStore } from './store.ts';
 import { defaultTiming } from './timing.ts';
 import { ClusterView, type HeldNode, type SubnetRecord } from './view.ts';
@@ -74,9 +72,10 @@ export async function forgetNode(options: {
   readonly store: LeaseStore;
   readonly named: string;
   readonly force: boolean;
+  readonly cooldownSeconds?: number;
   readonly signal: AbortSignal;
 }): Promise<NodeEntry> {
-  const { store, named, force, signal } = options;
+  const { store, named, force, cooldownSeconds, signal } = options;
   const view = await viewOf(store, signal);
   const { subnet, owner } = findNode(view, named);
   const silentSeconds = owner?.session === undefined ? undefined : await store.silence(owner.session, signal);
@@ -90,7 +89,8 @@ export async function forgetNode(options: {
     );
   }
   // Without a run the mark says "forgotten", not "told to leave": a node that is alive after all comes back.
-  await giveBackFor({ store, view, subnet, owner, mark: `${owner?.id ?? 'flannel'} -`, signal });
+  const mark = `${owner?.id ?? 'flannel'} -`;
+  await giveBackFor({ store, view, subnet, owner, mark, cooldownSeconds, signal });
   return {
     name: owner?.name ?? '',
     id: owner?.id,
@@ -102,25 +102,34 @@ export async function forgetNode(options: {
 
 /**
  * Gives this node's subnet back, also while its agent runs, which then claims nothing until it is started again; if it
- * does not run, neither it nor the plugin claims anything by what is on disk. Answers the subnet's key. Throws
- * `LeaseError` `no-such-node` where the node holds none.
+ * does not run, neither it nor the plugin claims anything by what is on disk. `renounce` ends the deadline there
+ * (`renounceSaved`): before the store is asked, for its answer may be lost. Answers the subnet's key. Throws
+ * `LeaseError` `no-such-node` where the node holds none, `StoreError`.
  */
 export async function leaveCluster(options: {
   readonly store: LeaseStore;
   readonly nodeId: string;
-  readonly runDir: string;
-  readonly stateDir: string;
+  readonly renounce: () => void;
+  readonly cooldownSeconds?: number;
   readonly signal: AbortSignal;
 }): Promise<string> {
-  const { store, nodeId, runDir, stateDir, signal } = options;
+  const { store, nodeId, renounce, cooldownSeconds, signal } = options;
   const view = await viewOf(store, signal);
   const owner = view.node(nodeId);
   const subnet = owner && view.subnet(owner.subnet);
   if (!owner || !subnet) {
     throw new LeaseError('no-such-node', `this node (id ${nodeId}) holds no subnet in ${store.description}`);
   }
-  renounceSaved({ runDir, stateDir, reason: toldToLeave });
-  await giveBackFor({ store, view, subnet, owner, mark: `${owner.id} ${owner.run}`, signal });
+  renounce();
+  await giveBackFor({
+    store,
+    view,
+    subnet,
+    owner,
+    mark: `${owner.id} ${owner.run}`,
+    cooldownSeconds,
+    signal,
+  });
   return subnet.key;
 }
 
@@ -130,10 +139,14 @@ async function giveBackFor(options: {
   readonly subnet: SubnetRecord;
   readonly owner: HeldNode | undefined;
   readonly mark: string;
+  readonly cooldownSeconds: number | undefined;
   readonly signal: AbortSignal;
 }): Promise<void> {
-  const { store, view, subnet, owner, mark, signal } = options;
-  const { session: markSession } = await store.grant(defaultTiming.cooldownSeconds, signal);
+  const { store, view, subnet, owner, mark, cooldownSeconds, signal } = options;
+  const { session: markSession } = await store.grant(
+    cooldownSeconds ?? defaultTiming.cooldownSeconds,
+    signal,
+  );
   const transaction = giveBack({ view, key: subnet.key, nodeId: owner?.id, mark, markSession });
   if (!(await store.commit(transaction, signal))) {
     throw new LeaseError('not-held', `${subnet.key} was changed at this moment: look and try again`);

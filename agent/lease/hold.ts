@@ -39,6 +39,7 @@ export async function hold(held: Held, options: HoldOptions): Promise<void> {
         if (standing.held !== held) return;
         if (ttlSeconds === 0) return standing.lose('the store let our lease expire');
         standing.confirm({ askedMs, ttlSeconds });
+        if (standing.held !== held) return;
         backoff.reset();
         renewAtMs = askedMs + jittered(renewMs, random);
       }

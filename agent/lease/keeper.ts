@@ -41,6 +41,8 @@ export interface KeeperOptions {
    * asked of the store next must not happen while the disk says otherwise.
    */
   readonly onSave: (when: SaveTime) => void;
+  /** Whether the disk says since this start that the node was told to leave (`weftctl node leave`). */
+  readonly renounced: () => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -62,10 +64,10 @@ export class LeaseKeeper implements LeaseHolder {
 
   constructor(options: KeeperOptions) {
     this.#options = options;
-    const { store, clock, random, log, timing, us, saved, onSave, signal } = options;
+    const { store, clock, random, log, timing, us, saved, onSave, renounced, signal } = options;
     this.#bell = new Bell(clock, signal);
     this.#table = new PeerTable({ graceSeconds: timing.graceSeconds, clock, saved: saved?.peers ?? [] });
-    this.#standing = new Standing({ us, log, onSave, onLease: () => this.#updatePeers() });
+    this.#standing = new Standing({ us, log, onSave, renounced, onLease: () => this.#updatePeers() });
     this.#agreement = new Agreement(options);
     this.acquired = this.#standing.acquired;
     this.#follower = follow({

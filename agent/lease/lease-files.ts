@@ -2,7 +2,7 @@
 import type { Clock } from './clock.ts';
 import type { LeaseHolder } from './holder.ts';
 import type { Lease, LeaseLog, Peers } from './lease.ts';
-import { writeLeaseFile, writeSaved } from './saved.ts';
+import { type LeaseFile, readLeaseFile, writeLeaseFile, writeSaved } from './saved.ts';
 
 /** Pause before a change goes to disk: nodes join in crowds, and a crowd is one write. */
 const pauseMs = 200;
@@ -22,6 +22,7 @@ export class LeaseFiles {
   readonly #options: LeaseFilesOptions;
   #timer: NodeJS.Timeout | undefined;
   #due: (() => void) | undefined;
+  #published: string | undefined;
   #saved: { grain: number; leases: Peers['leases']; lease: Lease } | undefined;
 
   constructor(options: LeaseFilesOptions) {
@@ -29,24 +30,25 @@ export class LeaseFiles {
     options.signal.addEventListener('abort', () => this.#flush(), { once: true });
   }
 
-  /** Something changed: it is written soon. */
-  touch(holder: () => LeaseHolder): void {
-    if (this.#due || this.#options.signal.aborted) return;
-    this.#due = () => this.save(holder());
+  /** Whether whoever makes pods is told that this node has left: by us, or by hand. */
+  get renounced(): boolean {
+    const { runDir, boot } = this.#options;
+    return readLeaseFile(runDir, boot)?.phase === 'left';
+  }
+
+  /** Something changed: whoever makes pods is told now, the rest is written soon. */
+  touch(holder: LeaseHolder): void {
+    if (this.#options.signal.aborted) return;
+    this.#publish(holder);
+    if (this.#due) return;
+    this.#due = () => this.#save(holder);
     this.#timer = setTimeout(() => this.#flush(), pauseMs);
   }
 
-  /** Writes all of it now. */
+  /** Writes all of it now. A disk that refuses is logged: the lease is held all the same. */
   save(holder: LeaseHolder): void {
-    this.publish(holder);
+    this.#publish(holder);
     this.#save(holder);
-  }
-
-  /** Writes now what whoever makes pods waits for. A disk that refuses is logged: the lease is held all the same. */
-  publish({ status, lease }: LeaseHolder): void {
-    const { runDir, boot } = this.#options;
-    const { phase, deadlineMs, reason = null } = status;
-    this.#attempt(() => writeLeaseFile(runDir, { boot, key: lease.key, phase, deadlineMs, reason }));
   }
 
   #flush(): void {
@@ -54,6 +56,19 @@ export class LeaseFiles {
     const due = this.#due;
     this.#due = undefined;
     due?.();
+  }
+
+  /** What whoever makes pods goes by; written where it differs from what was written last. */
+  #publish({ status, lease }: LeaseHolder): void {
+    const { runDir, boot } = this.#options;
+    const { phase, deadlineMs, reason = null } = status;
+    const file: LeaseFile = { boot, key: lease.key, phase, deadlineMs, reason };
+    const content = JSON.stringify(file);
+    if (content === this.#published) return;
+    this.#attempt(() => {
+      writeLeaseFile(runDir, file);
+      this.#published = content;
+    });
   }
 
   /** What another life of this node comes up with; written where it differs from what is there. */

@@ -2,7 +2,6 @@
  * The lease on disk. `runDir/lease.json` is for this boot: until when the subnet is provably ours, for whoever
  * makes pods. `stateDir/lease.json` outlives a reboot: what to come up with while the store is away.
  */
-import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Clock } from './clock.ts';
@@ -11,7 +10,7 @@ import { field, isObject, parseJsonObject } from './go-json.ts';
 import type { LeaseStatus } from './holder.ts';
 import { parseSubnetKey } from './key.ts';
 import type { Lease } from './lease.ts';
-import type { SavedLease } from './standing.ts';
+import { type SavedLease, toldToLeave } from './standing.ts';
 import { decodeValue, encodeValue } from './value.ts';
 
 /** The content of `runDir/lease.json`. */
@@ -29,24 +28,14 @@ export const leaseFilePath = (runDir: string): string => join(runDir, 'lease.jso
 export function readLeaseFile(
   runDir: string,
   boot: string,
-): Pick<LeaseFile, 'key' | 'deadlineMs'> | undefined {
+): Pick<LeaseFile, 'key' | 'phase' | 'deadlineMs'> | undefined {
   const object = readObject(leaseFilePath(runDir));
   if (!object || object.boot !== boot || typeof object.key !== 'string') return undefined;
-  return { key: object.key, deadlineMs: Number(object.deadlineMs) || 0 };
+  const phase = phases.find((one) => one === object.phase) ?? 'lost';
+  return { key: object.key, phase, deadlineMs: Number(object.deadlineMs) || 0 };
 }
 
-/**
- * What tells this agent's restarts from another agent with the same node id: drawn once per boot and runDir, and
- * on disk before it is used.
- */
-export function ensureRun(runDir: string, boot: string): string {
-  const path = join(runDir, 'run.json');
-  const known = readObject(path);
-  if (known?.boot === boot && typeof known.run === 'string') return known.run;
-  const run = randomUUID();
-  replaceFile(path, JSON.stringify({ boot, run }));
-  return run;
-}
+const phases = ['held', 'away', 'lost', 'left'] as const;
 
 export const writeLeaseFile = (runDir: string, file: LeaseFile): void =>
   replaceFile(leaseFilePath(runDir), JSON.stringify(file));
@@ -55,13 +44,8 @@ export const writeLeaseFile = (runDir: string, file: LeaseFile): void =>
  * Ends the deadline on disk, from which a plugin without agent, or an agent that starts without store, would go on:
  * to be done before the subnet is given back for an agent that may not run.
  */
-export function renounceSaved(options: {
-  readonly runDir: string;
-  readonly stateDir: string;
-  readonly reason: string;
-}): void {
-  const { runDir, stateDir, reason } = options;
-  const ended = { deadlineMs: 0, phase: 'left', reason };
+export function renounceSaved({ runDir, stateDir }: { runDir: string; stateDir: string }): void {
+  const ended = { deadlineMs: 0, phase: 'left', reason: toldToLeave };
   for (const [path, changes] of [
     [join(stateDir, 'lease.json'), { deadlineMs: 0, wallDeadlineMs: 0 }],
     [leaseFilePath(runDir), ended],
@@ -136,7 +120,8 @@ function decodeLease(object: Record<string, unknown>): Lease | undefined {
   return { key, subnets, ...attributes, ...(typeof name === 'string' ? { nodeName: name } : {}) };
 }
 
-function readObject(path: string): Record<string, unknown> | undefined {
+/** Undefined where there is no such file, or no JSON object in it. */
+export function readObject(path: string): Record<string, unknown> | undefined {
   try {
     return parseJsonObject(readFileSync(path, 'utf8'));
   } catch (error) {
@@ -145,7 +130,7 @@ function readObject(path: string): Record<string, unknown> | undefined {
   }
 }
 
-function replaceFile(path: string, content: string): void {
+export function replaceFile(path: string, content: string): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(`${path}.new`, `${content}\n`, { mode: 0o644 });
   renameSync(`${path}.new`, path);

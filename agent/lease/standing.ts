@@ -44,6 +44,8 @@ export interface StandingOptions {
   readonly log: LeaseLog;
   /** The lease, its peers' rules or its deadline have changed. */
   readonly onSave: (when: SaveTime) => void;
+  /** Whether the disk says by now that this node was told to leave, though no word of it came from the store. */
+  readonly renounced: () => boolean;
   /** What we hold, or say of ourselves, is new. */
   readonly onLease: () => void;
 }
@@ -136,13 +138,20 @@ export class Standing {
     this.#lease = { key: held.key, subnets, ...attributes, nodeName: this.#us.name };
     this.#publishedValue = encodeValue(attributes);
     this.confirm(term);
-    log.info({ key: held.key, session: held.session }, 'lease.held');
+    if (this.#held) log.info({ key: held.key, session: held.session }, 'lease.held');
     onLease();
     this.#settle();
   }
 
-  /** The store has renewed it. */
+  /**
+   * The store has renewed it. Its answer may be older than what it was told by hand since then: whoever makes pods
+   * goes by the disk, so nothing is put there in place of that.
+   */
   confirm(term: Term): void {
+    if (this.#options.renounced()) {
+      this.leave();
+      return;
+    }
     this.#deadlineMs = term.askedMs + term.ttlSeconds * 1000 * trustedPart;
     this.#confirmedMs = term.askedMs;
     this.#become('held', undefined);
@@ -202,12 +211,13 @@ export class Standing {
   /** Goes on with what was saved before this life. */
   comeUpWith(saved: SavedLease, reason: string): void {
     this.#lease = { ...saved.lease, ...this.#us.attributes };
-    this.#deadlineMs = saved.deadlineMs;
+    this.#deadlineMs = this.#options.renounced() ? 0 : saved.deadlineMs;
     this.#phase = 'away';
     this.#reason = reason;
     const { key } = saved.lease;
     this.#options.log.warn({ key, deadlineMs: saved.deadlineMs }, 'lease.fromBefore');
     this.#options.onLease();
+    this.#options.onSave('soon');
     this.#settle();
   }
 

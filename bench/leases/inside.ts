@@ -4,8 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -18,6 +17,8 @@ import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { RTPROT_WEFT, routes } from '../../kernel/route.ts';
 
 export interface LeaseRequest {
+  /** Where etcd and the agents keep what they keep. */
+  readonly folder: string;
   /** What runs it: the Node.js that weft is delivered with. */
   readonly node: string;
   readonly weftd: string;
@@ -89,7 +90,7 @@ const peerNumbers = (count: number): number[] =>
     .slice(0, count);
 
 class Bench {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'weft-bench-leases-'));
+  readonly #folder: string;
   readonly #request: LeaseRequest;
   readonly #rtnl: Rtnl = openRtnl();
   #etcd: ChildProcess | undefined;
@@ -98,6 +99,7 @@ class Bench {
 
   constructor(request: LeaseRequest) {
     this.#request = request;
+    this.#folder = request.folder;
   }
 
   async run(): Promise<LeaseSamples> {
@@ -122,7 +124,6 @@ class Bench {
       await this.#stopAgent();
       await this.#stopEtcd();
       this.#rtnl.close();
-      rmSync(this.#folder, { recursive: true, force: true });
     }
   }
 

@@ -1,12 +1,13 @@
 /** Leases in etcd: how fast a node knows its peers, and what it costs etcd and the node. */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { Lab } from '../../lab/lab.ts';
 import { netnsPath } from '../../lab/names.ts';
 import { ensureNodeBinary } from '../../scripts/package/node-binary.ts';
 import { nodePin } from '../../scripts/package/pins.ts';
 import { atMost, type Figure, median, percentile, plain, type Suite } from '../figure.ts';
+import { withLab } from '../lab.ts';
+import { onGround } from './ground.ts';
 import type { LabBenchRequest, LabSamples } from './in-lab.ts';
 import type { LeaseRequest, LeaseSamples, Start } from './inside.ts';
 
@@ -14,8 +15,6 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 const inside = fileURLToPath(new URL('./inside.js', import.meta.url));
 const weftd = fileURLToPath(new URL('../../../dist/bin/weftd', import.meta.url));
 const inLab = fileURLToPath(new URL('./in-lab.js', import.meta.url));
-const namespace = 'weft-bench-leases';
-const labName = 'bench-leases';
 
 /** Of flannel v0.28.9 with etcd 3.4 on a 2-core machine of this kind. */
 const flannel = 'flannel 0.28.9, measured elsewhere';
@@ -72,11 +71,10 @@ async function labFigures(progress: (text: string) => void): Promise<Figure[]> {
   const nodes = 16;
   const joining = [12, 13, 14, 15, 16].map((n) => `node-${n}`);
   progress(`a lab of ${nodes} nodes on etcd, ${joining.length} of which join one after another`);
-  await Lab.down(labName);
-  const lab = await Lab.up({ name: labName, nodes, store: 'etcd', withoutAgents: joining });
-  try {
-    const request: LabBenchRequest = { lab: labName, puts: 60, joining };
-    const place = ['nsenter', `--net=${netnsPath(labName, 'etcd-1')}`, '--'];
+  const options = { name: 'bench-leases', nodes, store: 'etcd', withoutAgents: joining } as const;
+  return withLab(options, async (lab) => {
+    const request: LabBenchRequest = { lab: lab.name, puts: 60, joining };
+    const place = ['nsenter', `--net=${netnsPath(lab.name, 'etcd-1')}`, '--'];
     const samples: LabSamples = JSON.parse(
       await outputOf([...place, process.execPath, inLab, JSON.stringify(request)]),
     );
@@ -107,9 +105,7 @@ async function labFigures(progress: (text: string) => void): Promise<Figure[]> {
       ),
       plain(figure(`${join}of that, from there until it answers pings`, samples.routeToPing, 0.99)),
     ];
-  } finally {
-    await lab.down();
-  }
+  });
 }
 
 function startFigures(leases: number, starts: readonly Start[]): Figure[] {
@@ -166,27 +162,11 @@ function dailyFigures({ quiet, starts }: LeaseSamples): Figure[] {
   ]);
 }
 
-async function measure(request: LeaseRequest): Promise<LeaseSamples> {
-  const ip = (...args: string[]) => execFileSync('ip', args, { stdio: 'pipe', encoding: 'utf8' });
-  // Of a run that was killed.
-  if (ip('netns', 'list').includes(namespace)) ip('netns', 'delete', namespace);
-  ip('netns', 'add', namespace);
-  try {
-    const within = (...args: string[]) => ip('-n', namespace, ...args);
-    within('link', 'set', 'lo', 'up');
-    within('link', 'add', 'underlay', 'type', 'veth', 'peer', 'name', 'far');
-    within('address', 'add', '192.168.250.1/24', 'dev', 'underlay');
-    within('link', 'set', 'far', 'up');
-    within('link', 'set', 'underlay', 'up');
-    const program = ['sh', '-ec', ownCniDirectory, process.execPath, inside, JSON.stringify(request)];
-    return JSON.parse(await outputOf(['ip', 'netns', 'exec', namespace, ...program]));
-  } finally {
-    ip('netns', 'delete', namespace);
-  }
-}
-
-/** `ip netns exec` gives a mount namespace: the agents that run in it must not put their configuration into the host's. */
-const ownCniDirectory = 'mkdir -p /etc/cni; mount -t tmpfs cni /etc/cni; exec "$0" "$@"';
+const measure = (request: Omit<LeaseRequest, 'folder'>): Promise<LeaseSamples> =>
+  onGround(async ({ place, folder }) => {
+    const whole: LeaseRequest = { ...request, folder };
+    return JSON.parse(await outputOf([...place, process.execPath, inside, JSON.stringify(whole)]));
+  });
 
 /** What a program prints; throws where it fails. */
 async function outputOf([program = '', ...args]: readonly string[]): Promise<string> {

@@ -111,6 +111,12 @@ describe('weftctl node cleanup', () => {
     }
     assert.match(stdout, /^kept: \/var\/lib\/weft/m);
   });
+
+  it('leaves an agent that is started again nothing to doubt: the lease is its own', async () => {
+    await node.agent.start();
+    assert.doesNotMatch(await node.agent.log(), /lease\.probing/);
+    assert.equal(await plan(), 'nothing to change\n');
+  });
 });
 
 describe('the CNI configuration', () => {

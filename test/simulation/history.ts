@@ -1,17 +1,22 @@
 /** One short life of a cluster under a seed: joins, faults, hands; and what must hold after every step. */
-
-import { LeaseError } from '../../agent/lease/errors.ts';
+import { forgetNode, leaveCluster } from '../../agent/lease/administer.ts';
+import { LeaseError, StoreError } from '../../agent/lease/errors.ts';
 import type { LeaseNetwork, Peers } from '../../agent/lease/lease.ts';
 import { claimsFolder, decodeNode, nodesFolder } from '../../agent/lease/node-record.ts';
 import { silentAfterRenewals } from '../../agent/lease/probe.ts';
+import type { LeaseStore } from '../../agent/lease/store.ts';
 import { decodeValue } from '../../agent/lease/value.ts';
 import { cidr, overlaps } from '../../inet/cidr.ts';
 import { formatIp, ip, sameIp } from '../../inet/ip.ts';
+import { SimStore } from './network.ts';
 import { Server, type WriteNote } from './server.ts';
 import { SimNode } from './sim-node.ts';
 import { World } from './world.ts';
 
 const timing = { ttlSeconds: 15, renewSeconds: 5, graceSeconds: 2, cooldownSeconds: 6, relistSeconds: 40 };
+const { cooldownSeconds } = timing;
+/** Who writes by hand. */
+const operator = 'operator';
 const faultsUntilMs = 20_000;
 /** Long enough for leases to end, doubts to be settled and everybody to find out. */
 const calmMs = 40_000;
@@ -144,6 +149,9 @@ export class History {
           this.#nodes.splice(this.#nodes.indexOf(node), 1);
           const next = this.#make(addressOf(node));
           later(() => this.#note('start', next, () => next.start()), 20_000);
+          // Of a machine that is gone nobody asks whether it was heard lately.
+          if (world.chance(0.3))
+            later(() => this.#note('forget by force', node, () => this.#forget(node, true)), 20_000);
         },
       ],
       [
@@ -163,13 +171,13 @@ export class History {
         'change the address',
         () => {
           node.changeAddress(ip(this.#freshAddress()));
-          void node.keeper?.updateAttributes(node.attributes, new AbortController().signal);
+          void node.keeper?.updateAttributes(node.attributes, never());
         },
       ],
       [
         'release',
         () => {
-          node.keeper?.release(new AbortController().signal).catch(() => undefined);
+          node.keeper?.release(never()).catch(() => undefined);
           later(
             () =>
               this.#note('start anew', node, () => {
@@ -180,9 +188,57 @@ export class History {
           );
         },
       ],
+      [
+        'leave by hand',
+        () => {
+          if (this.#cloned.has(node.id)) return;
+          const store = this.#handOn(node);
+          const renounce = () => node.renounce();
+          this.#byHand(leaveCluster({ store, nodeId: node.id, renounce, cooldownSeconds, signal: never() }));
+          later(
+            () =>
+              this.#note('start anew', node, () => {
+                node.crash();
+                node.start();
+              }),
+            20_000,
+          );
+        },
+      ],
+      [
+        'forget by hand',
+        () => {
+          this.#forget(node, false);
+        },
+      ],
     ];
     const fault = world.pick(faults);
     if (fault) this.#note(fault[0], node, fault[1]);
+  }
+
+  /** The store as an operator reaches it: from a node, or from elsewhere. */
+  #handOn(node: SimNode | undefined): LeaseStore {
+    return new SimStore({
+      world: this.#world,
+      server: this.#server,
+      host: { deliver: (run) => run(), partitioned: () => node?.partitioned === true },
+      writer: operator,
+      trouble: () => this.#trouble,
+      never: never(),
+    });
+  }
+
+  #forget(node: SimNode, force: boolean): void {
+    const store = this.#handOn(undefined);
+    this.#byHand(forgetNode({ store, named: node.id, force, cooldownSeconds, signal: never() }));
+  }
+
+  /** What is refused, or not answered, the operator is told. */
+  #byHand(act: Promise<unknown>): void {
+    act.catch((error: unknown) => {
+      if (error instanceof LeaseError || error instanceof StoreError) return;
+      this.#fail(`by hand: ${error instanceof Error ? error.stack : error}`);
+    });
   }
 
   #garbage(): void {
@@ -220,14 +276,13 @@ export class History {
 
   /** I1: no two live nodes claim overlapping subnets. */
   #judgeClaims(): void {
-    const claiming = this.#nodes.filter((node) => node.claims);
+    const claiming = this.#nodes.flatMap(({ id, claimed }) => (claimed ? [{ id, ...claimed }] : []));
     for (const a of claiming) {
       for (const b of claiming) {
         if (b === a) break;
-        if (a.id === b.id || a.keeper === undefined || b.keeper === undefined) continue;
-        const [ours, theirs] = [a.keeper.lease.subnets, b.keeper.lease.subnets];
-        if (ours.some((one) => theirs.some((other) => overlaps(one, other)))) {
-          this.#fail(`I1: ${a.id} and ${b.id} both claim ${a.keeper.lease.key}`);
+        if (a.id === b.id) continue;
+        if (a.subnets.some((one) => b.subnets.some((other) => overlaps(one, other)))) {
+          this.#fail(`I1: ${a.id} and ${b.id} both claim ${a.key}`);
         }
       }
     }
@@ -238,7 +293,7 @@ export class History {
     const { key, before, writer } = note;
     if (!key.startsWith('subnets/') || writer === undefined) return;
     if (!note.compared) this.#fail(`I2: ${writer} wrote ${key} without a compare`);
-    if (!before) return;
+    if (!before || writer === operator) return;
     const owner = this.#ownerOf(key, before.session);
     if (owner === undefined || owner.id === writer) return;
     const address = decodeValue(before.value);
@@ -336,6 +391,8 @@ export class History {
     this.#violation ??= new Violation(`at ${Math.round(this.#world.now)} ms: ${text}`);
   }
 }
+
+const never = (): AbortSignal => new AbortController().signal;
 
 const macOf = (n: number): string => `0e:00:00:00:00:${n.toString(16).padStart(2, '0')}`;
 

@@ -1,8 +1,15 @@
 /** A machine with an agent on it: it can be paused, cut off, crash, reboot, and be made again. */
 import type { Clock } from '../../agent/lease/clock.ts';
+import type { LeaseStatus } from '../../agent/lease/holder.ts';
 import { type KeeperOptions, LeaseKeeper } from '../../agent/lease/keeper.ts';
-import { type LeaseAttributes, type LeaseNetwork, type Peers, silentLog } from '../../agent/lease/lease.ts';
-import type { SavedLease } from '../../agent/lease/standing.ts';
+import {
+  type Lease,
+  type LeaseAttributes,
+  type LeaseNetwork,
+  type Peers,
+  silentLog,
+} from '../../agent/lease/lease.ts';
+import type { SavedLease, SaveTime } from '../../agent/lease/standing.ts';
 import type { LeaseTiming } from '../../agent/lease/timing.ts';
 import type { Ip } from '../../inet/ip.ts';
 import { type Host, SimStore } from './network.ts';
@@ -13,15 +20,16 @@ import type { World } from './world.ts';
 interface Disk {
   boot: number;
   run: number;
+  /** `stateDir/lease.json` */
   saved:
-    | (Omit<SavedLease, 'deadlineMs'> & {
-        deadlineMs: number;
-        wallMs: number;
-        wallDeadlineMs: number;
-        boot: number;
-      })
+    | (SavedLease & { readonly wallMs: number; readonly wallDeadlineMs: number; readonly boot: number })
     | undefined;
+  /** `runDir/lease.json`: what whoever makes pods goes by, the agent running or not. */
+  published: (Pick<LeaseStatus, 'phase' | 'deadlineMs'> & { readonly lease: Lease }) | undefined;
 }
+
+/** Pause before a change goes to stateDir (lease-files.ts). */
+const savePauseMs = 200;
 
 export interface SimNodeOptions {
   readonly world: World;
@@ -50,13 +58,14 @@ export class SimNode {
   /** The machine is gone: its agent never starts again. */
   destroyed = false;
   readonly #options: SimNodeOptions;
-  readonly #disk: Disk = { boot: 1, run: 1, saved: undefined };
+  readonly #disk: Disk = { boot: 1, run: 1, saved: undefined, published: undefined };
   /** This node's clock against the world's: crystals differ, and so do the moments of boot. */
   readonly #rate: number;
   #bootedAtMs: number;
   #wallOffsetMs: number;
   #life = 0;
   #paused: (() => void)[] | undefined;
+  #saving = false;
 
   readonly #former: { readonly address: Ip; readonly untilMs: number }[] = [];
 
@@ -97,9 +106,10 @@ export class SimNode {
     return 1_700_000_000_000 + this.#options.world.now + this.#wallOffsetMs;
   }
 
-  /** Whether it would make a pod now. */
-  get claims(): boolean {
-    return this.keeper !== undefined && this.keeper.status.deadlineMs > this.now();
+  /** The lease by which it would make a pod now. */
+  get claimed(): Lease | undefined {
+    const { published } = this.#disk;
+    return !this.destroyed && published && published.deadlineMs > this.now() ? published.lease : undefined;
   }
 
   start(): void {
@@ -128,6 +138,8 @@ export class SimNode {
     const never = new AbortController().signal;
     const store = new SimStore({ world, server, host, writer: this.id, trouble, never });
     const saved = this.#recall();
+    const { published } = this.#disk;
+    if (published?.phase === 'left') this.#disk.published = { ...published, phase: 'lost' };
     const options: KeeperOptions = {
       store,
       clock,
@@ -145,7 +157,8 @@ export class SimNode {
       },
       local: { networks, backend: { type: 'vxlan', vni: 1 } },
       saved,
-      onSave: () => this.#save(life, keeper),
+      onSave: (when) => this.#write(life, keeper, when),
+      renounced: () => this.#disk.published?.phase === 'left',
       signal: never,
     };
     const keeper: LeaseKeeper = new LeaseKeeper(options);
@@ -174,6 +187,7 @@ export class SimNode {
   /** SIGKILL: nothing of it runs any more; what it sent is on its way. */
   crash(): void {
     this.#life++;
+    this.#saving = false;
     this.keeper = undefined;
     this.#paused = undefined;
   }
@@ -182,6 +196,7 @@ export class SimNode {
     this.crash();
     this.#disk.boot++;
     this.#disk.run++;
+    this.#disk.published = undefined;
     this.#bootedAtMs = this.#options.world.now;
   }
 
@@ -205,8 +220,30 @@ export class SimNode {
     else run();
   }
 
-  #save(life: number, keeper: LeaseKeeper): void {
+  /** What `weftctl node leave` does to the disk (`renounceSaved`). */
+  renounce(): void {
+    const disk = this.#disk;
+    if (disk.saved) disk.saved = { ...disk.saved, deadlineMs: 0, wallDeadlineMs: 0 };
+    if (disk.published) disk.published = { ...disk.published, deadlineMs: 0, phase: 'left' };
+  }
+
+  /** As `LeaseFiles` does. */
+  #write(life: number, keeper: LeaseKeeper, when: SaveTime): void {
     if (life !== this.#life) return;
+    const { phase, deadlineMs } = keeper.status;
+    this.#disk.published = { lease: keeper.lease, phase, deadlineMs };
+    if (when === 'now') this.#save(keeper);
+    else if (!this.#saving) {
+      this.#saving = true;
+      this.#options.world.after(savePauseMs, () => {
+        this.#saving = false;
+        this.#deliver(life, () => this.#save(keeper));
+      });
+    }
+    this.#options.onChange(this);
+  }
+
+  #save(keeper: LeaseKeeper): void {
     const { lease, cluster, peers, status } = keeper;
     const { deadlineMs } = status;
     const wallMs = this.wallNow();
@@ -219,16 +256,17 @@ export class SimNode {
       wallDeadlineMs: deadlineMs === 0 ? 0 : wallMs + deadlineMs - this.now(),
       boot: this.#disk.boot,
     };
-    this.#options.onChange(this);
   }
 
   /** As `readSaved` does. */
   #recall(): SavedLease | undefined {
-    const { saved, boot } = this.#disk;
+    const { saved, published, boot } = this.#disk;
     if (!saved) return undefined;
     const { lease, cluster, peers } = saved;
     const leftMs = this.wallNow() < saved.wallMs ? 0 : saved.wallDeadlineMs - this.wallNow();
     const later = leftMs > 0 ? this.now() + leftMs : 0;
-    return { lease, cluster, peers, deadlineMs: saved.boot === boot ? saved.deadlineMs : later };
+    const deadlineMs = saved.boot === boot ? saved.deadlineMs : later;
+    const known = published?.lease.key === lease.key ? published.deadlineMs : deadlineMs;
+    return { lease, cluster, peers, deadlineMs: known };
   }
 }

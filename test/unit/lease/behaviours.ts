@@ -6,7 +6,7 @@ import { forgetNode, initCluster, leaveCluster, listNodes } from '../../../agent
 import { bootId, sleep, systemClock } from '../../../agent/lease/clock.ts';
 import { defaultRange } from '../../../agent/lease/cluster-config.ts';
 import { LeaseError } from '../../../agent/lease/errors.ts';
-import { readLeaseFile, readSaved } from '../../../agent/lease/saved.ts';
+import { readLeaseFile, readSaved, renounceSaved } from '../../../agent/lease/saved.ts';
 import type { LeaseStore } from '../../../agent/lease/store.ts';
 import { encodeValue } from '../../../agent/lease/value.ts';
 import { cidr, formatCidr } from '../../../inet/cidr.ts';
@@ -27,7 +27,12 @@ const never = new AbortController().signal;
 const limit = { timeout: 60_000 };
 
 const leave = (store: LeaseStore, home: string): Promise<string> =>
-  leaveCluster({ store, nodeId: 'id-of-node-1', ...foldersOf(home, 'node-1'), signal: never });
+  leaveCluster({
+    store,
+    nodeId: 'id-of-node-1',
+    renounce: () => renounceSaved(foldersOf(home, 'node-1')),
+    signal: never,
+  });
 
 /** What holds of leases whichever store they are in. `open` gives another client of one fresh store per test. */
 export function leaseBehaviours(
