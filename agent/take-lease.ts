@@ -9,6 +9,7 @@ import { clusterConfigOf } from './lease/cluster-config.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import { openStore } from './lease/open-store.ts';
 import type { LeaseStore } from './lease/store.ts';
+import type { LeaseTiming } from './lease/timing.ts';
 import type { Log } from './log/log.ts';
 import type { Underlay } from './underlay/choose.ts';
 
@@ -40,10 +41,13 @@ export async function takeLease(options: {
     runDir: config.runDir,
     stateDir: config.stateDir,
     log,
-    timing: config.store.type === 'etcd' ? { ttlSeconds: config.store.leaseTtlSeconds } : {},
+    timing: timingOf(config.store),
     signal,
   });
   const subnets = holder.lease.subnets.map(formatCidr);
   log.info({ subnets, publicIps: holder.lease.publicIps.map(formatIp) }, 'agent.subnets');
   return holder;
 }
+
+const timingOf = (store: Config['store']): Partial<LeaseTiming> =>
+  store.type === 'etcd' ? { ttlSeconds: store.leaseTtlSeconds, graceSeconds: store.peerGraceSeconds } : {};

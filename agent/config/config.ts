@@ -61,6 +61,8 @@ export interface EtcdStoreConfig {
   readonly login: { readonly username: string; readonly passwordFile: string | undefined } | undefined;
   /** How long a lease outlives its node's last renewal. */
   readonly leaseTtlSeconds: number;
+  /** How long a peer whose lease has ended is still reached, unless its subnet was given back. */
+  readonly peerGraceSeconds: number;
 }
 
 export interface EtcdEndpoint {

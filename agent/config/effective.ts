@@ -60,7 +60,7 @@ function underlayField(choice: UnderlayChoice): string | { reach: string } {
 
 function storeFields(store: StoreConfig): object {
   if (store.type === 'file') return store;
-  const { endpoints, prefix, tls, login, leaseTtlSeconds } = store;
+  const { endpoints, prefix, tls, login, leaseTtlSeconds, peerGraceSeconds } = store;
   return withoutUndefined({
     type: 'etcd',
     endpoints: endpoints.map(formatEndpoint),
@@ -71,6 +71,7 @@ function storeFields(store: StoreConfig): object {
     username: login?.username,
     passwordFile: login?.passwordFile,
     leaseTtl: `${leaseTtlSeconds}s`,
+    peerGrace: `${peerGraceSeconds}s`,
   });
 }
 

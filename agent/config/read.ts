@@ -84,7 +84,7 @@ function probesOf(read: ReadConfig['probes']): ProbesConfig | undefined {
 
 function storeOf(read: ReadConfig['store']): StoreConfig {
   if (read.type === 'file') return read;
-  const { endpoints, prefix, caFile, certFile, keyFile, username, passwordFile, leaseTtl } = read;
+  const { endpoints, prefix, caFile, certFile, keyFile, username, passwordFile, leaseTtl, peerGrace } = read;
   const client = certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined;
   const login = username !== undefined ? { username, passwordFile } : undefined;
   const store: EtcdStoreConfig = {
@@ -94,6 +94,7 @@ function storeOf(read: ReadConfig['store']): StoreConfig {
     tls: endpoints.some(({ secure }) => secure) ? { caFile, client } : undefined,
     login,
     leaseTtlSeconds: leaseTtl,
+    peerGraceSeconds: peerGrace,
   };
   return store;
 }

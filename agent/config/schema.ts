@@ -60,6 +60,9 @@ const etcdStore = z.strictObject({
   leaseTtl: z
     .prefault(durationText({ atLeastSeconds: 30, atMostSeconds: 30 * day }), '24h')
     .check(z.describe("how long a node's subnet stays reserved after its last renewal: 90s, 10m, 24h, 7d")),
+  peerGrace: z
+    .prefault(durationText({ atLeastSeconds: 0, atMostSeconds: day }), '10s')
+    .check(z.describe('how long a peer whose lease has ended is still reached: 0s, 10s, 1h')),
 });
 
 const underlayError = expected(

@@ -119,6 +119,7 @@ class LabBench {
       tls: { caFile: file('ca.pem'), client: { certFile: file('client.pem'), keyFile: file('client.key') } },
       login: undefined,
       leaseTtlSeconds: 86_400,
+      peerGraceSeconds: 10,
     });
   }
 

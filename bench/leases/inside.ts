@@ -146,6 +146,7 @@ class Bench {
       tls: undefined,
       login: undefined,
       leaseTtlSeconds: 86_400,
+      peerGraceSeconds: 10,
     });
     const session = await this.#session();
     const writes = peerNumbers(leases).flatMap((n) => peerWrites(n, session));

@@ -84,6 +84,7 @@ export async function startEtcd(
     tls: tls ? { caFile: join(folder, 'ca.pem'), client: undefined } : undefined,
     login: undefined,
     leaseTtlSeconds: 86_400,
+    peerGraceSeconds: 10,
     ...changes,
   });
   return {

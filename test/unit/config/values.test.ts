@@ -48,7 +48,8 @@ const etcdByTls = `store:
   keyFile: /k.pem
   username: weft
   passwordFile: /p
-  leaseTtl: 10m`;
+  leaseTtl: 10m
+  peerGrace: 0s`;
 
 /** Each row: a document, and in which fields what it means differs from the defaults. */
 const meanings: [what: string, document: string, meaning: Partial<Config>][] = [
@@ -93,6 +94,7 @@ const meanings: [what: string, document: string, meaning: Partial<Config>][] = [
         tls: undefined,
         login: undefined,
         leaseTtlSeconds: 86_400,
+        peerGraceSeconds: 10,
       },
     },
   ],
@@ -110,6 +112,7 @@ const meanings: [what: string, document: string, meaning: Partial<Config>][] = [
         tls: { caFile: '/ca.pem', client: { certFile: '/c.pem', keyFile: '/k.pem' } },
         login: { username: 'weft', passwordFile: '/p' },
         leaseTtlSeconds: 600,
+        peerGraceSeconds: 0,
       },
     },
   ],
