@@ -9,8 +9,9 @@ import { rangeSetsOf } from './plan.ts';
 export async function status(host: Host, { config }: StatusRequest): Promise<void> {
   const { addressing } = config;
   if (addressing.kind === 'none') return;
-  const lease = addressing.kind === 'lease' ? unavailableUnless(() => host.lease.read()) : undefined;
+  // Whoever knows more than that there is no lease is asked first: whether pods that run feel it.
   if (addressing.kind === 'lease') await host.checkHealth?.();
+  const lease = addressing.kind === 'lease' ? unavailableUnless(() => host.lease.read()) : undefined;
   const store = host.addresses(config.name, addressing.hostLocalDir);
   const full = rangeSetsOf(config, lease).find((set) => !store.hasFree(set));
   if (full) {

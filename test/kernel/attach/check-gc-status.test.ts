@@ -465,6 +465,12 @@ describe('STATUS', () => {
     });
     sick.lease();
     await sick.refused(51, /weft\.1 is missing/, 'STATUS');
+    // A lease that is lost has no deadline either, and pods that run may feel it.
+    writeFileSync(
+      join(sick.runDir, 'lease.json'),
+      JSON.stringify({ boot: bootId, deadlineMs: 0, reason: 'lost' }),
+    );
+    await sick.refused(51, /weft\.1 is missing/, 'STATUS');
     sick.dispose();
   });
 });
