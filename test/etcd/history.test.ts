@@ -5,16 +5,25 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { systemClock } from '../../agent/lease/clock.ts';
+import { leaveCluster } from '../../agent/lease/administer.ts';
+import { bootId, systemClock } from '../../agent/lease/clock.ts';
 import type { LeaseHolder } from '../../agent/lease/holder.ts';
+import { readLeaseFile, renounceSaved } from '../../agent/lease/saved.ts';
 import { cidr } from '../../inet/cidr.ts';
 import { World } from '../simulation/world.ts';
-import { peersWhen, scratch, startAgent, statusWhen, type TestAgent } from '../unit/lease/builders.ts';
+import {
+  foldersOf,
+  peersWhen,
+  scratch,
+  startAgent,
+  statusWhen,
+  type TestAgent,
+} from '../unit/lease/builders.ts';
 import { type Proxy as Network, startProxy } from './proxy.ts';
 import { type Cleanup, type Etcd, startEtcd } from './server.ts';
 
-/** WEFT_SEED repeats one, WEFT_HISTORIES makes more. */
-const firstSeed = Number(process.env.WEFT_SEED ?? Date.now() % 1_000_000);
+/** WEFT_SEED begins elsewhere, WEFT_HISTORIES makes more. */
+const firstSeed = Number(process.env.WEFT_SEED ?? 1);
 const histories = Number(process.env.WEFT_HISTORIES ?? 2);
 const steps = 12;
 const never = new AbortController().signal;
@@ -26,8 +35,10 @@ const networks = [{ cidr: cidr('10.244.0.0/21'), subnetLength: 24 }];
 class TestNode {
   readonly name: string;
   readonly proxy: Network;
-  /** The agent of now, or of last: what it claimed stands on the disk until its deadline. */
+  /** The agent of now, or of last. */
   holder: LeaseHolder | undefined;
+  /** By hand: it joins again when its agent is started again. */
+  toldToLeave = false;
   readonly #t: Cleanup;
   readonly #etcd: Etcd;
   readonly #home: string;
@@ -63,8 +74,30 @@ class TestNode {
   async startAgain(): Promise<void> {
     const agent = await this.start();
     await agent.stop();
+    this.toldToLeave = false;
     this.#starting = undefined;
     await this.start();
+  }
+
+  /** The subnet by which pods would be made now: what was claimed stands on the disk, the agent running or not. */
+  get claimed(): string | undefined {
+    const file = readLeaseFile(this.#folders.runDir, bootId());
+    return file && file.deadlineMs > systemClock.now() ? file.key : undefined;
+  }
+
+  /** `weftctl node leave`, which has a way to etcd of its own. Resolves whether or not it is answered. */
+  async leave(): Promise<void> {
+    const { cooldownSeconds } = timing;
+    const renounce = () => renounceSaved(this.#folders);
+    const nodeId = `id-of-${this.name}`;
+    const store = this.#etcd.open();
+    await leaveCluster({ store, nodeId, renounce, cooldownSeconds, signal: never }).catch(() => undefined);
+    // An agent that was started again meanwhile has left as well.
+    this.toldToLeave = true;
+  }
+
+  get #folders() {
+    return foldersOf(this.#home, this.name);
   }
 
   release(): void {
@@ -75,8 +108,8 @@ class TestNode {
 
 /** I1 on this machine's one clock. */
 function overlap(nodes: readonly TestNode[]): string | undefined {
-  const claims = nodes.flatMap(({ name, holder }) =>
-    holder && holder.status.deadlineMs > systemClock.now() ? [{ name, key: holder.lease.key }] : [],
+  const claims = nodes.flatMap(({ name, claimed }) =>
+    claimed === undefined ? [] : [{ name, key: claimed }],
   );
   const found = claims.find(({ key }, n) => claims.some((other, m) => m < n && other.key === key));
   return found && claims.map(({ name, key }) => `${name} ${key}`).join(', ');
@@ -95,7 +128,7 @@ async function live(t: Cleanup, seed: number): Promise<readonly string[]> {
   await Promise.all(nodes.map((node) => node.start()));
   const broken: string[] = [];
   const watcher = setInterval(() => broken.push(...[overlap(nodes) ?? []].flat()), 20);
-  const restarts: Promise<void>[] = [];
+  const underWay: Promise<void>[] = [];
   const trace: string[] = [];
   const anyNode = () => chance.pick(nodes);
   const anyMember = () => chance.pick(etcd.members);
@@ -103,8 +136,9 @@ async function live(t: Cleanup, seed: number): Promise<readonly string[]> {
     ['cut', () => named(anyNode(), (node) => node.proxy.cut())],
     ['stall', () => named(anyNode(), (node) => node.proxy.stall())],
     ['mend', () => named(anyNode(), (node) => node.proxy.mend())],
-    ['start again', () => named(anyNode(), (node) => restarts.push(node.startAgain()))],
+    ['start again', () => named(anyNode(), (node) => underWay.push(node.startAgain()))],
     ['release', () => named(anyNode(), (node) => node.release())],
+    ['leave by hand', () => named(anyNode(), (node) => underWay.push(node.leave()))],
     ['stop member', () => named(anyMember(), (member) => member.kill('SIGSTOP'))],
     ['continue member', () => named(anyMember(), (member) => member.kill('SIGCONT'))],
     ['kill member', () => named(anyMember(), (member) => member.kill('SIGKILL'))],
@@ -120,11 +154,11 @@ async function live(t: Cleanup, seed: number): Promise<readonly string[]> {
     await member.restart();
   }
   for (const { proxy } of nodes) proxy.mend();
-  await Promise.all(restarts);
+  await Promise.all(underWay);
   // Whoever has given its subnet back joins again when its agent is started again.
   for (const node of nodes) {
     await node.start();
-    if (node.holder?.status.phase === 'left') await node.startAgain();
+    if (node.toldToLeave || node.holder?.status.phase === 'left') await node.startAgain();
   }
   for (const { holder } of nodes) {
     if (!holder) continue;
