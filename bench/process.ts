@@ -15,9 +15,12 @@ export function residentMb(node: LabNode): number {
   return Number(kilobytes) / 1024;
 }
 
-/** Of all threads of the node's agent since it began, in milliseconds (Documentation/scheduler/sched-stats.rst). */
-export function cpuMs(node: LabNode): number {
-  const tasks = `/proc/${pidOf(node)}/task`;
+/** Of all threads of the node's agent since it began, in milliseconds. */
+export const cpuMs = (node: LabNode): number => cpuMsOf(pidOf(node));
+
+/** Of all threads of a process since it began, in milliseconds (Documentation/scheduler/sched-stats.rst). */
+export function cpuMsOf(pid: number): number {
+  const tasks = `/proc/${pid}/task`;
   const nanoseconds = readdirSync(tasks).map((task) =>
     Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[0]),
   );

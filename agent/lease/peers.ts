@@ -28,12 +28,6 @@ export function peersOf(view: ClusterView, rules: PeerRules): Peers {
   const report = (key: string, reason: string): void => {
     problems.push({ key: subnetsFolder + key, reason });
   };
-  const owners = new Map<string, HeldNode[]>();
-  for (const node of view.nodes()) {
-    const known = owners.get(node.subnet);
-    if (known) known.push(node);
-    else owners.set(node.subnet, [node]);
-  }
   const known: SubnetRecord[] = [];
   const fresh: SubnetRecord[] = [];
   for (const record of view.subnets()) (rules.before.has(record.key) ? known : fresh).push(record);
@@ -42,8 +36,7 @@ export function peersOf(view: ClusterView, rules: PeerRules): Peers {
   // Those we know come first: of two that overlap, the newcomer is the one left out.
   for (const record of [...known, ...fresh]) {
     if (record.key === rules.own) continue;
-    const owner = view.ownerOf(record, owners.get(record.key) ?? []);
-    const lease = meaningOf(record, rules.before.get(record.key), owner);
+    const lease = meaningOf(record, rules.before.get(record.key), view.ownerOf(record));
     if (record.problem !== undefined) {
       const consequence = lease ? 'what it said before still holds' : 'that node cannot be reached';
       report(record.key, `${record.problem}: ${consequence}; have its agent write it again, or delete it`);
@@ -116,12 +109,23 @@ function harmOf(lease: Lease, rules: PeerRules): string | undefined {
     if (rules.ownIps.some((own) => sameIp(own, address))) {
       return `its public IP ${formatIp(address)} is ours, and it is left out: if that node is gone, delete it`;
     }
-    const kind = unusable.find(({ range }) => containsIp(range, address));
-    if (kind)
-      return `its public IP ${formatIp(address)} is a ${kind.name} address, and it is left out: correct that node`;
+    const kind = unusableKind(address);
+    if (kind !== undefined)
+      return `its public IP ${formatIp(address)} is a ${kind} address, and it is left out: correct that node`;
   }
   return undefined;
 }
+
+/** What makes an address useless to peers; found out once for each of thousands. */
+function unusableKind(address: Ip): string | undefined {
+  const known = kinds.get(address);
+  if (known) return known.name;
+  const kind = unusable.find(({ range }) => containsIp(range, address));
+  kinds.set(address, { name: kind?.name });
+  return kind?.name;
+}
+
+const kinds = new WeakMap<Ip, { readonly name: string | undefined }>();
 
 const range = (address: string, length: number): Cidr => networkOf(ip(address), length);
 const unusable = [

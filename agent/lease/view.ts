@@ -46,6 +46,8 @@ export class ClusterView {
   cursor = '';
   readonly #subnets = new Map<string, SubnetRecord>();
   readonly #nodes = new Map<string, HeldNode>();
+  /** The same by the subnet that they name, and then by id. */
+  readonly #holders = new Map<string, Map<string, HeldNode>>();
   readonly #claims = new Map<string, Claim>();
   readonly #released = new Map<string, ReleaseMark>();
   /** Keys under `subnets/` that are no subnets. */
@@ -125,9 +127,8 @@ export class ClusterView {
    * Whose a subnet is: the node whose record names it and lives in the same session; undefined for flannel's
    * nodes and for reservations that nobody uses.
    */
-  ownerOf(subnet: SubnetRecord, nodes: Iterable<HeldNode> = this.nodes()): HeldNode | undefined {
-    for (const node of nodes) {
-      if (node.subnet !== subnet.key) continue;
+  ownerOf(subnet: SubnetRecord): HeldNode | undefined {
+    for (const node of this.#holders.get(subnet.key)?.values() ?? []) {
       if (subnet.session === undefined || subnet.session === node.session) return node;
     }
     return undefined;
@@ -144,8 +145,8 @@ export class ClusterView {
     } else if (key.startsWith(nodesFolder)) {
       const id = key.slice(nodesFolder.length);
       const node = decodeNode(id, value);
-      if (node) this.#nodes.set(id, { ...node, session });
-      else this.#nodes.delete(id);
+      this.#removeNode(id);
+      if (node) this.#putNode({ ...node, session });
     } else if (key.startsWith(claimsFolder)) {
       const name = key.slice(claimsFolder.length);
       this.#claims.set(name, { key: name, subnets: this.#subnetsOf(name), id: value });
@@ -159,14 +160,30 @@ export class ClusterView {
   #remove(key: string): void {
     this.records.delete(key);
     this.#strays.delete(key);
+    if (key.startsWith(nodesFolder)) this.#removeNode(key.slice(nodesFolder.length));
     for (const [folder, records] of [
       [subnetsFolder, this.#subnets],
-      [nodesFolder, this.#nodes],
       [claimsFolder, this.#claims],
       [releasedFolder, this.#released],
     ] as const) {
       if (key.startsWith(folder)) records.delete(key.slice(folder.length));
     }
+  }
+
+  #putNode(node: HeldNode): void {
+    this.#nodes.set(node.id, node);
+    const holders = this.#holders.get(node.subnet);
+    if (holders) holders.set(node.id, node);
+    else this.#holders.set(node.subnet, new Map([[node.id, node]]));
+  }
+
+  #removeNode(id: string): void {
+    const node = this.#nodes.get(id);
+    if (!node) return;
+    this.#nodes.delete(id);
+    const holders = this.#holders.get(node.subnet);
+    holders?.delete(id);
+    if (holders?.size === 0) this.#holders.delete(node.subnet);
   }
 
   /** Of a key that is nearly always a lease's as well. */

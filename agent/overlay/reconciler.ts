@@ -27,7 +27,7 @@ const LONGEST_GAP_MS = 100;
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #reasons = new Set<string>();
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: () => void = () => undefined;
   #dueAtMs = Number.POSITIVE_INFINITY;
   #running: Promise<void> | undefined;
   #notBeforeMs = 0;
@@ -37,7 +37,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    options.signal.addEventListener('abort', () => clearTimeout(this.#timer), { once: true });
+    options.signal.addEventListener('abort', () => this.#cancel(), { once: true });
   }
 
   /** Something happened: converge soon. Cheap; may be called a thousand times a second. */
@@ -57,8 +57,8 @@ export class Reconciler {
     const dueAtMs = Math.max(now + inMs, this.#notBeforeMs);
     if (dueAtMs >= this.#dueAtMs) return;
     this.#dueAtMs = dueAtMs;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#start(), Math.max(0, dueAtMs - now));
+    this.#cancel();
+    this.#cancel = soon(dueAtMs - now, () => this.#start());
   }
 
   #start(): void {
@@ -86,4 +86,14 @@ export class Reconciler {
       this.#options.onError(error);
     }
   }
+}
+
+/** Runs it once, in so many milliseconds; what it returns takes it back. A timer would take one millisecond at least. */
+function soon(ms: number, run: () => void): () => void {
+  if (ms <= 0) {
+    const turn = setImmediate(run);
+    return () => clearImmediate(turn);
+  }
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
 }

@@ -2,9 +2,7 @@
  * The part that runs beside the etcd of a lab, in its network namespace: puts leases and has nodes join, and hears of
  * both from every node's kernel. Prints `LabSamples` as JSON. All times are of one machine's one clock.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ensureIdentity } from '../../agent/identity/identity.ts';
 import { defaultRange } from '../../agent/lease/cluster-config.ts';
@@ -18,6 +16,7 @@ import { formatIp, ip } from '../../inet/ip.ts';
 import { Lab } from '../../lab/lab.ts';
 import { netnsPath } from '../../lab/names.ts';
 import type { LabNode } from '../../lab/node.ts';
+import { Listener, nowMs, readRoute, routeMonitor } from './listener.ts';
 
 export interface LabBenchRequest {
   readonly lab: string;
@@ -43,59 +42,6 @@ export interface LabSamples {
 const never = new AbortController().signal;
 const network = { cidr: cidr('10.244.0.0/16'), subnetLength: 24 };
 const pingSeconds = 0.02;
-const longestMs = 60_000;
-
-const nowMs = (): number => performance.timeOrigin + performance.now();
-
-/** A program in a node's network namespace whose lines are read as they come, each with its own time. */
-class Listener {
-  readonly #child: ChildProcess;
-  /** By what was heard of: when first, and who waits for it. */
-  readonly #heard = new Map<string, number>();
-  readonly #waiting = new Map<string, (atMs: number) => void>();
-
-  /** `read`: what a line tells of, and when. */
-  constructor(at: {
-    lab: string;
-    node: string;
-    argv: string[];
-    read(line: string): [string, number] | undefined;
-  }) {
-    const { lab, node, argv, read } = at;
-    this.#child = spawn('nsenter', [`--net=${netnsPath(lab, node)}`, '--', ...argv], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    if (!this.#child.stdout) throw new Error(`${argv[0]} has no output`);
-    createInterface({ input: this.#child.stdout }).on('line', (line) => {
-      const [what, atMs] = read(line) ?? [];
-      if (what === undefined || atMs === undefined || this.#heard.has(what)) return;
-      this.#heard.set(what, atMs);
-      this.#waiting.get(what)?.(atMs);
-    });
-  }
-
-  heard(what: string): Promise<number> {
-    const known = this.#heard.get(what);
-    if (known !== undefined) return Promise.resolve(known);
-    return new Promise((resolve, reject) => {
-      const late = setTimeout(() => reject(new Error(`nothing of ${what} for ${longestMs} ms`)), longestMs);
-      this.#waiting.set(what, (atMs) => {
-        clearTimeout(late);
-        resolve(atMs);
-      });
-    });
-  }
-
-  end(): void {
-    this.#child.kill('SIGKILL');
-  }
-}
-
-/** `[2026-11-21T16:44:29.123456] 10.244.3.0/24 via ...`: the route, and its time in UTC. */
-function readRoute(line: string): [string, number] | undefined {
-  const [, date, micros, prefix] = /^\[([\d-]+T[\d:]+)\.(\d{6})\] (\d[\d.]+\/\d+) /.exec(line) ?? [];
-  return prefix === undefined ? undefined : [prefix, Date.parse(`${date}Z`) + Number(micros) / 1000];
-}
 
 /** `[1732207469.123456] 64 bytes from 10.244.3.0: ...` */
 function readReply(line: string): [string, number] | undefined {
@@ -152,9 +98,12 @@ class LabBench {
     }
   }
 
+  #within(node: string): string[] {
+    return ['nsenter', `--net=${netnsPath(this.#lab.name, node)}`, '--'];
+  }
+
   #monitor(node: LabNode): Listener {
-    const argv = ['env', 'TZ=UTC', 'ip', '-ts', '-o', 'monitor', 'route'];
-    return new Listener({ lab: this.#lab.name, node: node.name, argv, read: readRoute });
+    return new Listener([...this.#within(node.name), ...routeMonitor], readRoute);
   }
 
   /** A node that never was there is started, while all others ping the address that it is going to have. */
@@ -164,7 +113,7 @@ class LabBench {
     const address = formatIp({ family: subnet.family, value: subnet.base });
     const argv = ['ping', '-D', '-n', '-i', String(pingSeconds), address];
     const pings = [...monitors.keys()].map(
-      (name) => new Listener({ lab: this.#lab.name, node: name, argv, read: readReply }),
+      (name) => new Listener([...this.#within(name), ...argv], readReply),
     );
     const over = new AbortController();
     try {

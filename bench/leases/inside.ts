@@ -6,15 +6,16 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { EtcdStore } from '../../agent/lease/etcd/etcd-store.ts';
 import { encodeNode } from '../../agent/lease/node-record.ts';
 import type { Write } from '../../agent/lease/store.ts';
 import { encodeValue } from '../../agent/lease/value.ts';
-import { formatIp, ip } from '../../inet/ip.ts';
+import { ip } from '../../inet/ip.ts';
 import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { RTPROT_WEFT, routes } from '../../kernel/route.ts';
+import { cpuMsOf } from '../process.ts';
+import { Listener, nowMs, readRoute, routeMonitor } from './listener.ts';
 
 export interface LeaseRequest {
   /** Where etcd and the agents keep what they keep. */
@@ -44,12 +45,16 @@ export interface LeaseSamples {
   readonly first: Start;
   readonly starts: readonly Start[];
   readonly putToRouteMs: readonly number[];
+  /** Of weftd's processor time, for each put. */
+  readonly putCpuMs: number;
   /** While nothing changes. */
   readonly quiet: {
     readonly seconds: number;
     readonly revisions: number;
     readonly requests: number;
     readonly bytes: number;
+    /** Of weftd's processor time. */
+    readonly cpuMs: number;
   };
 }
 
@@ -62,7 +67,8 @@ const settledMs = 8000;
 /** By then it has asked etcd all that a start asks. */
 const askedMs = 1000;
 
-const peerKey = (n: number): string => `10.${128 + (n >> 8)}.${n & 255}.0-24`;
+const peerSubnet = (n: number): string => `10.${128 + (n >> 8)}.${n & 255}.0/24`;
+const peerKey = (n: number): string => peerSubnet(n).replace('/', '-');
 
 function peerWrites(n: number, session: string): Write[] {
   const mac = `0e:00:00:00:${(n >> 8).toString(16).padStart(2, '0')}:${(n & 255).toString(16).padStart(2, '0')}`;
@@ -116,10 +122,12 @@ class Bench {
         }
       }
       await this.#fresh(1);
-      await this.#start(1, { settle: false });
+      await this.#start(1, { settle: true });
+      const beforeMs = this.#cpuMs();
       const putToRouteMs = await this.#putToRoute();
+      const putCpuMs = (this.#cpuMs() - beforeMs) / putToRouteMs.length;
       const quiet = await this.#quiet();
-      return { first, starts, putToRouteMs, quiet };
+      return { first, starts, putToRouteMs, putCpuMs, quiet };
     } finally {
       await this.#stopAgent();
       await this.#stopEtcd();
@@ -230,32 +238,28 @@ class Bench {
     };
   }
 
+  #cpuMs(): number {
+    return this.#agent?.pid === undefined ? Number.NaN : cpuMsOf(this.#agent.pid);
+  }
+
   #routes(): number {
     return routes(this.#rtnl, { family: 'ipv4', protocol: RTPROT_WEFT }).length;
   }
 
   /** From the call of the put to the notification of the route, by `ip monitor`. */
   async #putToRoute(): Promise<number[]> {
-    const monitor = spawn('ip', ['-o', 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const waiting = new Map<string, (atMs: number) => void>();
-    createInterface({ input: monitor.stdout }).on('line', (line) => {
-      const atMs = performance.now();
-      const prefix = /^(\d+\.\d+\.\d+\.0\/24) /.exec(line)?.[1];
-      if (prefix !== undefined) waiting.get(prefix)?.(atMs);
-    });
+    const monitor = new Listener(routeMonitor, readRoute);
     await pause(300);
     const session = await this.#session();
     const samples: number[] = [];
     for (const n of peerNumbers(this.#request.puts + 10).slice(10)) {
-      const network = `${formatIp(ip(`10.${128 + (n >> 8)}.${n & 255}.0`))}/24`;
-      const seen = new Promise<number>((resolve) => waiting.set(network, resolve));
-      const putMs = performance.now();
       const [lease] = peerWrites(n, session);
+      const putMs = nowMs();
       if (lease) await this.#store?.commit({ compare: [], write: [lease] }, never);
-      samples.push((await seen) - putMs);
+      samples.push((await monitor.heard(peerSubnet(n))) - putMs);
       await pause(30);
     }
-    monitor.kill('SIGKILL');
+    monitor.end();
     return samples;
   }
 
@@ -264,13 +268,16 @@ class Bench {
     await pause(2000);
     const revision = async () => Number((await this.#store?.list(never))?.cursor);
     const [firstRevision, before] = [await revision(), await metrics()];
+    const beforeMs = this.#cpuMs();
     await pause(seconds * 1000);
+    const cpuMs = this.#cpuMs() - beforeMs;
     const after = await metrics();
     return {
       seconds,
       revisions: (await revision()) - firstRevision,
       requests: after.messages - before.messages,
       bytes: after.sent + after.received - before.sent - before.received,
+      cpuMs,
     };
   }
 

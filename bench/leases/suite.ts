@@ -31,7 +31,7 @@ const residentMb: Readonly<Record<number, { most: number; flannel: number }>> = 
 
 export const suite: Suite = async ({ progress }) => {
   const { program: node } = ensureNodeBinary(nodePin(root, process.arch));
-  const request = { node, weftd, leases: [1, 255, 1000, 5000], repeats: 5, puts: 100, quietSeconds: 60 };
+  const request = { node, weftd, leases: [1, 255, 1000, 5000], repeats: 5, puts: 250, quietSeconds: 60 };
   progress('etcd and weftd in a namespace of their own, with 1, 255, 1000 and 5000 leases');
   const samples = await measure(request);
   return [
@@ -55,6 +55,18 @@ export const suite: Suite = async ({ progress }) => {
         unit: 'ms',
       }),
     ),
+    plain({
+      what: 'processor time of weftd for a lease put',
+      ours: samples.putCpuMs,
+      peer: undefined,
+      unit: 'ms',
+    }),
+    plain({
+      what: `processor time of weftd per minute while nothing changes, ${request.puts} peers`,
+      ours: (samples.quiet.cpuMs * 60) / samples.quiet.seconds,
+      peer: undefined,
+      unit: 'ms',
+    }),
     atMost(0, {
       what: 'revisions while nothing changes',
       ours: samples.quiet.revisions,
