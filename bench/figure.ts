@@ -46,6 +46,16 @@ export function atMostOfPeer(most: number, figure: Omit<Figure, 'target' | 'met'
   };
 }
 
+/** A figure that must not differ from its peer's by more than `share` of it. */
+export function withinOfPeer(share: number, figure: Omit<Figure, 'target' | 'met'>): Figure {
+  const { ours, peer } = figure;
+  return {
+    ...figure,
+    target: `within ${share * 100} % of the peer`,
+    met: peer === undefined ? undefined : Math.abs(ours / peer.value - 1) <= share,
+  };
+}
+
 /** The value below which the given share of the samples lies (0.5: the median). */
 export function percentile(samples: readonly number[], share: number): number {
   const sorted = [...samples].sort((a, b) => a - b);

@@ -75,6 +75,13 @@ export function linkLocalIp(mac: string): Ip {
   return ipOfBytes(Uint8Array.from(bytes));
 }
 
+/** The group by which neighbours ask for an IPv6 address (RFC 4291, section 2.7.1). */
+export const solicitedNodeGroup = ({ value }: Ip): Ip => ({
+  family: 'ipv6',
+  value: SOLICITED_NODE | (value & 0xff_ffffn),
+});
+const SOLICITED_NODE = 0xff02_0000_0000_0000_0000_0001_ff00_0000n;
+
 export const sameIp = (a: Ip, b: Ip): boolean => a.family === b.family && a.value === b.value;
 
 /** The address `offset` further on (or back); throws `RangeError` beyond the end of the family. */

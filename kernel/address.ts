@@ -1,9 +1,10 @@
 /** Addresses on links: request builders and a reader (linux/if_addr.h). */
 import { formatAddressMessage, parseAddressMessage } from 'netlink/dist/rt/structs.js';
 import { formatInterfaceAddress, type InterfaceAddress, lastIp, networkOf } from '../inet/cidr.ts';
-import { bytesOfIp, ipOfBytes } from '../inet/ip.ts';
+import { bytesOfIp, type Ip, ipOfBytes } from '../inet/ip.ts';
+import { AttributeIndex } from './netlink/attribute.ts';
 import { bodyOf, type NetlinkRequest, NLM_F_CREATE, NLM_F_EXCL } from './netlink/message.ts';
-import { afOf, RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR, type Rtnl } from './netlink/rtnl.ts';
+import { afOf, RTM_DELADDR, RTM_GETADDR, RTM_GETMULTICAST, RTM_NEWADDR, type Rtnl } from './netlink/rtnl.ts';
 
 /** An address on a link, as the kernel shows it. */
 export interface LinkAddress extends InterfaceAddress {
@@ -98,3 +99,21 @@ export function addresses(rtnl: Rtnl, which: { index?: number } = {}): LinkAddre
     };
   });
 }
+
+/** struct ifaddrmsg. */
+const HEADER_BYTES = 8;
+const IFA_MULTICAST = 7;
+
+/** The IPv6 groups whose packets a link takes in; of IPv4 the kernel does not tell. */
+export function ipv6Groups(rtnl: Rtnl, index: number): Ip[] {
+  const body = Buffer.alloc(HEADER_BYTES);
+  body[0] = afOf('ipv6');
+  body.writeUInt32LE(index, 4);
+  const attempted = () => `list groups of link ${index}`;
+  return rtnl.dump({ type: RTM_GETMULTICAST, flags: 0, body, attempted }).flatMap((message) => {
+    const bytes = attributes.read(message.body, HEADER_BYTES).bytes(IFA_MULTICAST);
+    return bytes ? [ipOfBytes(bytes)] : [];
+  });
+}
+
+const attributes = new AttributeIndex();

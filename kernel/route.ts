@@ -1,8 +1,9 @@
 /** Routes: request builders and a reader (linux/rtnetlink.h). */
 import { type Cidr, firstIp, formatCidr } from '../inet/cidr.ts';
 import { bytesOfIp, type Family, formatIp, type Ip, ipOfBytes, keyOfIp } from '../inet/ip.ts';
+import { RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from './address.ts';
 import { failedWith } from './errors.ts';
-import { AttributeIndex, BodyWriter } from './netlink/attribute.ts';
+import { AttributeIndex, aligned, BodyWriter } from './netlink/attribute.ts';
 import {
   type NetlinkMessage,
   type NetlinkRequest,
@@ -17,17 +18,18 @@ import type { Steps } from './steps.ts';
 export const RTPROT_WEFT = 87;
 export const RT_TABLE_MAIN = 254;
 
-/** A route. Only what weft sets or needs to see; one next hop. */
+/** A route. Only what weft sets or needs to see; one next hop: a route with several is read as several routes. */
 export interface Route {
   readonly destination: Cidr;
-  /** The output link's index; undefined for multipath, blackhole and the like. */
+  /** The output link's index; undefined for blackhole and the like. */
   readonly index?: number | undefined;
   readonly gateway?: Ip | undefined;
   /** The gateway is taken to be on the link although no route says so (RTNH_F_ONLINK). */
   readonly onlink?: boolean | undefined;
   /** RTPROT_*: who made it. */
   readonly protocol?: number | undefined;
-  readonly scope?: 'universe' | 'link' | 'host' | undefined;
+  /** RT_SCOPE_*; in a request without one: universe where there is a gateway, else the link's. */
+  readonly scope?: number | undefined;
   readonly source?: Ip | undefined;
   /** Metric; lower is preferred. */
   readonly priority?: number | undefined;
@@ -54,18 +56,20 @@ export const replace = (route: Route): NetlinkRequest =>
 /** Removes a route; ESRCH where there is none like it. */
 export const remove = (route: Route): NetlinkRequest => request('remove', RTM_DELROUTE, 0, route);
 
-const scopes = { universe: 0, link: 253, host: 254 } as const;
 const RT_SCOPE_NOWHERE = 255;
 const RTN_UNICAST = 1;
 const RTNH_F_ONLINK = 4;
 /** struct rtmsg. */
 const HEADER_BYTES = 12;
+/** struct rtnexthop. */
+const HOP_HEADER_BYTES = 8;
 const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
 const RTA_PRIORITY = 6;
 const RTA_PREFSRC = 7;
 const RTA_METRICS = 8;
+const RTA_MULTIPATH = 9;
 const RTA_TABLE = 15;
 const RTAX_MTU = 2;
 const RTAX_ADVMSS = 8;
@@ -81,8 +85,7 @@ function request(verb: string, type: number, flags: number, route: Route): Netli
   header[1] = destination.length;
   header[4] = table < 256 ? table : 0;
   header[5] = route.protocol ?? (removing ? 0 : RTPROT_WEFT);
-  header[6] =
-    removing && !route.scope ? RT_SCOPE_NOWHERE : scopes[route.scope ?? (gateway ? 'universe' : 'link')];
+  header[6] = route.scope ?? (removing ? RT_SCOPE_NOWHERE : gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
   header[7] = removing ? 0 : RTN_UNICAST;
   header.writeUInt32LE(route.onlink ? RTNH_F_ONLINK : 0, 8);
   out.attribute(RTA_DST, bytesOfIp(firstIp(destination)));
@@ -114,7 +117,7 @@ export interface WhichRoutes {
 /** The kernel leaves out the others. */
 export function routes(rtnl: Rtnl, which: WhichRoutes): Route[] {
   const messages = dumpTable(rtnl, listing(which));
-  return messages.flatMap((message) => routeOf(message.body) ?? []);
+  return messages.flatMap(({ body }) => waysOf(body));
 }
 
 /** The same for thousands: `rtnl.scan`, with nothing in a table that there is not. */
@@ -178,20 +181,40 @@ export function routeOf(body: Buffer): Route | undefined {
   const destination = ipIn(found, RTA_DST) ?? { family, value: 0n };
   const nested = found.span(RTA_METRICS);
   if (nested) metrics.read(body, ...nested);
-  const scope = body[6];
   return {
     destination: { family, base: destination.value, length: body[1] ?? 0 },
     index: found.u32(RTA_OIF),
     gateway: ipIn(found, RTA_GATEWAY),
     onlink: (body.readUInt32LE(8) & RTNH_F_ONLINK) !== 0,
     protocol: body[5],
-    scope: scope === scopes.link ? 'link' : scope === scopes.host ? 'host' : 'universe',
+    scope: body[6],
     source: ipIn(found, RTA_PREFSRC),
     priority: found.u32(RTA_PRIORITY),
     mtuBytes: nested && metrics.u32(RTAX_MTU),
     advmssBytes: nested && metrics.u32(RTAX_ADVMSS),
     table: found.u32(RTA_TABLE) ?? body[4],
   };
+}
+
+/** The routes that a body stands for: one for each of its next hops. */
+function waysOf(body: Buffer): Route[] {
+  const route = routeOf(body);
+  if (!route) return [];
+  const hops = found.span(RTA_MULTIPATH);
+  return hops ? [...hopsIn(body, hops)].map((hop) => ({ ...route, ...hop })) : [route];
+}
+
+const hop = new AttributeIndex();
+
+function* hopsIn(body: Buffer, [start, end]: readonly [number, number]): Generator<Partial<Route>> {
+  for (let at = start; at + HOP_HEADER_BYTES <= end; ) {
+    const length = body.readUInt16LE(at);
+    if (length < HOP_HEADER_BYTES) return;
+    hop.read(body, at + HOP_HEADER_BYTES, at + length);
+    const onlink = (body.readUInt8(at + 2) & RTNH_F_ONLINK) !== 0;
+    yield { index: body.readInt32LE(at + 4), gateway: ipIn(hop, RTA_GATEWAY), onlink };
+    at += aligned(length);
+  }
 }
 
 /** A body of routes read in place, for whoever looks at thousands of them; valid until the next `read`. */

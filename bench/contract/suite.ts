@@ -1,7 +1,11 @@
-/** What a runtime feels of the contract besides ADD and DEL themselves: addresses that are reused, host ports, VERSION. */
+/**
+ * What a runtime feels of the contract besides ADD and DEL themselves: addresses that are reused, host ports,
+ * bandwidth, VERSION.
+ */
 import { Starter } from '../cni/starter.ts';
 import type { Figure, Suite } from '../figure.ts';
 import { withLab } from '../lab.ts';
+import { bandwidth } from './bandwidth.ts';
 import { hostPorts } from './host-ports.ts';
 import { reusedAddress } from './reused-address.ts';
 import { version } from './version.ts';
@@ -14,7 +18,8 @@ export const suite: Suite = ({ progress }) => {
     try {
       const ground = { node, starter, progress };
       const figures: Figure[] = [];
-      for (const measure of [version, reusedAddress, hostPorts]) figures.push(...(await measure(ground)));
+      for (const measure of [version, reusedAddress, hostPorts, bandwidth])
+        figures.push(...(await measure(ground)));
       return figures;
     } finally {
       starter.remove();

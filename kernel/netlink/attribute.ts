@@ -9,7 +9,8 @@ const TYPE_MASK = 0x3fff;
 /** Above every RTA_*, NDA_* and RTAX_* that is read. */
 const TYPES = 64;
 
-const aligned = (length: number): number => (length + 3) & ~3;
+/** NLA_ALIGN. */
+export const aligned = (length: number): number => (length + 3) & ~3;
 
 /** Where each attribute of one message lies. Valid until the next `read`. */
 export class AttributeIndex {

@@ -31,4 +31,5 @@ export const RTM_GETNEIGH = 30;
 export const RTM_NEWRULE = 32;
 export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
+export const RTM_GETMULTICAST = 58;
 export const RTM_NEWNETCONF = 80;

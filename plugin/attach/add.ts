@@ -10,7 +10,7 @@ import { readResolvConf } from '../ipam/resolvconf.ts';
 import type { NetworkConfig } from '../protocol/network.ts';
 import type { AddRequest } from '../protocol/request.ts';
 import type { CniDns, CniResult } from '../protocol/result.ts';
-import { announce, settleDad } from './announce.ts';
+import { announce, settleDad, settleGroups } from './announce.ts';
 import type { Attachment } from './attachment.ts';
 import type { BridgeWish } from './bridge.ts';
 import type { Host } from './host.ts';
@@ -141,8 +141,11 @@ async function make(host: Host, { request, sandbox, record, plan, lease, dns }: 
   const routes = resultRoutes(config, { addresses, lease });
   const { disableContainerInterface: disabled, enabledad: enableDad } = config.bridge;
   ensurePod(sandbox, { attachment, routes, disabled, enableDad });
-  if (!disabled) await announce(host, { attachment, sandbox, bridge });
-  if (enableDad && !disabled) await settleDad({ attachment, sandbox });
+  if (!disabled) {
+    await announce(host, { attachment, sandbox, bridge });
+    await settleGroups(host, { attachment, sandbox, bridge });
+    if (enableDad) await settleDad({ attachment, sandbox });
+  }
   await ensureSteps(host, record, attachment);
   record.append({ ...attachment, phase: 'complete' });
   return resultOf({ attachment, bridge, routes, dns });

@@ -9,11 +9,13 @@
  * question is repeated.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatInterfaceAddress } from '../../inet/cidr.ts';
+import { formatInterfaceAddress, type InterfaceAddress } from '../../inet/cidr.ts';
+import { sameIp, solicitedNodeGroup } from '../../inet/ip.ts';
 import * as address from '../../kernel/address.ts';
 import { failedWith } from '../../kernel/errors.ts';
 import * as link from '../../kernel/link.ts';
 import { BR_STATE_FORWARDING, isOperational, portStateOf } from '../../kernel/link-message.ts';
+import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { CniError } from '../errors.ts';
 import type { Attachment } from './attachment.ts';
 import type { EnsuredBridge } from './bridge.ts';
@@ -22,6 +24,8 @@ import type { Sandbox } from './sandbox.ts';
 
 /** As long as the reference bridge plugin waits for its port. */
 const PORT_WAIT_MS = 2500;
+/** The kernel's work queue is behind by this much at most, or something is wrong with it. */
+const GROUP_WAIT_MS = 2500;
 /** Duplicate address detection takes 1-2 s (RFC 4862, section 5.4). */
 const DAD_WAIT_MS = 10_000;
 
@@ -31,7 +35,7 @@ export async function announce(
   options: { attachment: Attachment; sandbox: Sandbox; bridge: EnsuredBridge },
 ): Promise<void> {
   const { attachment, sandbox, bridge } = options;
-  await settled(() => passes(host, attachment, bridge), PORT_WAIT_MS);
+  await settled('bridge port in error state', PORT_WAIT_MS, () => passes(host, attachment, bridge));
   if (attachment.addresses.length === 0) return;
   const { index, mac } = attachment.container;
   sandbox.rtnl.execute([link.set({ index, mac })]);
@@ -57,10 +61,39 @@ function passes(host: Host, { host: { index, name } }: Attachment, bridge: Ensur
 const BR_STATE_LISTENING = 1;
 const BR_STATE_LEARNING = 2;
 
+/**
+ * Waits until neighbours' questions for the pod's IPv6 addresses, and the bridge's, are heard: the kernel joins the
+ * groups they are sent to in a work queue, and whoever asks before that asks again after a second (RFC 4861).
+ */
+export async function settleGroups(
+  host: Host,
+  options: { attachment: Attachment; sandbox: Sandbox; bridge: EnsuredBridge },
+): Promise<void> {
+  const { attachment, sandbox, bridge } = options;
+  const links = [
+    { rtnl: sandbox.rtnl, index: attachment.container.index, addresses: attachment.addresses },
+    { rtnl: host.rtnl, index: bridge.index, addresses: bridge.addresses },
+  ];
+  await settled('the kernel does not listen for an IPv6 address', GROUP_WAIT_MS, () => links.every(isHeard));
+}
+
+function isHeard({ rtnl, index, addresses }: GroupedLink): boolean {
+  const wanted = addresses.filter((each) => each.address.family === 'ipv6');
+  if (wanted.length === 0) return true;
+  const joined = address.ipv6Groups(rtnl, index);
+  return wanted.every((each) => joined.some((group) => sameIp(group, solicitedNodeGroup(each.address))));
+}
+
+interface GroupedLink {
+  readonly rtnl: Rtnl;
+  readonly index: number;
+  readonly addresses: readonly InterfaceAddress[];
+}
+
 /** Waits until the kernel has found the pod's IPv6 addresses to be nobody else's. */
 export async function settleDad(options: { attachment: Attachment; sandbox: Sandbox }): Promise<void> {
   const { index } = options.attachment.container;
-  await settled(() => {
+  await settled('duplicate address detection does not end', DAD_WAIT_MS, () => {
     const ours = address.addresses(options.sandbox.rtnl, { index });
     const duplicate = ours.find(({ duplicate }) => duplicate);
     if (duplicate) {
@@ -70,18 +103,15 @@ export async function settleDad(options: { attachment: Attachment; sandbox: Sand
       );
     }
     return ours.every(({ tentative }) => !tentative);
-  }, DAD_WAIT_MS);
+  });
 }
 
-/** Asks, first at once and then less and less often. */
-async function settled(isSo: () => boolean, withinMs: number): Promise<void> {
+/** Asks, first at once and then less and less often. `otherwise`: what is wrong if it does not come to be. */
+async function settled(otherwise: string, withinMs: number, isSo: () => boolean): Promise<void> {
   const deadlineMs = performance.now() + withinMs;
   for (let pauseMs = 0.2; !isSo(); pauseMs = Math.min(pauseMs * 2, 100)) {
     if (performance.now() > deadlineMs) {
-      throw new CniError(
-        'try-again-later',
-        `bridge port in error state: it did not come up in ${withinMs} ms`,
-      );
+      throw new CniError('try-again-later', `${otherwise}: waited ${withinMs} ms`);
     }
     await sleep(pauseMs);
   }

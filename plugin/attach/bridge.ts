@@ -26,6 +26,8 @@ export interface EnsuredBridge {
   readonly index: number;
   readonly mac: string;
   readonly mtuBytes: number;
+  /** Those that were wished for. */
+  readonly addresses: readonly InterfaceAddress[];
   /** What keeps it so from one pod to the next: harmless and cheap if it is so already (EEXIST). */
   readonly refresh: readonly NetlinkRequest[];
 }
@@ -48,7 +50,7 @@ export function ensureBridge(rtnl: Rtnl, wish: BridgeWish): EnsuredBridge {
     link.set({ index, up: true }),
     ...wish.addresses.map((each) => address.add({ ...each, index, noDad: true })),
   ];
-  return { name: wish.name, index, mac, mtuBytes, refresh };
+  return { name: wish.name, index, mac, mtuBytes, addresses: wish.addresses, refresh };
 }
 
 function ensureLink(rtnl: Rtnl, wish: BridgeWish): Pick<EnsuredBridge, 'index' | 'mac' | 'mtuBytes'> {

@@ -1,8 +1,8 @@
 /** What an ADD is to make, as far as configuration and lease decide it. Pure. */
 import { everything } from '../../inet/cidr.ts';
-import { type Family, formatIp, type Ip } from '../../inet/ip.ts';
+import type { Family, Ip } from '../../inet/ip.ts';
+import { RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from '../../kernel/address.ts';
 import type { Route } from '../../kernel/route.ts';
-import { CniError } from '../errors.ts';
 import type { AddressRange, NetworkConfig, RangeSet } from '../protocol/network.ts';
 import { wholeSubnet } from '../protocol/ranges.ts';
 import type { CniRoute } from '../protocol/result.ts';
@@ -82,9 +82,9 @@ export function kernelRoute(
 ): Route {
   return {
     destination: route.dst,
-    gateway: route.gw ?? gatewayOf(pod.addresses, route.dst.family),
+    gateway: route.gw ?? (isOnLink(route) ? undefined : gatewayOf(pod.addresses, route.dst.family)),
     index: pod.index,
-    scope: scopeOf(route),
+    scope: route.scope,
     priority: route.priority,
     table: route.table,
     mtuBytes: route.mtu,
@@ -92,17 +92,8 @@ export function kernelRoute(
   };
 }
 
-/** A route with a scope of its own has no next hop unless the scope is universe (rtnetlink(7)). */
-function scopeOf({ scope, dst }: CniRoute): Route['scope'] {
-  if (scope === undefined) return undefined;
-  const known = { 0: 'universe', 253: 'link', 254: 'host' } as const;
-  const found = known[scope as keyof typeof known];
-  if (found) return found;
-  throw new CniError(
-    'invalid-config',
-    `route ${formatIp({ family: dst.family, value: dst.base })}/${dst.length}: scope must be 0 (universe), 253 (link) or 254 (host), not ${scope}`,
-  );
-}
+/** A route that reaches no further than the link has no next hop. */
+const isOnLink = ({ scope = RT_SCOPE_UNIVERSE }: CniRoute): boolean => scope >= RT_SCOPE_LINK;
 
 export const familiesOf = (addresses: readonly AttachmentAddress[]): Family[] =>
   (['ipv4', 'ipv6'] as const).filter((family) => addresses.some(({ address }) => address.family === family));

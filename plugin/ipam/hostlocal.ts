@@ -1,7 +1,8 @@
 /**
  * host-local's allocations, read so that a node whose older pods were made by another plugin does not give
  * an address away twice (containernetworking/plugins, plugins/ipam/host-local/backend/disk):
- * `<dataDir>/<network>/<address>` holds the container's id and, on a second line, the interface's name.
+ * `<dataDir>/<network>/<address>` holds the container's id and, unless it is of an old version, on a second line the
+ * interface's name.
  *
  * What was last written before this boot has no sandbox any more and counts for nothing; the rest is taken
  * until the old plugin's DEL removes it, or ours for the same container and interface.
@@ -22,7 +23,7 @@ export const hostLocalAddresses = (dataDir: string): Ip[] => liveFiles(dataDir).
  */
 export function releaseHostLocal(dataDir: string, owner: Owner): void {
   for (const { path } of liveFiles(dataDir)) {
-    const [containerId, ifname] = readFileSync(path, 'utf8').split(/\r?\n/);
+    const [containerId, ifname = owner.ifname] = readFileSync(path, 'utf8').trim().split(/\r?\n/);
     if (containerId === owner.containerId && ifname === owner.ifname) rmSync(path, { force: true });
   }
 }

@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
+import { Speaker } from '../kernel/traffic/speaker-process.ts';
 
 const furnish = [
   'mount -t tmpfs run /run',
@@ -29,6 +30,7 @@ export class Ground {
   readonly prefix: readonly string[];
   readonly #holder: ChildProcess;
   readonly #children: ChildProcess[] = [];
+  readonly #speakers: Speaker[] = [];
 
   private constructor(holder: ChildProcess) {
     this.#holder = holder;
@@ -47,6 +49,7 @@ export class Ground {
 
   /** Ends what was started, and the namespaces with it. */
   async close(): Promise<void> {
+    for (const speaker of this.#speakers) speaker.close();
     for (const child of [...this.#children, this.#holder]) {
       const ended = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
       child.kill('SIGKILL');
@@ -60,6 +63,13 @@ export class Ground {
     const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#children.push(child);
     return child;
+  }
+
+  /** Serves and asks in that pod, or beside the host. */
+  speaker(pod?: string): Speaker {
+    const speaker = new Speaker([...this.prefix, ...(pod === undefined ? [] : ['ip', 'netns', 'exec', pod])]);
+    this.#speakers.push(speaker);
+    return speaker;
   }
 
   async run(argv: readonly string[], stdin = ''): Promise<CommandExit> {

@@ -1,6 +1,7 @@
 /** What the kernel holds, as `ip`, `bridge` and `nft` print it: the parts that cases look at. */
 
 export interface Link {
+  readonly ifindex: number;
   readonly ifname: string;
   readonly address: string;
   readonly mtu: number;
@@ -21,10 +22,19 @@ export interface Address {
   readonly scope: string;
 }
 
-export interface Route {
-  readonly dst: string;
+export interface Hop {
   readonly gateway?: string;
+}
+
+export interface Route extends Hop {
+  readonly dst: string;
   readonly dev: string;
+  readonly prefsrc?: string;
+  readonly scope?: string;
+  readonly metric?: number;
+  readonly metrics?: readonly Readonly<Record<string, number>>[];
+  /** In place of one gateway. */
+  readonly nexthops?: readonly Hop[];
 }
 
 /** Text of `local/length` for every address that is not link-local. */

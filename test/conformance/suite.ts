@@ -3,12 +3,14 @@ import type { CniVersion } from '../../plugin/protocol/version.ts';
 import { cniVersions } from '../../plugin/protocol/version.ts';
 import type { Case } from './case.ts';
 import { addDelCases } from './cases/add-del.ts';
+import { addressingCases } from './cases/addressing.ts';
 import { chainCases } from './cases/chain.ts';
 import { checkGcCases } from './cases/check-gc.ts';
 import { dispatchCases } from './cases/dispatch.ts';
 import { keyCases } from './cases/keys.ts';
 import { optionCases } from './cases/options.ts';
 import { resultCases } from './cases/results.ts';
+import { trafficCases } from './cases/traffic.ts';
 import { Ground } from './ground.ts';
 import type { Subject } from './subject.ts';
 import { Trial } from './trial.ts';
@@ -20,6 +22,8 @@ export const allCases: readonly Case[] = [
   ...keyCases,
   ...checkGcCases,
   ...optionCases,
+  ...addressingCases,
+  ...trafficCases,
   ...chainCases,
 ];
 

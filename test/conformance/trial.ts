@@ -88,6 +88,12 @@ export class Trial {
     return resultOf(await this.call('ADD', options));
   }
 
+  /** The same for pod `pod`, whose namespace it makes. */
+  async addPod(options: CallOptions = {}): Promise<Json> {
+    await this.pod();
+    return await this.add(options);
+  }
+
   /** DEL, CHECK, GC or STATUS that must succeed, in silence. */
   async succeeds(verb: string, options: CallOptions = {}): Promise<void> {
     const exit = await this.call(verb, options);
@@ -129,8 +135,9 @@ export class Trial {
     return all.find((each) => each.ifname === ifname)?.addr_info ?? [];
   }
 
-  async routes(family: '-4' | '-6', pod?: string): Promise<Route[]> {
-    return JSON.parse((await this.#ip(pod, family, 'route')) || '[]') as Route[];
+  /** Those of the main table, or those that `which` selects in words of `ip route show`. */
+  async routes(family: '-4' | '-6', pod?: string, ...which: string[]): Promise<Route[]> {
+    return JSON.parse((await this.#ip(pod, family, 'route', 'show', ...which)) || '[]') as Route[];
   }
 
   /** Everything that a call may have changed outside pods, as text to compare. */

@@ -1,8 +1,7 @@
 /** Shaping with real packets: what passes in a second is what was asked for, both ways. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
+import { throughput } from '../../bench/throughput.ts';
 import { links } from '../../kernel/link.ts';
 import { waitingRemover } from '../../kernel/link-removal.ts';
 import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
@@ -56,41 +55,16 @@ const ensure = (attachment: Attachment) => inNode(() => step().ensure(attachment
 const teardown = (attachment: Attachment) => inNode(() => step().teardown(attachment));
 const verify = (attachment: Attachment) => step().verify(attachment);
 
-/** What iperf3 counts, and with the headers of IP: an MTU of 1500 less TCP's 52 bytes of headers. */
-const PAYLOAD = 1448;
-const packetBytes = { udp: PAYLOAD + 28, tcp: PAYLOAD + 52 };
-
-/**
- * Bits of IP packets per second that arrive, as iperf3's receiver counts them without the first second. Datagrams
- * at twice the rate keep the bucket's queue full; at a gigabit this machine may not have the time, TCP has.
- */
-async function measured(direction: 'ingress' | 'egress', bitsPerSecond: number): Promise<number> {
-  // Ahead of whatever else the machine does: a sender that is kept waiting leaves the queue empty.
-  const enter = (place: Place) => [`--net=/run/netns/${place.name}`, 'nice', '-n', '-15', 'iperf3'];
-  const server = spawn('nsenter', [...enter(pod), '-s', '-1', '--forceflush'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+const at = ({ name }: Place): string[] => ['nsenter', `--net=/run/netns/${name}`];
+const measured = (direction: 'ingress' | 'egress', bitsPerSecond: number): Promise<number> =>
+  throughput({
+    server: at(pod),
+    client: at(node),
+    address: '10.244.1.2',
+    reverse: direction === 'egress',
+    bitsPerSecond,
+    seconds: 2,
   });
-  await once(server.stdout, 'data');
-  const udp = bitsPerSecond < 5e8;
-  const load = udp ? ['-u', '-b', `${2 * bitsPerSecond}`, '-l', `${PAYLOAD}`] : [];
-  const way = direction === 'egress' ? ['-R'] : [];
-  const client = spawn(
-    'nsenter',
-    [...enter(node), '-c', '10.244.1.2', '-t', '2', '-O', '1', '-J', ...load, ...way],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
-  let text = '';
-  client.stdout.on('data', (data) => {
-    text += data;
-  });
-  await once(client, 'close');
-  server.kill();
-  const { end } = JSON.parse(text);
-  const payload: number = (end.sum_received ?? end.sum).bits_per_second;
-  return (payload * packetBytes[udp ? 'udp' : 'tcp']) / PAYLOAD;
-}
 
 /** A busy machine may fail to keep a queue full for two seconds; it does not fail thrice. */
 const ATTEMPTS = 3;

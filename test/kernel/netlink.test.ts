@@ -178,6 +178,24 @@ describe('links, addresses and routes', () => {
   });
 });
 
+describe('a route with several next hops', () => {
+  for (const { family, destination, gateways } of [
+    { family: 'ipv4', destination: '198.51.100.0/24', gateways: ['10.9.0.8', '10.9.0.9'] },
+    { family: 'ipv6', destination: '2001:db8:9::/64', gateways: ['fd00:9::8', 'fd00:9::9'] },
+  ] as const) {
+    it(`is read as several routes (${family})`, () => {
+      const hops = gateways.flatMap((gateway) => ['nexthop', 'via', gateway]);
+      run('ip', '-n', names.pod, 'route', 'add', destination, ...hops);
+      const index = link.linkByName(podRtnl, 'eth0')?.index;
+      const found = route.routes(podRtnl, { family }).map(route.describeRoute);
+      assert.deepEqual(
+        found.filter((text) => text.startsWith(destination)).sort(),
+        gateways.map((gateway) => `${destination} via ${gateway} dev ${index}`),
+      );
+    });
+  }
+});
+
 describe('an overlay peer', () => {
   for (const peer of [
     {

@@ -211,9 +211,7 @@ describe('what is to be made', () => {
     const pod = { index: 8, addresses };
     assert.deepEqual(kernelRoute({ dst: cidr('10.8.0.0/16') }, pod).gateway, ip('10.9.0.1'));
     assert.equal(kernelRoute({ dst: cidr('fd08::/64') }, pod).gateway, undefined);
-    assert.throws(
-      () => kernelRoute({ dst: cidr('10.8.0.0/16'), scope: 7 }, pod),
-      /scope must be 0 .*, not 7/,
-    );
+    assert.deepEqual(kernelRoute({ dst: cidr('10.8.0.0/16'), scope: 200 }, pod).gateway, ip('10.9.0.1'));
+    assert.equal(kernelRoute({ dst: cidr('10.8.0.0/16'), scope: 253 }, pod).gateway, undefined);
   });
 });

@@ -277,6 +277,17 @@ describe('host-local’s allocations', () => {
     releaseHostLocal(hostLocalDir, { containerId: 'old', ifname: 'eth0' });
     assert.equal(take(open(), 'new'), '10.1.0.2');
   });
+
+  for (const [what, content] of [
+    ['no interface, as of older versions', 'old'],
+    ['white space', ' old\r\neth0 \n'],
+  ] as const) {
+    it(`end also where the file holds ${what}`, () => {
+      record('cbr0', '10.1.0.2', content);
+      releaseHostLocal(hostLocalDir, { containerId: 'old', ifname: 'eth0' });
+      assert.equal(take(open(), 'new'), '10.1.0.2');
+    });
+  }
 });
 
 describe('the addresses of an attachment', () => {

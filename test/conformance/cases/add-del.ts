@@ -1,5 +1,6 @@
 /** What ADD makes in the kernel, and that DEL takes it away, whatever the state. */
 import assert from 'node:assert/strict';
+import { cniVersions } from '../../../plugin/protocol/version.ts';
 import { type Case, since } from '../case.ts';
 import { globalAddresses, isBridge, isVeth } from '../kernel-state.ts';
 import { addressesIn, dual, ipv4, ipv6, of, onlyOne, type Trial } from '../trial.ts';
@@ -12,6 +13,13 @@ const families = [
     ipam: dual,
     pod: ['10.7.0.2/24', 'fd00:7::2/64'],
     host: ['10.7.0.1/24', 'fd00:7::1/64'],
+  },
+  {
+    what: 'three subnets',
+    ipam: { ...dual, ranges: [...dual.ranges, [{ subnet: 'fd00:8::/64' }]] },
+    pod: ['10.7.0.2/24', 'fd00:7::2/64', 'fd00:8::2/64'],
+    host: ['10.7.0.1/24', 'fd00:7::1/64', 'fd00:8::1/64'],
+    versions: since('0.3.0'),
   },
 ];
 
@@ -29,9 +37,10 @@ async function assertAddressFree(trial: Trial): Promise<void> {
 
 export const addDelCases: readonly Case[] = [
   ...families.map(
-    ({ what, ipam, pod, host }): Case => ({
+    ({ what, ipam, pod, host, versions = cniVersions }): Case => ({
       id: 'A1',
       title: `a pod with ${what}: veth on the bridge, address, default route; DEL removes it`,
+      versions,
       run: async (trial) => {
         await trial.pod();
         const config = { ipam, isDefaultGateway: true };
@@ -44,9 +53,10 @@ export const addDelCases: readonly Case[] = [
         assert.deepEqual(globalAddresses(await trial.addresses('trial0')).sort(), host);
         assert.deepEqual(globalAddresses(await trial.addresses('eth0', 'pod')).sort(), pod);
         assert.equal((await trial.link('eth0', 'pod'))?.operstate, 'UP');
-        for (const gateway of host.map((each) => each.split('/')[0])) {
-          const routes = await trial.routes(gateway?.includes(':') ? '-6' : '-4', 'pod');
-          assert.equal(routes.find((each) => each.dst === 'default')?.gateway, gateway);
+        for (const family of ['-4', '-6'] as const) {
+          const gateway = host.find((each) => each.includes(':') === (family === '-6'))?.split('/')[0];
+          const way = (await trial.routes(family, 'pod')).find((each) => each.dst === 'default');
+          assert.deepEqual([way?.gateway, way?.prefsrc], [gateway, undefined]);
         }
         await trial.succeeds('DEL', { config });
         await assertNothingLeft(trial);
@@ -55,6 +65,19 @@ export const addDelCases: readonly Case[] = [
       },
     }),
   ),
+  {
+    id: 'A1',
+    title: 'addresses of IPv6 outlive their interface being down for a while',
+    versions: ['1.0.0'],
+    differs: 'loses them, in this version',
+    run: async (trial) => {
+      await trial.addPod({ config: { ipam: ipv6 } });
+      for (const state of ['down', 'up']) {
+        await trial.ground.must('ip', '-n', 'pod', 'link', 'set', 'eth0', state);
+        assert.deepEqual(globalAddresses(await trial.addresses('eth0', 'pod')), ['fd00:7::2/64']);
+      }
+    },
+  },
   {
     id: 'A1',
     title: 'host and pods of one bridge reach each other',

@@ -1,4 +1,4 @@
-/** The stock plugins behind the subject in one list, as a runtime executes them: portmap, bandwidth, tuning. */
+/** The stock plugins behind the subject in one list, as a runtime executes them: portmap, firewall, bandwidth, tuning. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -56,16 +56,6 @@ async function del({ runtime, network, attachment }: Chain): Promise<void> {
   for (let times = 0; times < 2; times++) await runtime.del(network, attachment);
 }
 
-/** What the pod's port 80 says to whoever asks at the bridge's address. */
-const ask = `
-for i in $(seq 100); do
-  answer=$(exec 3<>/dev/tcp/10.7.0.1/8080 && cat <&3) 2>/dev/null && echo "$answer" && exit
-  sleep 0.1
-done
-exit 1`;
-
-const answering = `require('net').createServer((socket) => socket.end('the pod')).listen(80)`;
-
 export const chainCases: readonly Case[] = [
   {
     id: 'chain',
@@ -78,11 +68,26 @@ export const chainCases: readonly Case[] = [
         failsCheck: true,
         capabilityArgs: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] },
         test: async () => {
-          trial.ground.start(['ip', 'netns', 'exec', 'pod', process.execPath, '-e', answering]);
-          assert.equal((await trial.ground.must('bash', '-c', ask)).trim(), 'the pod');
+          await trial.ground.speaker('pod').serve('tcp', '0.0.0.0', 80);
+          assert.equal(await trial.ground.speaker().ask('tcp', '10.7.0.1', 8080), '10.7.0.1');
         },
       }).then(async () => {
         assert.doesNotMatch(await trial.ground.must('nft', 'list', 'ruleset'), /8080/);
+      }),
+  },
+  {
+    id: 'chain',
+    title: 'firewall behind it lets the pod through, and nothing of it is left',
+    versions: ['1.0.0'],
+    run: (trial) =>
+      chained(trial, {
+        plugin: { type: 'firewall', backend: 'iptables' },
+        test: async (result) => {
+          assert.equal(listOf(result, 'interfaces').length, 3);
+          await trial.ground.must('ping', '-c1', '-W5', '10.7.0.2');
+        },
+      }).then(async () => {
+        assert.doesNotMatch(await trial.ground.must('nft', 'list', 'ruleset'), /10\.7\.0\.2/);
       }),
   },
   {

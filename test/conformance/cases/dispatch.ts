@@ -163,6 +163,17 @@ export const dispatchCases: readonly Case[] = [
   },
   {
     id: '1.2',
+    title: 'the first ADD of a node says nothing but its result',
+    versions: ['1.0.0'],
+    run: async (trial) => {
+      await trial.pod();
+      const exit = await trial.call('ADD');
+      resultOf(exit);
+      assert.equal(exit.stderr, '');
+    },
+  },
+  {
+    id: '1.2',
     title: 'VERSION lists what it speaks, and needs no stdin',
     versions: cniVersions,
     run: async (trial) => {

@@ -144,11 +144,13 @@ export const resultCases: readonly Case[] = [
         cniVersion: trial.version,
         interfaces: [{ name: 'other0', sandbox: netnsOf('pod') }],
         ips: [{ ...version, address: '192.0.2.7/24', interface: 0 }],
+        routes: ['192.0.2.8', '192.0.2.9'].map((gw) => ({ dst: '198.51.100.0/24', gw })),
       };
       const result = await trial.add({ config: { prevResult } });
       assert.equal(listOf(result, 'interfaces')[0]?.name, 'other0');
       assert.deepEqual(addressesIn(result), ['192.0.2.7/24', '10.7.0.2/24']);
       assert.equal(listOf(result, 'ips')[1]?.interface, 3);
+      assert.deepEqual(result.routes, prevResult.routes);
     },
   },
 ];

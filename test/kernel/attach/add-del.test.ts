@@ -90,6 +90,18 @@ describe('ADD', () => {
     ping(addressOf(first, 6));
   });
 
+  it('is done only when neighbours’ questions for the IPv6 address are heard', async () => {
+    plugin.lease({ FLANNEL_IPV6_NETWORK: 'fd00:10::/48', FLANNEL_IPV6_SUBNET: 'fd00:10:0:1::1/64' });
+    for (let i = 0; i < 30; i++) {
+      const a = pod();
+      const address = addressOf(await plugin.must('ADD', a), 6);
+      // In this very moment: a program would take longer to start than the kernel takes at most times.
+      const joined = a.read('/proc/thread-self/net/igmp6');
+      const lastDigits = address.replace(/.*:/, '').padStart(6, '0');
+      assert.match(joined, new RegExp(`eth0 +ff020{19}1ff${lastDigits}`), `pod ${i}`);
+    }
+  });
+
   it('gives one pod interfaces of two networks, each with a default route', async () => {
     const a = pod();
     await plugin.must('ADD', a);

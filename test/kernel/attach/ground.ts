@@ -4,11 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setns } from '../../../kernel/ffi.ts';
-import { openNetns } from '../../../kernel/netns.ts';
+import { openNetns, within } from '../../../kernel/netns.ts';
 import { elements, nameOfElement } from '../../../kernel/nft/element.ts';
 import { openNfnl } from '../../../kernel/nft/nfnetlink.ts';
 import type { HostOptions } from '../../../plugin/attach/host.ts';
@@ -60,6 +60,16 @@ export class Pod {
   // biome-ignore lint/suspicious/noExplicitAny: as ipJson
   ipJson(...args: string[]): any[] {
     return ipJson('-n', this.namespace, ...args);
+  }
+
+  /** A file as a process inside sees it. */
+  read(path: string): string {
+    const netns = openNetns(this.netns);
+    try {
+      return within(netns, () => readFileSync(path, 'utf8'));
+    } finally {
+      netns.close();
+    }
   }
 
   run(command: string, ...args: string[]): string {

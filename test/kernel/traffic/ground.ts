@@ -1,12 +1,10 @@
 /** Namespaces joined by veth pairs, and speakers in them: the ground on which firewall tests stand. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { execFileSync } from 'node:child_process';
 import { type Netns, openNetns, within } from '../../../kernel/netns.ts';
-import type { Ask, Command, Outcome, Protocol } from './commands.ts';
+import type { Ask, Protocol } from './commands.ts';
+import { Speaker } from './speaker-process.ts';
 
-/** Long enough for an answer on a busy machine; tests of what is dropped wait for it in vain. */
-const ANSWER_MS = 3000;
+/** Tests of what is dropped wait for it in vain. */
 const SILENCE_MS = 400;
 
 export class Ground {
@@ -67,15 +65,12 @@ export class Place {
 
   /** Serves on a port, saying to each who asks as whom it sees him. */
   async serve(protocol: Protocol, host: string, port: number): Promise<void> {
-    const { error } = await this.#speak({ op: 'serve', protocol, host, port });
-    if (error) throw new Error(`${this.name} cannot serve ${protocol} ${host} ${port}: ${error}`);
+    await this.#speak().serve(protocol, host, port);
   }
 
   /** As whom the server there sees us; `ECONNREFUSED`, `ETIMEDOUT` … where there is no answer. */
-  async ask(protocol: Protocol, host: string, port: number, more: Partial<Ask> = {}): Promise<string> {
-    const timeoutMs = more.timeoutMs ?? ANSWER_MS;
-    const { answer, error } = await this.#speak({ ...more, op: 'ask', protocol, host, port, timeoutMs });
-    return answer ?? error ?? '';
+  ask(protocol: Protocol, host: string, port: number, more: Partial<Ask> = {}): Promise<string> {
+    return this.#speak().ask(protocol, host, port, more);
   }
 
   /** The same where no answer is expected: does not wait for long. */
@@ -89,42 +84,8 @@ export class Place {
     execFileSync('ip', ['netns', 'del', this.name]);
   }
 
-  #speak(command: Command): Promise<Outcome> {
-    this.#speaker ??= new Speaker(this.name);
-    return this.#speaker.tell(command);
-  }
-}
-
-class Speaker {
-  readonly #child: ChildProcess;
-  readonly #waiting = new Map<number, (outcome: Outcome) => void>();
-  readonly #ready: Promise<Outcome>;
-  #next = 1;
-
-  constructor(netns: string) {
-    const program = fileURLToPath(new URL('./speaker.js', import.meta.url));
-    const args = [`--net=/run/netns/${netns}`, process.execPath, program];
-    this.#child = spawn('nsenter', args, { stdio: ['pipe', 'pipe', 'inherit'] });
-    this.#ready = new Promise((resolve) => this.#waiting.set(0, resolve));
-    const { stdout } = this.#child;
-    if (!stdout) throw new Error('a speaker without a voice');
-    createInterface({ input: stdout }).on('line', (line) => {
-      const { id, outcome }: { id: number; outcome: Outcome } = JSON.parse(line);
-      this.#waiting.get(id)?.(outcome);
-      this.#waiting.delete(id);
-    });
-  }
-
-  async tell(command: Command): Promise<Outcome> {
-    await this.#ready;
-    const id = this.#next++;
-    const outcome = new Promise<Outcome>((resolve) => this.#waiting.set(id, resolve));
-    this.#child.stdin?.write(`${JSON.stringify({ id, command })}\n`);
-    return outcome;
-  }
-
-  close(): void {
-    this.#child.stdin?.end();
-    this.#child.kill();
+  #speak(): Speaker {
+    this.#speaker ??= new Speaker(['nsenter', `--net=/run/netns/${this.name}`]);
+    return this.#speaker;
   }
 }
