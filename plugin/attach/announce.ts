@@ -22,12 +22,11 @@ import type { EnsuredBridge } from './bridge.ts';
 import type { Host } from './host.ts';
 import type { Sandbox } from './sandbox.ts';
 
-/** As long as the reference bridge plugin waits for its port. */
-const PORT_WAIT_MS = 2500;
-/** The kernel's work queue is behind by this much at most, or something is wrong with it. */
-const GROUP_WAIT_MS = 2500;
-/** Duplicate address detection takes 1-2 s (RFC 4862, section 5.4). */
-const DAD_WAIT_MS = 10_000;
+/**
+ * The port and the groups take milliseconds unless the machine is short of time, duplicate address detection 1-2 s
+ * (RFC 4862, section 5.4).
+ */
+const WAIT_MS = 10_000;
 
 /** Waits until the pod's packets pass the bridge, then announces its addresses. */
 export async function announce(
@@ -35,7 +34,7 @@ export async function announce(
   options: { attachment: Attachment; sandbox: Sandbox; bridge: EnsuredBridge },
 ): Promise<void> {
   const { attachment, sandbox, bridge } = options;
-  await settled('bridge port in error state', PORT_WAIT_MS, () => passes(host, attachment, bridge));
+  await settled('bridge port in error state', () => passes(host, attachment, bridge));
   if (attachment.addresses.length === 0) return;
   const { index, mac } = attachment.container;
   sandbox.rtnl.execute([link.set({ index, mac })]);
@@ -74,7 +73,7 @@ export async function settleGroups(
     { rtnl: sandbox.rtnl, index: attachment.container.index, addresses: attachment.addresses },
     { rtnl: host.rtnl, index: bridge.index, addresses: bridge.addresses },
   ];
-  await settled('the kernel does not listen for an IPv6 address', GROUP_WAIT_MS, () => links.every(isHeard));
+  await settled('the kernel does not listen for an IPv6 address', () => links.every(isHeard));
 }
 
 function isHeard({ rtnl, index, addresses }: GroupedLink): boolean {
@@ -93,7 +92,7 @@ interface GroupedLink {
 /** Waits until the kernel has found the pod's IPv6 addresses to be nobody else's. */
 export async function settleDad(options: { attachment: Attachment; sandbox: Sandbox }): Promise<void> {
   const { index } = options.attachment.container;
-  await settled('duplicate address detection does not end', DAD_WAIT_MS, () => {
+  await settled('duplicate address detection does not end', () => {
     const ours = address.addresses(options.sandbox.rtnl, { index });
     const duplicate = ours.find(({ duplicate }) => duplicate);
     if (duplicate) {
@@ -107,11 +106,11 @@ export async function settleDad(options: { attachment: Attachment; sandbox: Sand
 }
 
 /** Asks, first at once and then less and less often. `otherwise`: what is wrong if it does not come to be. */
-async function settled(otherwise: string, withinMs: number, isSo: () => boolean): Promise<void> {
-  const deadlineMs = performance.now() + withinMs;
+async function settled(otherwise: string, isSo: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + WAIT_MS;
   for (let pauseMs = 0.2; !isSo(); pauseMs = Math.min(pauseMs * 2, 100)) {
     if (performance.now() > deadlineMs) {
-      throw new CniError('try-again-later', `${otherwise}: waited ${withinMs} ms`);
+      throw new CniError('try-again-later', `${otherwise}: waited ${WAIT_MS} ms`);
     }
     await sleep(pauseMs);
   }

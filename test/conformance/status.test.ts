@@ -35,7 +35,7 @@ async function status(): Promise<Status> {
 
 /** Until STATUS has this code; what it says then. */
 async function untilStatus(code: number): Promise<string> {
-  for (let looks = 0; looks < 300; looks++) {
+  for (let looks = 0; looks < 1200; looks++) {
     const said = await status();
     if (said.code === code) return said.msg;
     await sleep(50);

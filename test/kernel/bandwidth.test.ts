@@ -101,7 +101,7 @@ describe('shaping', () => {
     await ensure(both);
     verify(both);
     assert.throws(() => verify(shaped(1e7, 1e7)), { reason: 'check-failed', message: /ifb1 is not limited/ });
-    assert.equal(pod.run('ping', '-c1', '-W5', '10.244.1.1').includes('1 received'), true);
+    assert.equal(pod.run('ping', '-c1', '-W10', '10.244.1.1').includes('1 received'), true);
     await teardown(both);
     await teardown(both);
     assert.deepEqual(

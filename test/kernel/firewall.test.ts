@@ -144,7 +144,7 @@ for (const [family, at] of Object.entries(addresses)) {
 }
 
 const until = async (condition: () => boolean): Promise<void> => {
-  for (const deadline = Date.now() + 5000; !condition() && Date.now() < deadline; ) await setTimeout(10);
+  for (const deadline = Date.now() + 30_000; !condition() && Date.now() < deadline; ) await setTimeout(10);
   assert.ok(condition());
 };
 

@@ -159,7 +159,7 @@ describe('links, addresses and routes', () => {
   });
 
   it('carries packets', () => {
-    run('ip', 'netns', 'exec', names.host, 'ping', '-c1', '-W2', '10.9.0.2');
+    run('ip', 'netns', 'exec', names.host, 'ping', '-c1', '-W10', '10.9.0.2');
   });
 
   it('removes a group of links in one request', () => {

@@ -88,8 +88,8 @@ export const addDelCases: readonly Case[] = [
         await trial.pod(name);
         await trial.add({ env: of(name), config });
       }
-      await trial.ground.must('ping', '-c1', '-W2', '10.7.0.2');
-      await trial.ground.must('ip', 'netns', 'exec', 'pod', 'ping', '-c1', '-W2', '10.7.0.3');
+      await trial.ground.must('ping', '-c1', '-W10', '10.7.0.2');
+      await trial.ground.must('ip', 'netns', 'exec', 'pod', 'ping', '-c1', '-W10', '10.7.0.3');
     },
   },
   {

@@ -84,7 +84,7 @@ export const chainCases: readonly Case[] = [
         plugin: { type: 'firewall', backend: 'iptables' },
         test: async (result) => {
           assert.equal(listOf(result, 'interfaces').length, 3);
-          await trial.ground.must('ping', '-c1', '-W5', '10.7.0.2');
+          await trial.ground.must('ping', '-c1', '-W10', '10.7.0.2');
         },
       }).then(async () => {
         assert.doesNotMatch(await trial.ground.must('nft', 'list', 'ruleset'), /10\.7\.0\.2/);

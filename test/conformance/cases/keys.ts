@@ -94,7 +94,7 @@ export const keyCases: readonly Case[] = [
       await trial.ground.must('ip', 'netns', 'delete', 'pod');
       await trial.add({ env: of('next'), config });
       await trial.succeeds('DEL', { config });
-      await trial.ground.must('ping', '-c1', '-W5', '10.7.0.2');
+      await trial.ground.must('ping', '-c1', '-W10', '10.7.0.2');
       await trial.pod('third');
       await trial.refuses('ADD', { code: 101 }, { env: of('third'), config });
     },

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Ask, Command, Outcome, Protocol } from './commands.ts';
 
 /** Long enough for an answer on a busy machine. */
-const ANSWER_MS = 3000;
+const ANSWER_MS = 20_000;
 
 /** speaker.ts as a process; it speaks once it has been asked to, and ends when it is closed. */
 export class Speaker {
