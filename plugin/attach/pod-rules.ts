@@ -18,19 +18,28 @@ export type RuledPod = PodWithPorts & MasqueradedPod & CheckedPod;
 export interface PodRules {
   readonly part: Part;
   readonly sets: readonly NftSet[];
+  /** Every key names the pod's own interface, so that no other pod can have it. */
+  readonly keyedByPod: boolean;
   elementsOf(pod: RuledPod): SetElement[];
 }
 
 export const hostPortRules: PodRules = {
   part: hostPortsPart,
   sets: hostPortSets,
+  keyedByPod: false,
   elementsOf: hostPortElements,
 };
 export const masqueradeRules: PodRules = {
   part: masqueradePart,
   sets: masqueradeSets,
+  keyedByPod: false,
   elementsOf: masqueradeElements,
 };
-export const spoofRules: PodRules = { part: spoofCheckPart, sets: spoofSets, elementsOf: spoofElements };
+export const spoofRules: PodRules = {
+  part: spoofCheckPart,
+  sets: spoofSets,
+  keyedByPod: true,
+  elementsOf: spoofElements,
+};
 
 export const podRules: readonly PodRules[] = [hostPortRules, masqueradeRules, spoofRules];

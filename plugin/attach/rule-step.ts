@@ -1,5 +1,5 @@
 /** A step that consists of elements in sets that rules look at. */
-import { formatElement } from '../../kernel/nft/element.ts';
+import { ensureAbsent, formatElement } from '../../kernel/nft/element.ts';
 import type { Nfnl } from '../../kernel/nft/nfnetlink.ts';
 import { CniError } from '../errors.ts';
 import type { Attachment } from './attachment.ts';
@@ -40,7 +40,8 @@ export function ruleStep(options: {
       if (taken) throw refusal(attachment, taken);
     },
     teardown(attachment) {
-      removeOwned(nfnl(), rules.elementsOf(attachment));
+      const remove = rules.keyedByPod ? ensureAbsent : removeOwned;
+      remove(nfnl(), rules.elementsOf(attachment));
     },
     teardownLost(pod) {
       removeAllOwned(nfnl(), rules.sets, ownerOf(pod));

@@ -18,8 +18,8 @@ export interface Step {
    */
   ensure(attachment: Attachment): void | Promise<void>;
   /**
-   * Takes away what `ensure` made, wholly or in part or not at all, however often it is called; called before
-   * the interface goes and its addresses are freed. In phase `intent` no address is known.
+   * Takes away what `ensure` made, wholly or in part or not at all, however often it is called; called while the
+   * interface goes and before its addresses are freed. In phase `intent` no address is known.
    */
   teardown(attachment: Attachment): void | Promise<void>;
   /** The same where the record is lost: whatever bears the pod's name. */

@@ -9,19 +9,25 @@ import type { Owner } from './owner.ts';
 import { wishesIn } from './step.ts';
 
 /**
- * Undoes an attachment, complete or not, any number of times. Its addresses are freed last, once the interface
- * that has them is gone.
+ * Undoes an attachment, complete or not, any number of times. What steps made goes while the interface does; the
+ * addresses are freed last, once the interface that has them is gone.
  */
 export async function teardown(host: Host, attachment: Attachment): Promise<void> {
-  const ofThisBoot = attachment.bootId === host.bootId;
-  if (ofThisBoot) {
-    const wishes = wishesIn(attachment);
-    for (const step of host.steps.toReversed()) {
-      if (wishes.includes(step.wish)) await step.teardown(attachment);
-    }
-    await teardownPair(host, attachment);
+  if (attachment.bootId === host.bootId) {
+    const outcomes = await Promise.allSettled([
+      teardownPair(host, attachment),
+      teardownSteps(host, attachment),
+    ]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
   releaseAddresses(host, attachment);
+}
+
+async function teardownSteps(host: Host, attachment: Attachment): Promise<void> {
+  const wishes = wishesIn(attachment);
+  for (const step of host.steps.toReversed()) {
+    if (wishes.includes(step.wish)) await step.teardown(attachment);
+  }
 }
 
 /** The index that ADD has chosen and written down saves asking for it. */
