@@ -14,6 +14,7 @@ import type { Identity } from './identity/identity.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import type { Lease } from './lease/lease.ts';
 import type { Log } from './log/log.ts';
+import { everything } from './overlay/damage.ts';
 import { deviceName } from './overlay/device.ts';
 import { TunnelFarewell } from './overlay/farewell.ts';
 import { earliest } from './overlay/reconciler.ts';
@@ -101,7 +102,7 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
   onReload(() => {
     if (!running.reload()) return;
     announcement.tellAfterPass();
-    service.trigger('reload', { reread: true, underlay: true });
+    service.trigger('reload', everything);
   }, signal);
   announcement.tell();
   service.trigger('start');

@@ -93,6 +93,11 @@ export class Firewall {
     };
   }
 
+  /** Who the tunnel's peers are, where all else is as it was when it was last ensured; returns what was changed. */
+  ensurePeers(peers: Tunnel['peers']): string[] {
+    return describePeers(this.#peers.ensure(peers));
+  }
+
   /** What `ensure` would do but for pods' elements, in words, doing nothing. */
   plan(desired: DesiredFirewall): string[] {
     const foreign = planForeign(passagesOf(desired), surveyForeign(this.#nfnl));

@@ -7,7 +7,7 @@ import { generation } from '../../kernel/nft/state.ts';
 import { reasonOf } from '../errors.ts';
 import { hasTunnel } from '../overlay/device.ts';
 import type { OverlayState } from '../overlay/state.ts';
-import type { DesiredFirewall, Pods } from './desired.ts';
+import type { DesiredFirewall, Pods, Tunnel } from './desired.ts';
 import { Firewall, type FirewallPass } from './firewall.ts';
 
 export interface KeptFirewallOptions {
@@ -22,7 +22,9 @@ export interface KeptFirewallOptions {
 
 /** What a pass was asked for, and what it found. */
 interface Passed {
+  /** All but who the peers are. */
   readonly inputs: readonly unknown[];
+  readonly peers: Tunnel['peers'];
   /** Of nftables, when all had been looked at and nothing had to be done. */
   readonly generation: number;
   readonly result: FirewallPass;
@@ -43,8 +45,8 @@ export class KeptFirewall {
   }
 
   /**
-   * Makes it what these overlays need. What cannot be had is told: the overlay stands without it. Where nothing was
-   * asked for anew and nobody has changed a table since, nothing is read.
+   * Makes it what these overlays need. What cannot be had is told: the overlay stands without it. Where nobody has
+   * changed a table since, and only peers are asked for anew, nothing else is looked at; where nothing is, nothing.
    */
   ensure(states: readonly OverlayState[]): FirewallPass {
     try {
@@ -52,13 +54,21 @@ export class KeptFirewall {
       const pods = this.#options.pods();
       const inputs = [masquerade, pods, ...states.flatMap(inputsOf)];
       const before = generation(this.#nfnl);
-      if (this.#passed && stillHolds(this.#passed, inputs, before))
-        return { ...this.#passed.result, done: [] };
+      const desired = { ...desiredFirewall(states, masquerade), pods };
+      const peers = desired.tunnel?.peers;
+      const passed = this.#passed;
       this.#passed = undefined;
-      const result = this.#firewall.ensure({ ...desiredFirewall(states, masquerade), pods });
+      if (passed && stillHolds(passed, inputs, before)) {
+        const done = passed.peers === peers ? [] : this.#firewall.ensurePeers(peers);
+        const after = before + (done.length ? 1 : 0);
+        // Where it was not one transaction, ours, all has to be looked at again.
+        if (generation(this.#nfnl) === after) this.#passed = { ...passed, peers, generation: after };
+        return { ...passed.result, done };
+      }
+      const result = this.#firewall.ensure(desired);
       if (result.done.length === 0) {
         const retryAtMs = performance.now() + (result.retryInMs ?? Number.POSITIVE_INFINITY);
-        this.#passed = { inputs, generation: before, result, retryAtMs };
+        this.#passed = { inputs, peers, generation: before, result, retryAtMs };
       }
       return result;
     } catch (error) {
@@ -100,8 +110,7 @@ function stillHolds(passed: Passed, inputs: readonly unknown[], generation: numb
 }
 
 /** What follows from a state, as things that stay the same as long as it does. */
-const inputsOf = ({ peers, complete, backend, network, subnet }: OverlayState): readonly unknown[] => [
-  peers,
+const inputsOf = ({ complete, backend, network, subnet }: OverlayState): readonly unknown[] => [
   complete,
   backend.type,
   backend.tunnelStays,

@@ -8,6 +8,7 @@
  */
 import { Agreement } from './agreement.ts';
 import { Bell } from './bell.ts';
+import { recordKeys } from './claim.ts';
 import { Backoff, type Clock, type Random } from './clock.ts';
 import type { ClusterBackend, ClusterConfig } from './cluster-config.ts';
 import type { Claimant } from './decide.ts';
@@ -148,7 +149,14 @@ export class LeaseKeeper implements LeaseHolder {
     const changed = this.#view.apply(item);
     if (changed.size === 0 && !first) return;
     this.#updatePeers();
-    this.#bell.ring();
+    if (first || this.#concernsUs(changed)) this.#bell.ring();
+  }
+
+  /** A lease of a peer is nothing for who keeps ours to wake up for, unless it has to be dropped in time. */
+  #concernsUs(changed: ReadonlySet<string>): boolean {
+    const { held, us } = this.#standing;
+    if (!held || this.#table.nextEndMs !== undefined) return true;
+    return recordKeys(held.key, us.id).some((key) => changed.has(key));
   }
 
   #heed(error: StoreError | undefined): void {

@@ -5,7 +5,7 @@ import type { Lease, LeaseLog, Peers } from './lease.ts';
 import { type LeaseFile, readLeaseFile, writeLeaseFile, writeSaved } from './saved.ts';
 
 /** Pause before a change goes to disk: nodes join in crowds, and a crowd is one write. */
-const pauseMs = 200;
+const pauseMs = 1000;
 /** The deadline moves with every renewal; the disk need not follow before it has moved this far. */
 const deadlineGrainMs = 600_000;
 

@@ -105,11 +105,16 @@ export function readSaved(options: { stateDir: string; boot: string; clock: Cloc
   };
 }
 
-const encodeLease = (lease: Lease): object => ({
-  key: lease.key,
-  value: encodeValue(lease),
-  name: lease.nodeName,
-});
+/** Made of each of thousands once: a lease that has not changed is the same object. */
+function encodeLease(lease: Lease): object {
+  const known = encoded.get(lease);
+  if (known) return known;
+  const made = { key: lease.key, value: encodeValue(lease), name: lease.nodeName };
+  encoded.set(lease, made);
+  return made;
+}
+
+const encoded = new WeakMap<Lease, object>();
 
 function decodeLease(object: Record<string, unknown>): Lease | undefined {
   const [key, value, name] = ['key', 'value', 'name'].map((part) => field(object, part));

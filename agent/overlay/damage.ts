@@ -35,7 +35,11 @@ export interface Needs {
   readonly reread?: boolean;
   /** Another interface, address or MTU may be the underlay's now. */
   readonly underlay?: boolean;
+  /** The device, the host's settings or the rules may not be what they were made. */
+  readonly ground?: boolean;
 }
+
+export const everything: Required<Needs> = { reread: true, underlay: true, ground: true };
 
 export interface Damage extends Needs {
   /** In a word or two, for the log. */

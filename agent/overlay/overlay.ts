@@ -11,11 +11,9 @@ import type { SetSysctl } from '../sysctl/ledger.ts';
 import { type Damage, damageBy, type Watched } from './damage.ts';
 import { type Desired, type Ground, linkNames } from './desired.ts';
 import { desiredDevice } from './device.ts';
-import { ensureDirectProbing } from './direct-probing.ts';
-import { ensureDevice } from './ensure-device.ts';
 import { KeptEntries } from './kept-entries.ts';
+import { KeptGround } from './kept-ground.ts';
 import { earliest } from './reconciler.ts';
-import { ensureSettings, settingsOf } from './settings.ts';
 import { sightingOf } from './sighting.ts';
 import { type Hindrance, Soliciting } from './soliciting.ts';
 import { StaleDevices } from './stale-devices.ts';
@@ -47,7 +45,7 @@ export interface OverlayOptions {
 
 export class Overlay {
   readonly #rtnl: Rtnl;
-  readonly #set: SetSysctl;
+  readonly #ground: KeptGround;
   readonly #wanted = new Wanted();
   readonly #entries: KeptEntries;
   readonly #staleDevices: StaleDevices;
@@ -56,7 +54,7 @@ export class Overlay {
 
   constructor(rtnl: Rtnl, { set = ensureSysctl, bulk }: OverlayOptions = {}) {
     this.#rtnl = rtnl;
-    this.#set = set;
+    this.#ground = new KeptGround(rtnl, set);
     this.#entries = new KeptEntries({ rtnl, bulk });
     this.#staleDevices = new StaleDevices(rtnl);
   }
@@ -68,7 +66,7 @@ export class Overlay {
     if (sighting) return this.#entries.observe(sighting, message.portId);
     const damage = damageBy(message, this.#watched);
     if (damage?.reread) this.#entries.invalidate();
-    return damage;
+    return damage && { ...damage, ground: true };
   }
 
   /** What is known of the kernel's tables may be wrong: the next pass reads them. */
@@ -76,11 +74,13 @@ export class Overlay {
     this.#entries.invalidate();
   }
 
-  /** Makes the kernel what the state asks for. Throws only where nothing at all can be done (no device). */
-  async converge(state: OverlayState): Promise<Converged> {
-    const done: string[] = [];
-    const ground = this.#ensureGround(state, done);
-    done.push(...ensureSettings(settingsOf(state), this.#set), ...ensureDirectProbing(this.#rtnl, state));
+  /**
+   * Makes the kernel what the state asks for. Throws only where nothing at all can be done (no device).
+   * `groundStands`: nothing was heard of device, settings and rules since they were last ensured.
+   */
+  async converge(state: OverlayState, { groundStands = false } = {}): Promise<Converged> {
+    const { ground, done, shaken } = this.#ground.ensure(state, { stands: groundStands });
+    if (shaken) this.#entries.invalidate();
     const desired = await this.#wanted.of(state, ground);
     this.#watched = watchedOf(state, ground);
     const entries = await this.#entries.converge(desired, {
@@ -103,16 +103,6 @@ export class Overlay {
       settling: settles ? hindrance.text : undefined,
       retryInMs: earliest([entries.retryInMs, settles ? SETTLING_MS : undefined]),
     };
-  }
-
-  #ensureGround(state: OverlayState, done: string[]): Ground {
-    const underlayIndex = state.underlay.index;
-    const desired = desiredDevice(state);
-    if (!desired) return { deviceIndex: undefined, underlayIndex };
-    const device = ensureDevice(this.#rtnl, desired);
-    if (device.done.length) this.#entries.invalidate();
-    done.push(...device.done);
-    return { deviceIndex: device.index, underlayIndex };
   }
 
   /** Of the direct way that nobody probes: a probed one is not taken before it answers. */

@@ -7,7 +7,7 @@ import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
 import { RTNLGRP } from '../../kernel/netlink/open.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import type { SetSysctl } from '../sysctl/ledger.ts';
-import type { Damage, Needs } from './damage.ts';
+import { type Damage, everything, type Needs } from './damage.ts';
 import { Overlay } from './overlay.ts';
 import { earliest, Reconciler } from './reconciler.ts';
 import type { OverlayState } from './state.ts';
@@ -69,8 +69,9 @@ export class OverlayService {
   readonly #options: OverlayServiceOptions;
   readonly #overlays = new Map<string, Overlay>();
   readonly #reconciler: Reconciler;
-  #needs: Required<Needs> = { reread: true, underlay: true };
+  #needs: Required<Needs> = everything;
   #nextWholeMs = 0;
+  #nextGroundMs = 0;
   #problems = '';
 
   constructor(options: OverlayServiceOptions) {
@@ -92,6 +93,7 @@ export class OverlayService {
     this.#needs = {
       reread: this.#needs.reread || needs.reread === true,
       underlay: this.#needs.underlay || needs.underlay === true,
+      ground: this.#needs.ground || needs.ground === true,
     };
     this.#reconciler.trigger(reason);
   }
@@ -106,7 +108,7 @@ export class OverlayService {
           for (const overlay of this.#overlays.values()) this.#heed(overlay.observe(message));
           this.#heed(observe(message));
         },
-        onOverrun: () => this.trigger('notifications lost', { reread: true, underlay: true }),
+        onOverrun: () => this.trigger('notifications lost', everything),
       },
       signal,
     );
@@ -120,15 +122,17 @@ export class OverlayService {
   async #pass(reasons: readonly string[]): Promise<number | undefined> {
     const begunMs = performance.now();
     const due = begunMs >= this.#nextWholeMs;
-    const needs = due ? { reread: true, underlay: true } : this.#needs;
-    this.#needs = { reread: false, underlay: false };
+    const ground = this.#needs.ground || begunMs >= this.#nextGroundMs;
+    const needs = due ? everything : { ...this.#needs, ground };
+    this.#needs = { reread: false, underlay: false, ground: false };
     try {
       const retryInMs = await this.#converge(reasons, needs);
       if (due) this.#nextWholeMs = begunMs + WHOLE_PERIOD_MS;
+      if (needs.ground) this.#nextGroundMs = begunMs + PERIOD_MS;
       return retryInMs;
     } catch (error) {
       // What was not looked at again still has to be.
-      this.#needs = { reread: true, underlay: true };
+      this.#needs = everything;
       throw error;
     }
   }
@@ -145,7 +149,7 @@ export class OverlayService {
     for (const state of now) {
       const overlay = this.#overlay(state);
       if (needs.reread) overlay.invalidate();
-      const converged = await overlay.converge(state);
+      const converged = await overlay.converge(state, { groundStands: !needs.ground });
       changes += converged.changes;
       done.push(...converged.done);
       problems.push(...converged.problems);

@@ -29,7 +29,7 @@ interface Disk {
 }
 
 /** Pause before a change goes to stateDir (lease-files.ts). */
-const savePauseMs = 200;
+const savePauseMs = 1000;
 
 export interface SimNodeOptions {
   readonly world: World;
