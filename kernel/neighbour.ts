@@ -107,6 +107,15 @@ export class NeighbourReader {
     return (this.#body.readUInt16LE(8) & NUD_PERMANENT) !== 0;
   }
 
+  /** Whether it is on that link and between these two: for a forwarding entry the address is its destination. */
+  joins(entry: { readonly index: number; readonly mac: string }, address: Ip): boolean {
+    return (
+      this.index === entry.index &&
+      this.#found.holdsIp(NDA_DST, address) &&
+      this.#found.holdsMac(NDA_LLADDR, entry.mac)
+    );
+  }
+
   /** The bytes of the address, and of the MAC, as strings of as many characters. */
   get addressKey(): string {
     return this.#found.key(NDA_DST);

@@ -114,9 +114,9 @@ export interface WhichRoutes {
   readonly table?: number;
 }
 
-/** The kernel leaves out the others. */
-export function routes(rtnl: Rtnl, which: WhichRoutes): Route[] {
-  const messages = dumpTable(rtnl, listing(which));
+/** The kernel leaves out the others. `except`: nor those of this protocol, of which there may be thousands. */
+export function routes(rtnl: Rtnl, which: WhichRoutes & { readonly except?: number }): Route[] {
+  const messages = dumpTable(rtnl, listing(which), (body) => body[5] !== which.except);
   return messages.flatMap(({ body }) => waysOf(body));
 }
 
@@ -161,9 +161,13 @@ export function wayTo(rtnl: Rtnl, address: Ip): Route | undefined {
 }
 
 /** A table comes into being with its first route: before, the kernel answers ENOENT. */
-function dumpTable(rtnl: Rtnl, request: NetlinkRequest): NetlinkMessage[] {
+function dumpTable(
+  rtnl: Rtnl,
+  request: NetlinkRequest,
+  isWanted: (body: Buffer) => boolean,
+): NetlinkMessage[] {
   try {
-    return rtnl.dump(request);
+    return rtnl.dump(request, isWanted);
   } catch (error) {
     if (failedWith(error, 'ENOENT')) return [];
     throw error;
@@ -236,8 +240,25 @@ export class RouteReader {
 
   /** As `routeKey` has it. */
   get key(): string {
-    const table = this.#found.u32(RTA_TABLE) ?? this.#body[4];
-    return `${this.#body[1]} ${this.#found.u32(RTA_PRIORITY) ?? 0} ${table} ${this.#found.key(RTA_DST)}`;
+    return `${this.#body[1]} ${this.#found.u32(RTA_PRIORITY) ?? 0} ${this.#table} ${this.#found.key(RTA_DST)}`;
+  }
+
+  /** Whether it is that route, and leads where that one does. */
+  is(
+    route: Pick<Route, 'destination' | 'priority' | 'table' | 'gateway' | 'index' | 'onlink' | 'mtuBytes'>,
+  ): boolean {
+    const { family, base, length } = route.destination;
+    return (
+      this.#body[1] === length &&
+      this.#table === (route.table ?? RT_TABLE_MAIN) &&
+      (this.#found.u32(RTA_PRIORITY) ?? 0) === (route.priority ?? 0) &&
+      this.#found.holdsIp(RTA_DST, { family, value: base }) &&
+      this.leadsLike(route)
+    );
+  }
+
+  get #table(): number | undefined {
+    return this.#found.u32(RTA_TABLE) ?? this.#body[4];
   }
 
   /** Whether it leads where that one does: gateway, link, MTU. */

@@ -125,7 +125,7 @@ export class Firewall {
         ...overlayParts({ ...desired, tunnel }, actual),
         ...podParts(desired.pods, inetTable, actual),
       ],
-      elements: peerElements(tunnel?.peers ?? []),
+      elements: () => peerElements(tunnel?.peers ?? []),
     };
   }
 }
@@ -151,7 +151,7 @@ function openOthers(desired: DesiredFirewall, foreign: readonly ForeignChain[]):
 
 const bridgeOf = (desired: DesiredFirewall): DesiredTable => ({
   parts: (actual) => podParts(desired.pods, bridgeTable, actual),
-  elements: [],
+  elements: () => [],
 });
 
 /** While the peers are not known, a guard that stands is left standing. */

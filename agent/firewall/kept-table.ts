@@ -15,7 +15,7 @@ import { readTable, type Table, type TableName } from '../../kernel/nft/state.ts
 export interface DesiredTable {
   parts(actual: Table | undefined): readonly Part[];
   /** What belongs into sets that have yet to be made. */
-  readonly elements: readonly SetElement[];
+  elements(): readonly SetElement[];
 }
 
 export class KeptTable {
@@ -40,7 +40,7 @@ export class KeptTable {
       actual,
       all: true,
       touched: new Set(touched.map((part) => part.name)),
-      elements: desired.elements,
+      elements: () => desired.elements(),
     });
   }
 

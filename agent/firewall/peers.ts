@@ -17,8 +17,6 @@ export interface PeersPlan {
   readonly stray: readonly SetElement[];
 }
 
-const nothing: PeersPlan = { missing: [], stray: [] };
-
 export class PeerSets {
   readonly #nfnl: Nfnl;
   /** Keys of the elements that are there, of all families together; undefined: to be read. */
@@ -64,14 +62,16 @@ export class PeerSets {
     if (peers !== this.#wanted.peers) {
       this.#wanted = { peers, keys: new Map((peers ?? []).map((peer) => [keyOfIp(peer), peer])) };
     }
-    if (!peers) return nothing;
+    if (!peers) return { missing: [], stray: [] };
     const { keys } = this.#wanted;
     const present = this.#read();
-    const missing = [...keys].flatMap(([key, peer]) => (present.has(key) ? [] : peer));
-    const stray = [...present].flatMap((key) => (keys.has(key) ? [] : ipOfBytes(Buffer.from(key, 'latin1'))));
-    return missing.length || stray.length
-      ? { missing: peerElements(missing), stray: peerElements(stray) }
-      : nothing;
+    const missing: Ip[] = [];
+    for (const [key, peer] of keys) if (!present.has(key)) missing.push(peer);
+    const stray: Ip[] = [];
+    if (present.size > keys.size - missing.length) {
+      for (const key of present) if (!keys.has(key)) stray.push(ipOfBytes(Buffer.from(key, 'latin1')));
+    }
+    return { missing: peerElements(missing), stray: peerElements(stray) };
   }
 
   /** Makes it so. Should what was known of the sets turn out to be wrong, they are read and it is tried once more. */

@@ -10,7 +10,7 @@ import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { RT_TABLE_MAIN, RTPROT_WEFT, scanRoutes } from '../../kernel/route.ts';
 import { atOnce, type Steps } from '../../kernel/steps.ts';
 import { DIRECT_TABLE, type Entry } from './entry.ts';
-import { type Found, foundNeighbour, foundRoute, type Known } from './found.ts';
+import { type Found, foundNeighbour, foundRoute, type Known, tellsOf } from './found.ts';
 
 export interface ActualScope {
   readonly network: Cidr;
@@ -23,53 +23,91 @@ const PATIENT_READS = 3;
 const READS = 20;
 const EINTR = 4;
 
-/** The entries of one family, by id. `known`: objects that stand for what is the same. */
-export function* actualEntries(
+/** What was found in each table, in the kernel's order. */
+export type Tables = ReadonlyMap<string, readonly Found[]>;
+
+/**
+ * Reads the tables of one family. `known`: objects that stand for what is the same. `last`: what they held before;
+ * a table that has not changed comes in the same order, and is that very list.
+ */
+export function* readTables(
   rtnl: Rtnl,
   { network, deviceIndex }: ActualScope,
-  known: Known = () => undefined,
-): Steps<Map<string, Entry>> {
+  { known, last }: { readonly known: Known; readonly last: Tables },
+): Steps<Tables> {
   const { family } = network;
-  const tables: Found[][] = [];
+  const tables = new Map<string, readonly Found[]>();
+  const take = function* (name: string, scan: Scan, read: Read): Steps<void> {
+    tables.set(name, yield* whole(scan, read, last.get(name) ?? []));
+  };
   for (const table of [RT_TABLE_MAIN, DIRECT_TABLE]) {
     const which = { family, protocol: RTPROT_WEFT, table };
-    tables.push(
-      yield* whole(
-        (onBody) => scanRoutes(rtnl, which, onBody),
-        (body) => foundRoute(body, network, known),
-      ),
-    );
+    const read: Read = (body) => foundRoute(body, network, known);
+    yield* take(`route ${table}`, (onBody) => scanRoutes(rtnl, which, onBody), read);
   }
   if (deviceIndex !== undefined) {
-    const read = (body: Buffer) => foundNeighbour(body, known);
     const which = { family, index: deviceIndex };
-    tables.push(yield* whole((onBody) => scanNeighbours(rtnl, which, onBody), read));
-    tables.push(yield* whole((onBody) => scanFdb(rtnl, deviceIndex, onBody), read));
+    const read: Read = (body) => foundNeighbour(body, known);
+    yield* take('neighbour', (onBody) => scanNeighbours(rtnl, which, onBody), read);
+    yield* take('fdb', (onBody) => scanFdb(rtnl, deviceIndex, onBody), read);
   }
+  return tables;
+}
+
+/** The entries of all tables, by id. */
+export function* entriesOf(tables: Tables): Steps<Map<string, Entry>> {
   const entries = new Map<string, Entry>();
-  for (const table of tables) {
+  for (const table of tables.values()) {
     for (const { id, entry } of table) entries.set(id, entry);
     yield;
   }
   return entries;
 }
 
+/** All at once, for whoever reads only once. */
+export const actualEntries = (rtnl: Rtnl, scope: ActualScope): Map<string, Entry> =>
+  atOnce(entriesOf(atOnce(readTables(rtnl, scope, { known: () => undefined, last: new Map() }))));
+
+type Scan = (onBody: (body: Buffer) => void) => Steps<boolean>;
+
+type Read = (body: Buffer) => Found | undefined;
+
 /** What is ours of a table. */
-function* whole(
-  scan: (onBody: (body: Buffer) => void) => Steps<boolean>,
-  read: (body: Buffer) => Found | undefined,
-): Steps<Found[]> {
+function* whole(scan: Scan, read: Read, last: readonly Found[]): Steps<readonly Found[]> {
   for (let attempt = 1; attempt <= READS; attempt++) {
     const all: Found[] = [];
+    const before = new Recall(last);
     const steps = scan((body) => {
-      const found = read(body);
+      const found = before.recall(body) ?? read(body);
       if (found?.ours) all.push(found);
     });
-    if (attempt <= PATIENT_READS ? yield* steps : atOnce(steps)) return all;
+    const isWhole = attempt <= PATIENT_READS ? yield* steps : atOnce(steps);
+    if (isWhole) return all.length === last.length && all.every((found, i) => found === last[i]) ? last : all;
   }
   throw new KernelError({
     errno: EINTR,
     attempted: 'read routes and neighbours',
     detail: `a table changed during each of ${READS} reads`,
   });
+}
+
+/** Recognises by its place what the kernel told last time. */
+class Recall {
+  readonly #last: readonly Found[];
+  #next = 0;
+
+  constructor(last: readonly Found[]) {
+    this.#last = last;
+  }
+
+  /** Undefined where it is another one, or not in its place: the place of one that is gone is passed over. */
+  recall(body: Buffer): Found | undefined {
+    for (const at of [this.#next, this.#next + 1]) {
+      const found = this.#last[at];
+      if (!found || !tellsOf(found.entry, body)) continue;
+      this.#next = at + 1;
+      return found;
+    }
+    return undefined;
+  }
 }

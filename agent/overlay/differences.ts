@@ -15,7 +15,8 @@ export class Differences {
   readonly #mirror: Mirror;
   /** Ids of all entries that may not be as desired. */
   readonly #open = new Set<string>();
-  #compared: Desired | undefined;
+  /** What everything was last compared with, and what that was. */
+  #compared: { readonly desired: Desired; readonly actual: ReadonlyMap<string, Entry> } | undefined;
   /** Ids of the desired forwarding entries by MAC, once somebody has asked. */
   #forwarding: ReadonlyMap<string, string> | undefined;
 
@@ -23,9 +24,9 @@ export class Differences {
     this.#mirror = mirror;
   }
 
-  /** Whether this is what everything was last compared with. */
+  /** Whether everything has been compared with this, and all that changed since was heard of. */
   isOf(desired: Desired): boolean {
-    return this.#compared === desired;
+    return this.#compared?.desired === desired && this.#compared.actual === this.#mirror.entries;
   }
 
   /** Finds all that differs. */
@@ -33,16 +34,20 @@ export class Differences {
     const { entries } = desired;
     const actual = this.#mirror.entries;
     let count = 0;
+    let found = 0;
     for (const [id, entry] of entries) {
       const over = actual.get(id);
+      if (over) found++;
       if (over !== entry && !(over && sameEntry(entry, over))) this.#open.add(id);
       if (++count % SOME === 0) yield;
     }
-    for (const id of actual.keys()) {
-      if (!entries.has(id)) this.#open.add(id);
-      if (++count % SOME === 0) yield;
+    if (actual.size > found) {
+      for (const id of actual.keys()) {
+        if (!entries.has(id)) this.#open.add(id);
+        if (++count % SOME === 0) yield;
+      }
     }
-    this.#compared = desired;
+    this.#compared = { desired, actual };
     this.#forwarding = undefined;
   }
 

@@ -3,7 +3,6 @@
  * already is recognised by its bytes and not made again.
  */
 import { type Cidr, containsCidr } from '../../inet/cidr.ts';
-import { keyOfMac } from '../../inet/mac.ts';
 import { fdbEntryOf } from '../../kernel/fdb.ts';
 import { NeighbourReader, neighbourOf } from '../../kernel/neighbour.ts';
 import { AF_BRIDGE } from '../../kernel/netlink/rtnl.ts';
@@ -25,6 +24,13 @@ export type Known = (id: string) => Entry | undefined;
 const routes = new RouteReader();
 const neighbours = new NeighbourReader();
 
+/** Whether a body of a dump tells of that very entry, in all that weft sets. */
+export function tellsOf(entry: Entry, body: Buffer): boolean {
+  if (entry.kind === 'route') return routes.read(body).protocol === RTPROT_WEFT && routes.is(entry);
+  const address = entry.kind === 'fdb' ? entry.destination : entry.address;
+  return neighbours.read(body).permanent && neighbours.joins(entry, address);
+}
+
 /** An RTM_NEWROUTE or RTM_DELROUTE body; undefined for what does not lead into the network. */
 export function foundRoute(body: Buffer, network: Cidr, known: Known): Found | undefined {
   const { protocol, key } = routes.read(body);
@@ -41,9 +47,9 @@ export function foundRoute(body: Buffer, network: Cidr, known: Known): Found | u
 
 /** An RTM_NEWNEIGH or RTM_DELNEIGH body of a neighbour or a forwarding entry; undefined for what is neither. */
 export function foundNeighbour(body: Buffer, known: Known): Found | undefined {
-  const { index, permanent, addressKey, macKey } = neighbours.read(body);
+  const { index, permanent, addressKey } = neighbours.read(body);
   if (body[0] === AF_BRIDGE) {
-    const id = `f${index} ${macKey}${addressKey}`;
+    const id = `f${index} ${neighbours.macKey}${addressKey}`;
     const same = known(id);
     if (same) return { id, entry: same, ours: permanent };
     const entry = fdbEntryOf(body);
@@ -51,7 +57,7 @@ export function foundNeighbour(body: Buffer, known: Known): Found | undefined {
   }
   const id = `n${index} ${addressKey}`;
   const same = known(id);
-  if (same?.kind === 'neighbour' && keyOfMac(same.mac) === macKey)
+  if (same?.kind === 'neighbour' && neighbours.joins(same, same.address))
     return { id, entry: same, ours: permanent };
   const neighbour = neighbourOf(body);
   if (!neighbour) return undefined;

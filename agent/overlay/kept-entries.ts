@@ -99,7 +99,7 @@ export class KeptEntries {
     let read: boolean;
     for (;;) {
       read = await this.#mirror.ensureRead(scope, this.known);
-      if (read || !this.#differences.isOf(desired)) await inSlices(this.#differences.compare(desired));
+      if (!this.#differences.isOf(desired)) await inSlices(this.#differences.compare(desired));
       const steps = this.#dueSteps({ complete, before: read ? undefined : before });
       const refused = await applySteps(this.#sockets, steps, (step) => {
         this.#mirror.applied(step);

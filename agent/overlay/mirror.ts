@@ -6,9 +6,9 @@
  * that failed unexpectedly) is invalid, and read anew by the next pass.
  */
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
-import { atOnce } from '../../kernel/steps.ts';
+import { atOnce, type Steps } from '../../kernel/steps.ts';
 import { inSlices } from '../slices.ts';
-import { type ActualScope, actualEntries } from './actual.ts';
+import { type ActualScope, entriesOf, readTables, type Tables } from './actual.ts';
 import { type Entry, sameEntry } from './entry.ts';
 import type { Known } from './found.ts';
 import type { Sighting } from './sighting.ts';
@@ -17,6 +17,9 @@ export class Mirror {
   readonly #rtnl: Rtnl;
   readonly #own: boolean;
   #entries = new Map<string, Entry>();
+  /** As last read, and whether the entries have changed since. */
+  #tables: Tables = new Map();
+  #changed = false;
   #deviceIndex: number | undefined;
   #valid = false;
   #invalidated = 0;
@@ -46,8 +49,8 @@ export class Mirror {
     const meanwhile: Sighting[] = [];
     this.#meanwhile = meanwhile;
     try {
-      const steps = actualEntries(this.#rtnl, scope, known);
-      this.#entries = this.#own ? await inSlices(steps) : atOnce(steps);
+      const steps = this.#read(scope, known);
+      await (this.#own ? inSlices(steps) : atOnce(steps));
     } finally {
       this.#meanwhile = undefined;
     }
@@ -57,15 +60,25 @@ export class Mirror {
     return true;
   }
 
+  /** The entries stay the same object where they are as they were. */
+  *#read(scope: ActualScope, known: Known): Steps<void> {
+    const last = this.#tables;
+    const tables = yield* readTables(this.#rtnl, scope, { known, last });
+    const same = tables.size === last.size && [...tables].every(([name, found]) => found === last.get(name));
+    if (!same || this.#changed) this.#entries = yield* entriesOf(tables);
+    this.#tables = tables;
+    this.#changed = false;
+  }
+
   /** Our own request was carried out: no need to wait for its notification. */
   applied({ id, entry, verb }: { id: string; entry: Entry; verb: 'add' | 'change' | 'remove' }): void {
-    if (verb === 'remove') this.#entries.delete(id);
-    else this.#entries.set(id, entry);
+    if (verb === 'remove') this.forget(id);
+    else this.#set(id, entry);
   }
 
   /** What is known of one entry may be wrong. */
   forget(id: string): void {
-    this.#entries.delete(id);
+    if (this.#entries.delete(id)) this.#changed = true;
   }
 
   /** A notification: the kernel's order is the order of the calls. */
@@ -75,9 +88,14 @@ export class Mirror {
     if (what === 'there') {
       // The object that is desired stays in place, so that comparing is cheap.
       const known = this.#entries.get(id);
-      if (!known || !sameEntry(known, entry)) this.#entries.set(id, entry);
+      if (!known || !sameEntry(known, entry)) this.#set(id, entry);
     } else if (what !== 'foreign gone') {
-      this.#entries.delete(id);
+      this.forget(id);
     }
+  }
+
+  #set(id: string, entry: Entry): void {
+    this.#entries.set(id, entry);
+    this.#changed = true;
   }
 }

@@ -31,7 +31,7 @@ export function previewOverlay(rtnl: Rtnl, state: OverlayState): Preview {
   const { entries, problems } = atOnce(desiredEntries(peerPlans(state), ground));
   const scope = { network: state.network, deviceIndex: anew ? undefined : actual?.index };
   const names = linkNames(state, ground);
-  const entrySteps = planEntries(entries, atOnce(actualEntries(rtnl, scope)));
+  const entrySteps = planEntries(entries, actualEntries(rtnl, scope));
   return {
     steps: [
       ...previewSettings(settingsOf(state)),

@@ -4,13 +4,13 @@ import { bitsOf, type Ip, sameIp } from '../../inet/ip.ts';
 import { addresses, type LinkAddress, RT_SCOPE_UNIVERSE } from '../../kernel/address.ts';
 import { type Link, links } from '../../kernel/link.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
-import { type Route, routes } from '../../kernel/route.ts';
+import { type Route, RTPROT_WEFT, routes } from '../../kernel/route.ts';
 import { unreachableKind } from '../config/scalars.ts';
 
 export interface UnderlayFacts {
   readonly links: readonly Pick<Link, 'index' | 'name' | 'kind' | 'mtuBytes' | 'up' | 'loopback'>[];
   readonly addresses: readonly LinkAddress[];
-  /** The main table's, of both families. */
+  /** The main table's, of both families, but for those to peers. */
   readonly routes: readonly Pick<Route, 'destination' | 'index' | 'gateway' | 'source' | 'priority'>[];
 }
 
@@ -21,7 +21,7 @@ export type FactRoute = UnderlayFacts['routes'][number];
 export const underlayFacts = (rtnl: Rtnl): UnderlayFacts => ({
   links: links(rtnl),
   addresses: addresses(rtnl),
-  routes: (['ipv4', 'ipv6'] as const).flatMap((family) => routes(rtnl, { family })),
+  routes: (['ipv4', 'ipv6'] as const).flatMap((family) => routes(rtnl, { family, except: RTPROT_WEFT })),
 });
 
 /** Whether peers could be told this address: usable, and not valid on one link or host only. */

@@ -9,6 +9,10 @@ const TYPE_MASK = 0x3fff;
 /** Above every RTA_*, NDA_* and RTAX_* that is read. */
 const TYPES = 64;
 
+const MAC_BYTES = 6;
+/** Of a lower-case digit's character code. */
+const hexDigit = (code: number): number => (code < 0x3a ? code - 0x30 : code - 0x57);
+
 /** NLA_ALIGN. */
 export const aligned = (length: number): number => (length + 3) & ~3;
 
@@ -66,6 +70,17 @@ export class AttributeIndex {
       this.#body.readBigUInt64BE(start) === address.value >> 64n &&
       this.#body.readBigUInt64BE(start + 8) === (address.value & 0xffff_ffff_ffff_ffffn)
     );
+  }
+
+  /** Whether it is this MAC. */
+  holdsMac(type: number, mac: string): boolean {
+    const start = this.#starts[type];
+    if (!start || (this.#ends[type] ?? 0) - start !== MAC_BYTES) return false;
+    for (let i = 0; i < MAC_BYTES; i++) {
+      const octet = 16 * hexDigit(mac.charCodeAt(3 * i)) + hexDigit(mac.charCodeAt(3 * i + 1));
+      if (this.#body[start + i] !== octet) return false;
+    }
+    return true;
   }
 
   /** Where its bytes begin and end, for an attribute that nests others. */

@@ -182,12 +182,16 @@ export class NetlinkSocket {
     this.#room = bytes;
   }
 
-  /** A whole table, consistent: asked for again when the kernel says that it changed meanwhile. */
-  dump(request: NetlinkRequest): NetlinkMessage[] {
+  /**
+   * A whole table, consistent: asked for again when the kernel says that it changed meanwhile. `isWanted` looks at
+   * each body in place; what is not wanted is left out.
+   */
+  dump(request: NetlinkRequest, isWanted: (body: Buffer) => boolean = () => true): NetlinkMessage[] {
     for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
       const messages: NetlinkMessage[] = [];
-      const keep = (message: NetlinkMessage) =>
-        messages.push({ ...message, body: Buffer.from(message.body) });
+      const keep = (message: NetlinkMessage): void => {
+        if (isWanted(message.body)) messages.push({ ...message, body: Buffer.from(message.body) });
+      };
       if (atOnce(this.#dump(request, keep))) return messages;
     }
     throw new KernelError({

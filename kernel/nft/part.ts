@@ -82,7 +82,7 @@ export function planParts(options: {
   actual: Table | undefined;
   all: boolean;
   touched?: ReadonlySet<string>;
-  elements?: readonly SetElement[];
+  elements?: () => readonly SetElement[];
 }): PartsPlan | undefined {
   const { name, desired, actual } = options;
   const reasons = new Map<Part, string>();
@@ -103,7 +103,7 @@ export function planParts(options: {
     ...old.map((chain) => `delete chain ${id} ${chain}`),
     ...[...reshaped, ...strays.sets].map((set) => `delete ${kindOf(set)} ${id} ${set.name}`),
     ...replaced.map((part) => formatPart(part)),
-    ...newElements(options.elements ?? [], replaced, (set) => !setStands(set, actual)),
+    ...newElements(options.elements?.() ?? [], replaced, (set) => !setStands(set, actual)),
   ];
   return {
     commands: `${commands.join('\n')}\n`,
@@ -121,7 +121,7 @@ export function ensureParts(options: {
   name: TableName;
   desired: readonly Part[];
   all: boolean;
-  elements?: readonly SetElement[];
+  elements?: () => readonly SetElement[];
 }): readonly string[] {
   const plan = planParts({ ...options, actual: readTable(options.nfnl, options.name) });
   if (plan) applyRules(plan.commands);
