@@ -8,8 +8,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { trimHeap } from '../kernel/ffi.ts';
 
-/** Besides Node.js's own four threads: one parked in each poll for notifications, and those of link removals. */
-process.env.UV_THREADPOOL_SIZE ??= '12';
+/** Besides Node.js's own four threads: one parked in each poll for notifications and callers, those of link removals. */
+process.env.UV_THREADPOOL_SIZE ??= '13';
 
 /**
  * To be called when a start is over: V8 takes compiled code, Node.js's own as well, only under the flags under which

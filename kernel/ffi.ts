@@ -27,6 +27,9 @@ const call = {
   recvfrom: libc.func(
     'intptr_t recvfrom(int fd, uint8_t *data, size_t length, int flags, uint8_t *address, _Inout_ uint32_t *addressLength)',
   ),
+  listen: libc.func('int listen(int fd, int backlog)'),
+  accept4: libc.func('int accept4(int fd, void *address, void *length, int flags)'),
+  fcntl: libc.func('int fcntl(int fd, int command, ...)'),
   setns: libc.func('int setns(int fd, int type)'),
   poll: libc.func('int poll(uint8_t *fds, uint64_t count, int timeout)'),
   eventfd: libc.func('int eventfd(uint32_t initial, int flags)'),
@@ -110,6 +113,32 @@ export function recvFrom(
   }
 }
 
+/** listen(2). */
+export const listen = (fd: number, backlog: number, attempted: string): void => {
+  check(call.listen(fd, backlog), attempted);
+};
+
+/** accept4(2), from a socket that does not block; undefined where nobody waits. The caller's does not block either. */
+export function accept(fd: number): number | undefined {
+  for (;;) {
+    const accepted: number = call.accept4(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (accepted >= 0) return accepted;
+    const errno = koffi.errno();
+    if (errno === EAGAIN) return undefined;
+    // ECONNABORTED: who called has gone; the next one may be there.
+    if (errno !== EINTR && errno !== ECONNABORTED) {
+      throw new KernelError({ errno, attempted: 'accept a connection' });
+    }
+  }
+}
+
+/** fcntl(2), O_NONBLOCK: what would have to wait fails with EAGAIN. */
+export function setNonBlocking(fd: number): void {
+  const attempted = `make file descriptor ${fd} non-blocking`;
+  const flags = check(call.fcntl(fd, F_GETFL), attempted);
+  check(call.fcntl(fd, F_SETFL, 'int', flags | O_NONBLOCK), attempted);
+}
+
 /** setns(2) of the calling thread into the network namespace behind `fd`. */
 export const setns = (fd: number, attempted: string): void => {
   check(call.setns(fd, CLONE_NEWNET), attempted);
@@ -184,10 +213,15 @@ export function lockAsync(fd: number, attempted: string): Promise<void> {
 
 const EINTR = 4;
 const EAGAIN = 11;
+const ECONNABORTED = 103;
 const POLLIN = 1;
+const F_GETFL = 3;
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const SOCK_CLOEXEC = 0o2000000;
+const SOCK_NONBLOCK = 0o4000;
 const EFD_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = 0o4000;
 const CLONE_NEWNET = 0x40000000;

@@ -1,5 +1,12 @@
-/** One connection to the CNI socket: a request in, its answer out, and the end. */
-import type { Socket } from 'node:net';
+/**
+ * One connection to the CNI socket: a request in, its answer out, and the end.
+ *
+ * A request that is there at once and done within a moment needs no more than a receive and a send. Whoever takes
+ * longer, in sending, in being served or in taking the answer, is watched by the event loop.
+ */
+import { Socket } from 'node:net';
+import * as ffi from '../../kernel/ffi.ts';
+import { receiveNow, sendNow } from '../../kernel/unix-stream.ts';
 import { CniError } from '../../plugin/errors.ts';
 import { encodeAnswer, RequestReader, WireError } from '../../plugin/launcher/wire.ts';
 import { type PluginAnswer, type PluginCall, refusal } from '../../plugin/protocol/answer.ts';
@@ -9,27 +16,44 @@ import type { CniServerOptions } from './cni-server.ts';
 /** `work` aborts when the caller goes away, and may be aborted when the time for the work is over. */
 type Perform = (call: PluginCall, work: AbortController) => Promise<PluginAnswer>;
 
+type Phase = 'reading' | 'working' | 'answering' | 'over';
+
+/** Most calls are answered before it would be worth looking whether their callers are still there. */
+const UNWATCHED_MS = 5;
+
 export class CniConnection {
-  readonly #socket: Socket;
+  readonly #fd: number;
   readonly #options: CniServerOptions;
   readonly #perform: Perform;
+  readonly #onOver: () => void;
   readonly #reader = new RequestReader();
   readonly #work = new AbortController();
-  #answered = false;
-  #gone = false;
-  #readTimer: NodeJS.Timeout | undefined;
+  #phase: Phase = 'reading';
+  #timer: NodeJS.Timeout | undefined;
+  /** Once there is one, the descriptor is its own. */
+  #socket: Socket | undefined;
 
-  /** `perform` is called once at most. */
-  constructor(socket: Socket, options: CniServerOptions, perform: Perform) {
-    this.#socket = socket;
-    this.#options = options;
-    this.#perform = perform;
+  /** `fd` is ours to close. `perform` is called once at most, `onOver` once. */
+  constructor(request: { fd: number; options: CniServerOptions; perform: Perform; onOver: () => void }) {
+    this.#fd = request.fd;
+    this.#options = request.options;
+    this.#perform = request.perform;
+    this.#onOver = request.onOver;
+  }
+
+  /** Takes what is there of the request, and waits for what is not. */
+  begin(): void {
+    try {
+      const there = receiveNow(this.#fd);
+      if (there?.length === 0) this.abandon('the caller has gone');
+      else if (there) this.#read(there);
+    } catch (error) {
+      this.abandon(reasonOf(error));
+    }
+    if (this.#phase !== 'reading') return;
     // Not a timer that every byte starts anew: who drips is as late as who says nothing.
-    this.#readTimer = setTimeout(() => this.#drop('the request did not arrive in time'), options.readMs);
-    socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    socket.on('end', () => this.abandon('the caller has gone'));
-    socket.on('error', (error) => this.abandon(error.message));
-    socket.on('close', () => this.abandon('the caller has gone'));
+    this.#after(this.#options.readMs, () => this.#drop('the request did not arrive in time'));
+    this.#watched();
   }
 
   /** Nothing of the request has been read: closed now, its relay knows that nobody has done it. */
@@ -39,11 +63,17 @@ export class CniConnection {
 
   /** Nobody waits for the answer any more. */
   abandon(reason: string): void {
-    clearTimeout(this.#readTimer);
-    this.#socket.destroy();
-    if (this.#answered || this.#gone) return;
-    this.#gone = true;
-    this.#work.abort(new CniError('try-again-later', reason));
+    const owed = this.#phase === 'reading' || this.#phase === 'working';
+    this.#end();
+    if (owed) this.#work.abort(new CniError('try-again-later', reason));
+  }
+
+  #end(): void {
+    if (this.#phase === 'over') return;
+    this.#enter('over');
+    if (this.#socket) this.#socket.destroy();
+    else ffi.close(this.#fd);
+    this.#onOver();
   }
 
   #drop(reason: string): void {
@@ -53,7 +83,7 @@ export class CniConnection {
 
   #read(chunk: Buffer): void {
     try {
-      if (this.#readTimer === undefined) throw new WireError('bytes follow the request');
+      if (this.#phase !== 'reading') throw new WireError('bytes follow the request');
       const call = this.#reader.push(chunk);
       if (call) void this.#respond(call);
     } catch (error) {
@@ -63,21 +93,49 @@ export class CniConnection {
   }
 
   async #respond(call: PluginCall): Promise<void> {
-    this.#stopReading();
+    this.#enter('working');
+    if (!this.#socket) this.#after(UNWATCHED_MS, () => this.#watched());
     const answer = await this.#perform(call, this.#work);
-    if (!this.#gone) this.#answer(answer);
+    if (this.#phase === 'working') this.#answer(answer);
   }
 
   #answer(answer: PluginAnswer): void {
-    this.#stopReading();
-    this.#answered = true;
-    this.#socket.setTimeout(this.#options.writeMs, () => this.#drop('the answer was not taken in time'));
-    this.#socket.end(encodeAnswer(answer));
+    this.#enter('answering');
+    const bytes = encodeAnswer(answer);
+    try {
+      const sent = this.#socket ? 0 : sendNow(this.#fd, bytes);
+      if (sent === bytes.length) this.#end();
+      else this.#sendRest(bytes.subarray(sent));
+    } catch (error) {
+      this.abandon(reasonOf(error));
+    }
   }
 
-  #stopReading(): void {
-    clearTimeout(this.#readTimer);
-    this.#readTimer = undefined;
+  #sendRest(bytes: Buffer): void {
+    const socket = this.#watched();
+    socket.setTimeout(this.#options.writeMs, () => this.#drop('the answer was not taken in time'));
+    socket.end(bytes);
+  }
+
+  /** The connection as the event loop sees it. */
+  #watched(): Socket {
+    if (this.#socket) return this.#socket;
+    const socket = new Socket({ fd: this.#fd, readable: true, writable: true });
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    socket.on('end', () => this.abandon('the caller has gone'));
+    socket.on('error', (error) => this.abandon(error.message));
+    socket.on('close', () => this.abandon('the caller has gone'));
+    this.#socket = socket;
+    return socket;
+  }
+
+  #enter(phase: Phase): void {
+    clearTimeout(this.#timer);
+    this.#phase = phase;
+  }
+
+  #after(milliseconds: number, then: () => void): void {
+    this.#timer = setTimeout(then, milliseconds);
   }
 }
 

@@ -3,9 +3,10 @@
  * (sd_listen_fds(3)), or made here, in place of one that an earlier agent left.
  */
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
-import { connect, type Server } from 'node:net';
+import { connect } from 'node:net';
 import { dirname } from 'node:path';
-import { getSocketOption } from '../../kernel/ffi.ts';
+import { close, getSocketOption } from '../../kernel/ffi.ts';
+import { listenUnix } from '../../kernel/unix-stream.ts';
 import { AgentError } from '../errors.ts';
 
 const FIRST_PASSED_FD = 3;
@@ -41,16 +42,13 @@ export function takePassedSocket(env: NodeJS.ProcessEnv): number | undefined {
   return FIRST_PASSED_FD;
 }
 
-/** Takes calls on a socket that was passed. */
-export const listenOnPassed = (server: Server, fd: number): Promise<void> => listen(server, { fd });
-
 /**
  * Makes the socket at `path`, for its owner only. It appears there by rename and with its mode: nobody ever
- * finds it half made, and whoever is connected to an older one stays so.
+ * finds it half made, and whoever is connected to an older one stays so. Returns its descriptor.
  *
  * @throws AgentError `listen` where another agent answers at the path
  */
-export async function listenAt(server: Server, path: string): Promise<void> {
+export async function listenAt(path: string): Promise<number> {
   mkdirSync(dirname(path), { recursive: true });
   if (await answers(path)) {
     throw new AgentError('listen', `another weftd listens on ${path}: stop it first`);
@@ -58,25 +56,19 @@ export async function listenAt(server: Server, path: string): Promise<void> {
   const made = `${path}.${process.pid}`;
   rmSync(made, { force: true });
   const umask = process.umask(0o177);
-  let listening: Promise<void>;
+  let fd: number;
   try {
-    listening = listen(server, { path: made });
+    fd = listenUnix(made, backlog);
   } finally {
     process.umask(umask);
   }
-  await listening;
-  renameSync(made, path);
-}
-
-/** The socket is bound before this returns, so under the umask of the caller. */
-function listen(server: Server, at: { path: string } | { fd: number }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ ...at, backlog }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  try {
+    renameSync(made, path);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  return fd;
 }
 
 function answers(path: string): Promise<boolean> {

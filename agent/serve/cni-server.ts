@@ -5,13 +5,14 @@
  * in size and in the time it may take to arrive, a caller that goes away aborts its call, or takes it out of the
  * queue. The time for the work begins with the work, so a burst makes calls wait and not fail.
  */
-import { createServer, type Server, type Socket } from 'node:net';
+import * as ffi from '../../kernel/ffi.ts';
+import { peerCredentials } from '../../kernel/unix-stream.ts';
 import { CniError } from '../../plugin/errors.ts';
 import { type PluginAnswer, type PluginCall, refusal } from '../../plugin/protocol/answer.ts';
 import type { LeaseLog } from '../lease/lease.ts';
+import { CniAcceptor } from './cni-acceptor.ts';
 import { Admission } from './cni-admission.ts';
 import { CniConnection } from './cni-connection.ts';
-import { peerCredentials } from './cni-peer.ts';
 
 /** What a call took, for logs and metrics. */
 export interface CallRecord {
@@ -54,14 +55,18 @@ export class CniServer {
   readonly #options: CniServerOptions;
   readonly #admission: Admission;
   readonly #connections = new Set<CniConnection>();
-  readonly server: Server;
+  #acceptor: CniAcceptor | undefined;
+  #whenIdle: (() => void) | undefined;
 
-  /** Made here, and bound by `listenAt` or `listenOnPassed` to where its callers are. */
   constructor(options: Pick<CniServerOptions, 'answer' | 'log'> & Partial<CniServerOptions>) {
     this.#options = { ...defaults, uid: process.geteuid?.() ?? 0, ...options };
     this.#admission = new Admission(this.#options.concurrency);
-    this.server = createServer((socket) => this.#accept(socket));
-    this.server.maxConnections = this.#options.connections;
+  }
+
+  /** Takes calls on a listening socket, which is its own from now on. */
+  listen(fd: number): void {
+    const { log } = this.#options;
+    this.#acceptor = new CniAcceptor({ fd, onCaller: (caller) => this.#accept(caller), log });
   }
 
   /** Calls that are being worked on, and that wait for it. */
@@ -75,33 +80,45 @@ export class CniServer {
    * the socket is systemd's, the next agent has it.
    */
   async drain(withinMs: number): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    await this.#acceptor?.stop();
     for (const connection of this.#connections) if (connection.untouched) connection.abandon('weftd stops');
     const timer = setTimeout(() => {
       for (const connection of this.#connections) connection.abandon('weftd stops');
     }, withinMs);
-    await closed;
+    await new Promise<void>((resolve) => {
+      this.#whenIdle = resolve;
+      this.#tellIfIdle();
+    });
     clearTimeout(timer);
   }
 
-  #accept(socket: Socket): void {
-    // A socket that fails before it has listeners would end the process.
-    socket.on('error', () => socket.destroy());
-    try {
-      const { uid, pid } = peerCredentials(socket);
-      if (uid !== 0 && uid !== this.#options.uid) {
-        this.#options.log.warn({ uid, pid }, 'cni caller refused');
-        socket.destroy();
-        return;
-      }
-    } catch (error) {
-      this.#options.log.warn({ err: error }, 'cni caller unknown');
-      socket.destroy();
+  #tellIfIdle(): void {
+    if (this.#connections.size === 0) this.#whenIdle?.();
+  }
+
+  #accept(fd: number): void {
+    if (this.#connections.size >= this.#options.connections || !this.#isWelcome(fd)) {
+      ffi.close(fd);
       return;
     }
-    const connection = new CniConnection(socket, this.#options, (call, work) => this.#perform(call, work));
+    const connection = new CniConnection({
+      fd,
+      options: this.#options,
+      perform: (call, work) => this.#perform(call, work),
+      onOver: () => {
+        this.#connections.delete(connection);
+        this.#tellIfIdle();
+      },
+    });
     this.#connections.add(connection);
-    socket.on('close', () => this.#connections.delete(connection));
+    connection.begin();
+  }
+
+  #isWelcome(fd: number): boolean {
+    const { uid, pid } = peerCredentials(fd);
+    if (uid === 0 || uid === this.#options.uid) return true;
+    this.#options.log.warn({ uid, pid }, 'cni caller refused');
+    return false;
   }
 
   async #perform(call: PluginCall, work: AbortController): Promise<PluginAnswer> {

@@ -7,7 +7,7 @@ import { Tombstones } from '../../plugin/launcher/tombstones.ts';
 import { answer } from '../../plugin/protocol/answer.ts';
 import { Tidying } from '../engine.ts';
 import type { Log } from '../log/log.ts';
-import { listenAt, listenOnPassed, takePassedSocket } from './cni-listen.ts';
+import { listenAt, takePassedSocket } from './cni-listen.ts';
 import { CniServer } from './cni-server.ts';
 import type { Health } from './health/health.ts';
 
@@ -48,10 +48,7 @@ export async function servePods(options: PodsOptions): Promise<{ readonly done: 
   });
   const tidying = new Tidying(signal);
   const server = new CniServer({ answer: tombstones.guard(), log, onCall: () => tidying.called() });
-  const passed = takePassedSocket(process.env);
-  await (passed === undefined
-    ? listenAt(server.server, join(runDir, 'cni.sock'))
-    : listenOnPassed(server.server, passed));
+  server.listen(takePassedSocket(process.env) ?? (await listenAt(join(runDir, 'cni.sock'))));
   await tombstones.keepReplaying({ periodMs: TOMBSTONES_MS, signal });
   const sweeping = setInterval(() => {
     verbs.sweep().catch((error: unknown) => log.error({ err: error }, 'pods.notSwept'));

@@ -27,7 +27,7 @@ export async function withAgent(
   const note = (_: object, event: string) => void events.push(event);
   const server = new CniServer({ answer: async () => done, log: { warn: note, error: note }, ...options });
   try {
-    await listenAt(server.server, path);
+    server.listen(await listenAt(path));
     await test({ server, path, events });
   } finally {
     await server.drain(0);

@@ -26,6 +26,24 @@ describe('a call', () => {
     });
   });
 
+  it('is answered when its last byte has come, be it in pieces', async () => {
+    await withAgent({}, async ({ path }) => {
+      const { socket, received } = dial(path);
+      for (const byte of encodeRequest(callOf())) {
+        socket.write(Buffer.of(byte));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      assert.deepEqual(decodeAnswer(await received), done);
+    });
+  });
+
+  it('is answered whole, however little its caller takes at once', async () => {
+    const answer = { ...done, stdout: 'x'.repeat(4 << 20) };
+    await withAgent({ answer: async () => answer }, async ({ path }) => {
+      assert.deepEqual(await ask(path, callOf()), answer);
+    });
+  });
+
   it('waits for an earlier one of the same attachment, and for no other', async () => {
     const order: string[] = [];
     const first = gate();
@@ -116,6 +134,7 @@ describe('a caller that vanishes', () => {
     };
     await withAgent({ answer, onCall }, async ({ path, server }) => {
       const add = ask(path, callOf());
+      await until(() => server.load.working === 1);
       const { socket } = dial(path);
       await once(socket, 'connect');
       socket.write(encodeRequest(callOf({ CNI_COMMAND: 'DEL' })));
@@ -195,7 +214,7 @@ describe('the socket', () => {
       for (const leave of leftovers) {
         leave();
         const next = new CniServer({ answer: async () => done, log: { warn() {}, error() {} } });
-        await listenAt(next.server, path);
+        next.listen(await listenAt(path));
         assert.equal((await ask(path, callOf())).status, 0);
         await next.drain(0);
       }
@@ -204,8 +223,7 @@ describe('the socket', () => {
 
   it('is not taken from an agent that lives', async () => {
     await withAgent({}, async ({ path }) => {
-      const second = new CniServer({ answer: async () => done, log: { warn() {}, error() {} } });
-      await assert.rejects(listenAt(second.server, path), AgentError);
+      await assert.rejects(listenAt(path), AgentError);
       assert.equal((await ask(path, callOf())).status, 0);
     });
   });
