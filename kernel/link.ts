@@ -4,21 +4,28 @@
  */
 
 import * as ifla from 'netlink/dist/rt/ifla.js';
-import { formatLinkMessage, parseLinkMessage } from 'netlink/dist/rt/structs.js';
-import { getU8, getU16be, getU32, parseAttributes, putU8, putU32 } from 'netlink/dist/structs.js';
+import { parseLinkMessage } from 'netlink/dist/rt/structs.js';
+import { getU8, getU16be, getU32, parseAttributes, putU8 } from 'netlink/dist/structs.js';
 import { type Family, type Ip, ipOfBytes } from '../inet/ip.ts';
 import { bytesOfMac, formatMac } from '../inet/mac.ts';
 import { failedWith } from './errors.ts';
 import {
-  type Attributes,
-  bodyOf,
-  formatAttributes,
-  type NetlinkMessage,
-  type NetlinkRequest,
-} from './netlink/message.ts';
+  IFF_PROMISC,
+  IFF_UP,
+  IFLA_ADDRESS,
+  IFLA_AF_SPEC,
+  IFLA_GROUP,
+  IFLA_IFALIAS,
+  IFLA_IFNAME,
+  IFLA_MASTER,
+  IFLA_MTU,
+  IFLA_PROTINFO,
+  linkAttributes,
+  linkBody,
+} from './link-body.ts';
+import type { NetlinkMessage, NetlinkRequest } from './netlink/message.ts';
 import {
   AF_BRIDGE,
-  AF_UNSPEC,
   afOf,
   RTM_DELLINK,
   RTM_GETLINK,
@@ -95,77 +102,52 @@ export const IPV4_DEVCONF_ARP_NOTIFY = 22;
 
 /** Changes a link that exists. */
 export function set(change: LinkChange): NetlinkRequest {
-  const flags = {
-    ...(change.up ? { up: true as const } : {}),
-    ...(change.promiscuous ? { promisc: true as const } : {}),
-  };
-  const mask = {
-    ...(change.up === undefined ? {} : { up: true as const }),
-    ...(change.promiscuous === undefined ? {} : { promisc: true as const }),
-  };
-  const body = bodyOf((out) =>
-    formatLinkMessage(
-      {
-        kind: 'link',
-        data: { family: AF_UNSPEC, index: change.index, flags, change: mask },
-        attrs: {
-          ...(change.name === undefined ? {} : { ifname: change.name }),
-          ...(change.mac === undefined ? {} : { address: bytesOfMac(change.mac) }),
-          ...(change.mtuBytes === undefined ? {} : { mtu: change.mtuBytes }),
-          ...(change.master === undefined ? {} : { master: change.master }),
-          ...(change.alias === undefined ? {} : { ifalias: change.alias }),
-          ...(change.group === undefined ? {} : { group: change.group }),
-          ...familySettings(change),
-        },
-      },
-      out,
-    ),
-  );
+  const flags = (change.up ? IFF_UP : 0) | (change.promiscuous ? IFF_PROMISC : 0);
+  const mask = (change.up === undefined ? 0 : IFF_UP) | (change.promiscuous === undefined ? 0 : IFF_PROMISC);
+  const body = linkBody({ index: change.index, flags, mask }, [
+    [IFLA_IFNAME, change.name],
+    [IFLA_ADDRESS, change.mac === undefined ? undefined : bytesOfMac(change.mac)],
+    [IFLA_MTU, change.mtuBytes],
+    [IFLA_MASTER, change.master],
+    [IFLA_IFALIAS, change.alias],
+    [IFLA_GROUP, change.group],
+    [IFLA_AF_SPEC, familySettings(change)],
+  ]);
   return { type: RTM_SETLINK, flags: 0, body, attempted: () => `change link ${change.index}` };
 }
 
 /** IFLA_AF_SPEC: per family, what else only /proc/sys could set. */
-function familySettings(change: LinkChange): { afSpec?: Map<number, Buffer> } {
-  const afSpec = new Map<number, Buffer>();
-  if (change.ipv4Conf) {
-    const settings: Attributes = [...change.ipv4Conf].map(([id, value]) => [id, putU32(value)]);
-    afSpec.set(afOf('ipv4'), formatAttributes([[IFLA_INET_CONF | NLA_F_NESTED, formatAttributes(settings)]]));
-  }
-  if (change.ipv6AddrGenMode !== undefined) {
-    afSpec.set(afOf('ipv6'), formatAttributes([[IFLA_INET6_ADDR_GEN_MODE, putU8(change.ipv6AddrGenMode)]]));
-  }
-  return afSpec.size ? { afSpec } : {};
+function familySettings({ ipv4Conf, ipv6AddrGenMode }: LinkChange): Buffer | undefined {
+  if (!ipv4Conf && ipv6AddrGenMode === undefined) return undefined;
+  return linkAttributes([
+    [
+      afOf('ipv4'),
+      ipv4Conf && linkAttributes([[IFLA_INET_CONF | NLA_F_NESTED, linkAttributes([...ipv4Conf])]]),
+    ],
+    [
+      afOf('ipv6'),
+      ipv6AddrGenMode === undefined
+        ? undefined
+        : linkAttributes([[IFLA_INET6_ADDR_GEN_MODE, putU8(ipv6AddrGenMode)]]),
+    ],
+  ]);
 }
 
 /** Changes a bridge port's properties (AF_BRIDGE, IFLA_PROTINFO). */
 export function setPort(change: { index: number; hairpin?: boolean; isolated?: boolean }): NetlinkRequest {
-  const protinfo = new Map<number, Buffer>();
-  if (change.hairpin !== undefined) protinfo.set(IFLA_BRPORT_MODE, putU8(change.hairpin ? 1 : 0));
-  if (change.isolated !== undefined) protinfo.set(IFLA_BRPORT_ISOLATED, putU8(change.isolated ? 1 : 0));
-  const settings = formatAttributes([...protinfo].map(([type, data]) => [type, data]));
-  const header = bodyOf((out) =>
-    formatLinkMessage({ kind: 'link', data: { family: AF_BRIDGE, index: change.index }, attrs: {} }, out),
-  );
-  const body = Buffer.concat([
-    header,
-    attributeHeader(IFLA_PROTINFO | NLA_F_NESTED, settings.length),
-    settings,
+  const settings = linkAttributes([
+    [IFLA_BRPORT_MODE, change.hairpin === undefined ? undefined : putU8(change.hairpin ? 1 : 0)],
+    [IFLA_BRPORT_ISOLATED, change.isolated === undefined ? undefined : putU8(change.isolated ? 1 : 0)],
+  ]);
+  const body = linkBody({ family: AF_BRIDGE, index: change.index }, [
+    [IFLA_PROTINFO | NLA_F_NESTED, settings],
   ]);
   return { type: RTM_SETLINK, flags: 0, body, attempted: () => `change bridge port ${change.index}` };
 }
 
 /** Removes one link, or every link of a group. Blocks for an RCU grace period (13-25 ms). */
 export function remove(which: { index: number } | { group: number }): NetlinkRequest {
-  const body = bodyOf((out) =>
-    formatLinkMessage(
-      {
-        kind: 'link',
-        data: { family: AF_UNSPEC, ...('index' in which ? { index: which.index } : {}) },
-        attrs: 'group' in which ? { group: which.group } : {},
-      },
-      out,
-    ),
-  );
+  const body = 'index' in which ? linkBody(which) : linkBody({}, [[IFLA_GROUP, which.group]]);
   const attempted = 'index' in which ? `remove link ${which.index}` : `remove link group ${which.group}`;
   return { type: RTM_DELLINK, flags: 0, body, attempted: () => attempted };
 }
@@ -196,16 +178,7 @@ function oneLink(rtnl: Rtnl, request: NetlinkRequest): Link | undefined {
 export const get = (index: number): NetlinkRequest => getLink({ index }, `look up link ${index}`);
 
 function getLink(which: { name?: string; index?: number }, attempted: string): NetlinkRequest {
-  const body = bodyOf((out) =>
-    formatLinkMessage(
-      {
-        kind: 'link',
-        data: { family: AF_UNSPEC, ...(which.index === undefined ? {} : { index: which.index }) },
-        attrs: which.name === undefined ? {} : { ifname: which.name },
-      },
-      out,
-    ),
-  );
+  const body = linkBody(which, [[IFLA_IFNAME, which.name]]);
   return { type: RTM_GETLINK, flags: 0, body, attempted: () => attempted };
 }
 
@@ -256,18 +229,10 @@ function portOf(data: Buffer): BridgePort {
   return port;
 }
 
-function attributeHeader(type: number, dataLength: number): Buffer {
-  const header = Buffer.allocUnsafe(4);
-  header.writeUInt16LE(4 + dataLength, 0);
-  header.writeUInt16LE(type, 2);
-  return header;
-}
-
 /** The length an IP header and the encapsulation around it cost: VXLAN over this family of underlay. */
 export const vxlanOverheadBytes = (underlay: Family): 50 | 70 => (underlay === 'ipv4' ? 50 : 70);
 
 const NLA_F_NESTED = 0x8000;
-const IFLA_PROTINFO = 12;
 const IFLA_BRPORT_STATE = 1;
 const IFLA_BRPORT_MODE = 4;
 const IFLA_BRPORT_ISOLATED = 33;

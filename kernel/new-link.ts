@@ -1,18 +1,26 @@
 /** Request builders for links that do not exist yet: bridge, veth, vxlan, ifb (linux/if_link.h, node-netlink's codecs). */
 import * as ifla from 'netlink/dist/rt/ifla.js';
-import { formatLinkMessage } from 'netlink/dist/rt/structs.js';
 import { putU16be } from 'netlink/dist/structs.js';
 import { bytesOfIp, formatIp } from '../inet/ip.ts';
 import { bytesOfMac } from '../inet/mac.ts';
 import type { VxlanAttributes } from './link.ts';
 import {
-  bodyOf,
-  formatAttributes,
-  type NetlinkRequest,
-  NLM_F_CREATE,
-  NLM_F_EXCL,
-} from './netlink/message.ts';
-import { AF_UNSPEC, RTM_NEWLINK } from './netlink/rtnl.ts';
+  IFF_UP,
+  IFLA_ADDRESS,
+  IFLA_IFNAME,
+  IFLA_INFO_DATA,
+  IFLA_INFO_KIND,
+  IFLA_LINKINFO,
+  IFLA_MASTER,
+  IFLA_MTU,
+  IFLA_NET_NS_FD,
+  IFLA_NUM_RX_QUEUES,
+  IFLA_NUM_TX_QUEUES,
+  linkAttributes,
+  linkBody,
+} from './link-body.ts';
+import { bodyOf, type NetlinkRequest, NLM_F_CREATE, NLM_F_EXCL } from './netlink/message.ts';
+import { RTM_NEWLINK } from './netlink/rtnl.ts';
 
 /** A random index in the upper range, where no kernel counts to: saves asking for it after creation. */
 export const chooseIndex = (): number => 0x1000_0000 + Math.floor(Math.random() * 0x6000_0000);
@@ -47,26 +55,18 @@ export function veth(
   options: VethEnd & { master?: number; up?: boolean; peer: VethEnd & { netnsFd?: number } },
 ): NetlinkRequest {
   const { peer, ...host } = options;
-  const peerMessage = bodyOf((out) =>
-    formatLinkMessage(
-      {
-        kind: 'link',
-        data: { family: AF_UNSPEC, ...(peer.index === undefined ? {} : { index: peer.index }) },
-        attrs: {
-          ifname: peer.name,
-          address: bytesOfMac(peer.mac),
-          mtu: peer.mtuBytes,
-          ...queueAttributes(peer.queues),
-          ...(peer.netnsFd === undefined ? {} : { netNsFd: peer.netnsFd }),
-        },
-      },
-      out,
-    ),
-  );
+  const peerBody = linkBody({ index: peer.index }, [
+    [IFLA_IFNAME, peer.name],
+    [IFLA_ADDRESS, bytesOfMac(peer.mac)],
+    [IFLA_MTU, peer.mtuBytes],
+    [IFLA_NUM_TX_QUEUES, peer.queues],
+    [IFLA_NUM_RX_QUEUES, peer.queues],
+    [IFLA_NET_NS_FD, peer.netnsFd],
+  ]);
   return newLink({
     ...host,
     kind: 'veth',
-    data: formatAttributes([[VETH_INFO_PEER, peerMessage]]),
+    data: linkAttributes([[VETH_INFO_PEER, peerBody]]),
     attempted: `create veth pair ${host.name} <-> ${peer.name}`,
   });
 }
@@ -119,32 +119,21 @@ interface NewLink {
   data?: Buffer | undefined;
 }
 
-const queueAttributes = (queues: number | undefined): { numTxQueues?: number; numRxQueues?: number } =>
-  queues === undefined ? {} : { numTxQueues: queues, numRxQueues: queues };
-
 function newLink(link: NewLink): NetlinkRequest {
-  const info: ifla.Info = { kind: link.kind, ...(link.data ? { data: link.data } : {}) };
-  const body = bodyOf((out) =>
-    formatLinkMessage(
-      {
-        kind: 'link',
-        data: {
-          family: AF_UNSPEC,
-          ...(link.index === undefined ? {} : { index: link.index }),
-          ...(link.up ? { flags: { up: true as const }, change: { up: true as const } } : {}),
-        },
-        attrs: {
-          ifname: link.name,
-          ...(link.mac === undefined ? {} : { address: bytesOfMac(link.mac) }),
-          ...(link.mtuBytes === undefined ? {} : { mtu: link.mtuBytes }),
-          ...(link.master === undefined ? {} : { master: link.master }),
-          ...queueAttributes(link.queues),
-          linkinfo: bodyOf((nested) => nested.emit(ifla.formatInfo(info))),
-        },
-      },
-      out,
-    ),
-  );
+  const up = link.up ? IFF_UP : 0;
+  const info = linkAttributes([
+    [IFLA_INFO_KIND, link.kind],
+    [IFLA_INFO_DATA, link.data],
+  ]);
+  const body = linkBody({ index: link.index, flags: up, mask: up }, [
+    [IFLA_IFNAME, link.name],
+    [IFLA_ADDRESS, link.mac === undefined ? undefined : bytesOfMac(link.mac)],
+    [IFLA_MTU, link.mtuBytes],
+    [IFLA_MASTER, link.master],
+    [IFLA_NUM_TX_QUEUES, link.queues],
+    [IFLA_NUM_RX_QUEUES, link.queues],
+    [IFLA_LINKINFO, info],
+  ]);
   return { type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body, attempted: () => link.attempted };
 }
 

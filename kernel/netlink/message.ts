@@ -51,18 +51,25 @@ export type Attributes = readonly (readonly [type: number, data: StreamData])[];
  * NLA_F_NESTED, which node-netlink's streams take off, and which part of the kernel insists on.
  */
 export function formatAttributes(attributes: Attributes): Buffer {
-  const parts: Uint8Array[] = [];
-  for (const [type, data] of attributes) {
-    const value = bodyOf((out) => out.emit(data));
+  const values = attributes.map(([, data]) => bytesOf(data));
+  const bytes = Buffer.alloc(
+    values.reduce((sum, value) => sum + aligned(ATTRIBUTE_HEADER_BYTES + value.length), 0),
+  );
+  let offset = 0;
+  for (const [i, value] of values.entries()) {
+    const type = attributes[i]?.[0] ?? 0;
     const length = ATTRIBUTE_HEADER_BYTES + value.length;
     if (length > 0xffff) throw new RangeError(`attribute ${type} of ${length} bytes`);
-    const header = Buffer.allocUnsafe(ATTRIBUTE_HEADER_BYTES);
-    header.writeUInt16LE(length, 0);
-    header.writeUInt16LE(type, 2);
-    parts.push(header, value, Buffer.alloc(aligned(length) - length));
+    bytes.writeUInt16LE(length, offset);
+    bytes.writeUInt16LE(type, offset + 2);
+    bytes.set(value, offset + ATTRIBUTE_HEADER_BYTES);
+    offset += aligned(length);
   }
-  return Buffer.concat(parts);
+  return bytes;
 }
+
+const bytesOf = (data: StreamData): Uint8Array =>
+  data instanceof Uint8Array ? data : bodyOf((out) => out.emit(data));
 
 const ATTRIBUTE_HEADER_BYTES = 4;
 
