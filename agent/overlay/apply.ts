@@ -28,8 +28,12 @@ export interface Sockets {
   readonly bulk: Rtnl | undefined;
 }
 
+/** The link has gone on which an entry was to be set: so it will be for all that are left. */
+export const isLinkGone = ({ step, refusal }: Refused): boolean =>
+  step.verb !== 'remove' && failedWith(refusal, 'ENODEV');
+
 /**
- * Returns what the kernel refused. `onDone` is called for each step that was carried out, before anything of
+ * Returns what the kernel refused; once a link has gone nothing more is tried. `onDone` is called for each step that was carried out, before anything of
  * later batches is known.
  */
 export async function applySteps(
@@ -50,16 +54,20 @@ export async function applySteps(
   const first = take(source, AT_ONCE);
   const few = batchOf(first);
   if (first.length) settle(few, rtnl.attempt(few.requests));
-  if (first.length < AT_ONCE) return refused;
+  if (first.length < AT_ONCE || refused.some(isLinkGone)) return refused;
   await turn();
   const batches: Batch[] = [];
   const requests = encoded(source, batches);
   if (bulk) {
-    for await (const refusals of bulk.attemptInTurn(requests)) settle(batches.shift() ?? none, refusals);
+    for await (const refusals of bulk.attemptInTurn(requests)) {
+      settle(batches.shift() ?? none, refusals);
+      if (refused.some(isLinkGone)) break;
+    }
     return refused;
   }
   for (const batch of requests) {
     settle(batches.shift() ?? none, rtnl.attempt(batch));
+    if (refused.some(isLinkGone)) break;
     await turn();
   }
   return refused;

@@ -10,6 +10,9 @@ import { describeEntry, type Entry, type LinkNames, sameEntry } from './entry.ts
 import type { Step } from './plan.ts';
 import { earliest } from './reconciler.ts';
 
+/** So many are told one by one. */
+const TOLD = 20;
+
 interface Refusal {
   readonly refusal: KernelError;
   readonly entry: Entry;
@@ -79,8 +82,14 @@ export class Grievances {
 
   /** In words. */
   problems(names: LinkNames): string[] {
-    const refusals = [...this.#refusals.values()].map((refusal) => describeRefusal(refusal, names));
-    return [...refusals, ...this.#contention.problems(names)];
+    const refusals = [...this.#refusals.values()];
+    const told = refusals.slice(0, TOLD).map((refusal) => describeRefusal(refusal, names));
+    const more = refusals.length - told.length;
+    return [
+      ...told,
+      ...(more ? [`${more} more entries cannot be set`] : []),
+      ...this.#contention.problems(names),
+    ];
   }
 
   /** Milliseconds until the earliest may be tried again; undefined where none waits. */

@@ -4,7 +4,7 @@
  */
 import { inSlices } from '../slices.ts';
 import type { ActualScope } from './actual.ts';
-import { applySteps, type Sockets } from './apply.ts';
+import { applySteps, isLinkGone, type Sockets } from './apply.ts';
 import { describePort, describeProtocol } from './culprit.ts';
 import type { Damage } from './damage.ts';
 import type { Desired } from './desired.ts';
@@ -23,6 +23,8 @@ export interface KeptEntriesPass {
   readonly done: readonly string[];
   /** Whether the kernel's tables were read. */
   readonly read: boolean;
+  /** A link went while entries were set on it: nothing that was found out holds. */
+  readonly linkGone: boolean;
   /** What could not be had, in words. */
   readonly problems: readonly string[];
   /** Milliseconds until the earliest that failed may be tried again; undefined where none waits. */
@@ -97,6 +99,7 @@ export class KeptEntries {
     const done: string[] = [];
     let changes = 0;
     let read: boolean;
+    let linkGone: boolean;
     for (;;) {
       read = await this.#mirror.ensureRead(scope, this.known);
       if (!this.#differences.isOf(desired)) await inSlices(this.#differences.compare(desired));
@@ -110,6 +113,11 @@ export class KeptEntries {
         changes++;
         if (done.length < TOLD) done.push(describeStep(step, names));
       });
+      linkGone = refused.some(isLinkGone);
+      if (linkGone) {
+        this.#mirror.invalidate();
+        break;
+      }
       const unexpected = refused.some(({ step }) => !this.#grievances.isRefused(step.id));
       if (read || !unexpected) {
         for (const { step, refusal } of refused) this.#grievances.refused(step, refusal);
@@ -121,7 +129,7 @@ export class KeptEntries {
     }
     this.#grievances.keepOnly(desired.entries);
     const problems = this.#grievances.problems(names);
-    return { changes, done, read, problems, retryInMs: this.#grievances.nextInMs() };
+    return { changes, done, read, linkGone, problems, retryInMs: this.#grievances.nextInMs() };
   }
 
   /** `before`: what was desired before, where the kernel's state was known all along. */

@@ -8,7 +8,7 @@ import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { ensureSysctl } from '../../kernel/sysctl.ts';
 import type { SetSysctl } from '../sysctl/ledger.ts';
-import { type Damage, damageBy, type Watched } from './damage.ts';
+import { type Damage, damageBy, everything, type Watched } from './damage.ts';
 import { type Desired, type Ground, linkNames } from './desired.ts';
 import { desiredDevice } from './device.ts';
 import { KeptEntries } from './kept-entries.ts';
@@ -29,10 +29,13 @@ export interface Converged {
   readonly problems: readonly string[];
   /** What peers cannot be reached before, and what passes by itself, in words. */
   readonly settling: string | undefined;
+  /** Why another pass is necessary at once; undefined where none is. */
+  readonly damage: Damage | undefined;
   /** When the earliest failed entry may be tried again, in milliseconds from now; undefined: nothing failed. */
   readonly retryInMs: number | undefined;
 }
 
+const LINK_GONE = 'a link went while entries were set on it';
 /** What settles by itself is looked at again so soon: not all of it is notified of. */
 const SETTLING_MS = 250;
 
@@ -100,7 +103,8 @@ export class Overlay {
         ...entries.problems,
         ...(hindrance && !settles ? [hindrance.text] : []),
       ],
-      settling: settles ? hindrance.text : undefined,
+      damage: entries.linkGone ? { reason: 'link gone', ...everything } : undefined,
+      settling: entries.linkGone ? LINK_GONE : settles ? hindrance.text : undefined,
       retryInMs: earliest([entries.retryInMs, settles ? SETTLING_MS : undefined]),
     };
   }

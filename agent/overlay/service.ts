@@ -150,6 +150,7 @@ export class OverlayService {
       const overlay = this.#overlay(state);
       if (needs.reread) overlay.invalidate();
       const converged = await overlay.converge(state, { groundStands: !needs.ground });
+      this.#heed(converged.damage);
       changes += converged.changes;
       done.push(...converged.done);
       problems.push(...converged.problems);

@@ -426,6 +426,21 @@ for (const [family, values] of Object.entries(families)) {
       assert.equal(ground.ip(values.flag, 'route', 'show', 'table', '8787'), '');
     });
 
+    it('begins anew where the device goes while its entries are set, and complains of none of them', async () => {
+      const asked = state([peer(2), peer(3)]);
+      const cut = new Overlay(ground.rtnl, {
+        set: () => {
+          if (linkByName(ground.rtnl, values.device)) ground.ip('link', 'del', values.device);
+          return undefined;
+        },
+      });
+      const { problems, damage } = await inNamespace(ground.netns, () => cut.converge(asked));
+      assert.deepEqual(problems, []);
+      assert.deepEqual(damage, { reason: 'link gone', reread: true, underlay: true, ground: true });
+      assert.deepEqual((await ground.converge(asked)).problems, []);
+      assert.equal(routes().length, 2);
+    });
+
     it('says who has its VNI and port', async () => {
       ground.ip('link', 'del', values.device);
       ground.ip(
