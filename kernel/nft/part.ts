@@ -8,7 +8,7 @@
  * Elements are never touched, with one exception: a set that another version made with another key is
  * replaced, and whoever owns its elements puts them back.
  */
-import { createHash } from 'node:crypto';
+import { digestOf } from '../../inet/digest.ts';
 import { type NftSet, nameOfElement, type SetElement } from './element.ts';
 import { lengthOfFields, quoteFields } from './field.ts';
 import type { Nfnl } from './nfnetlink.ts';
@@ -55,7 +55,7 @@ export function difference(part: Part, table: Table | undefined): string | undef
   if (!table) return 'missing';
   const mark = table.rules.find((rule) => rule.chain === markOf(part));
   if (!mark) return 'missing';
-  if (mark.comment !== digestOf(part)) return 'of another version';
+  if (mark.comment !== versionOf(part)) return 'of another version';
   const missing = part.sets.find((set) => !table.sets.some((shape) => shape.name === set.name));
   if (missing) return `set ${missing.name} missing`;
   for (const { name, base, rules: wanted } of part.chains) {
@@ -134,7 +134,7 @@ export const isPresent = (part: Part, table: Table): boolean =>
 
 /** Whether a part of this very text was made and its mark still stands: one small read. */
 export const isStanding = (nfnl: Nfnl, part: Part): boolean =>
-  rules(nfnl, { ...part, chain: markOf(part) })[0]?.comment === digestOf(part);
+  rules(nfnl, { ...part, chain: markOf(part) })[0]?.comment === versionOf(part);
 
 /** The digest of a part's chains and rules as the kernel has them; compare it with one taken when all was well. */
 export function fingerprintOfPart(part: Part, table: Table): string {
@@ -169,18 +169,18 @@ const markOf = (part: Part): string => `part-${part.name}`;
 
 const markChain = (part: Part): ChainSpec => ({
   name: markOf(part),
-  rules: [`return comment "${digestOf(part)}"`],
+  rules: [`return comment "${versionOf(part)}"`],
 });
 
 /** Parts are made once and asked for often. */
-const digests = new WeakMap<Part, string>();
+const versions = new WeakMap<Part, string>();
 
-function digestOf(part: Part): string {
-  const known = digests.get(part);
+function versionOf(part: Part): string {
+  const known = versions.get(part);
   if (known !== undefined) return known;
   const text = JSON.stringify([part.sets.map(formatSet), part.chains]);
-  const digest = createHash('sha256').update(text).digest('hex').slice(0, 32);
-  digests.set(part, digest);
+  const digest = digestOf(text).toString('hex').slice(0, 32);
+  versions.set(part, digest);
   return digest;
 }
 

@@ -3,8 +3,9 @@
  * follows from the key, so that what a lost record described is found again, and from a digest where the
  * place is narrow: a container's id has any length.
  */
+
+import { digestOf } from '../../inet/digest.ts';
 import { localUnicastMac } from '../../inet/mac.ts';
-import { digestOf } from '../digest.ts';
 import type { AttachmentKey } from '../protocol/request.ts';
 
 export interface AttachmentNames {

@@ -1,5 +1,5 @@
 /** How an element in a set says whose it is: `weft:NETWORK/HOST-INTERFACE`, the host's end of the pod's veth pair. */
-import { createHash } from 'node:crypto';
+import { digestOf } from '../../inet/digest.ts';
 
 export interface Owner {
   readonly network: string;
@@ -14,6 +14,6 @@ export const ownerOf = (pod: Owner): string => `${ownerPrefix(pod.network)}${pod
 /** What the comments of a network's elements begin with. */
 export function ownerPrefix(network: string): string {
   if (network.length <= NETWORK_BYTES) return `weft:${network}/`;
-  const digest = createHash('sha256').update(network).digest('hex').slice(0, 16);
+  const digest = digestOf(network).toString('hex').slice(0, 16);
   return `weft:${network.slice(0, NETWORK_BYTES - 17)}~${digest}/`;
 }

@@ -28,9 +28,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { digestOf } from '../../inet/digest.ts';
 import { formatIp, type Ip, parseIp } from '../../inet/ip.ts';
 import { tryLock } from '../../kernel/ffi.ts';
-import { digestOf } from '../digest.ts';
 import { isErrno } from '../errno.ts';
 import { CniError } from '../errors.ts';
 import type { Released } from './order.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { it } from 'node:test';
-import { digestOf } from '../../plugin/digest.ts';
+import { digestOf } from '../../inet/digest.ts';
 
 it("a digest is node's SHA-256, for texts of every length around a block", () => {
   for (let length = 0; length < 200; length++) {

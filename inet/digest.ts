@@ -4,7 +4,7 @@
  */
 export function digestOf(text: string): Buffer {
   const message = padded(Buffer.from(text));
-  const state = Int32Array.of(...fractions(8, Math.sqrt));
+  const state = Int32Array.from(initial);
   const schedule = new Int32Array(64);
   for (let block = 0; block < message.length; block += 64) {
     expand(schedule, message, block);
@@ -31,7 +31,8 @@ function fractions(count: number, root: (prime: number) => number): number[] {
   return primes.map((prime) => Math.floor((root(prime) % 1) * 2 ** 32) | 0);
 }
 
-const constants = Int32Array.of(...fractions(64, Math.cbrt));
+const initial = fractions(8, Math.sqrt);
+const constants = Int32Array.from(fractions(64, Math.cbrt));
 
 const rotate = (word: number, bits: number): number => (word >>> bits) | (word << (32 - bits));
 
@@ -52,7 +53,15 @@ function compress(state: Int32Array, schedule: Int32Array): void {
     const t1 = (h + s1 + ((e & f) ^ (~e & g)) + (constants[t] ?? 0) + (schedule[t] ?? 0)) | 0;
     const s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
     const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-    [a, b, c, d, e, f, g, h] = [(t1 + t2) | 0, a, b, c, (d + t1) | 0, e, f, g];
+    // One by one: most who come here run this for the first time, and an array for each round costs them most of it.
+    h = g;
+    g = f;
+    f = e;
+    e = (d + t1) | 0;
+    d = c;
+    c = b;
+    b = a;
+    a = (t1 + t2) | 0;
   }
   [a, b, c, d, e, f, g, h].forEach((word, i) => {
     state[i] = (state[i] ?? 0) + word;
