@@ -7,7 +7,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Lab } from '../../lab/lab.ts';
 import type { LabNode } from '../../lab/node.ts';
-import { atMost, atMostOfPeer, type Figure, median, percentile, type Suite } from '../figure.ts';
+import {
+  atMost,
+  atMostOfPeer,
+  type Figure,
+  median,
+  percentile,
+  type Suite,
+  plain as untargeted,
+} from '../figure.ts';
 import { residentMb } from '../process.ts';
 import { underReconciliation } from './reconciling.ts';
 import { Starter, type Timed } from './starter.ts';
@@ -16,6 +24,7 @@ import { call, masquerading, plain, type Subject, standalone, weft } from './sub
 const SINGLES = 100;
 /** Until the kernel is done with what the last call left to it. */
 const GAP_MS = 40;
+const NO_GAP_MS = 1;
 const BURST = 50;
 const BURSTS = 5;
 const SERIES = 110;
@@ -38,6 +47,8 @@ export const suite: Suite = async ({ progress }) => {
     await makePods(ground);
     progress(`${SINGLES} ADDs and DELs of each, one at a time`);
     const figures = await singles(ground);
+    progress(`${SINGLES} of each without pauses`);
+    figures.push(...(await withoutPauses(ground)));
     progress(`${BURSTS} times ${BURST} ADDs and DELs of each at once`);
     figures.push(...(await bursts(ground)));
     progress(`${SERIES} pods of each, one after another`);
@@ -85,6 +96,24 @@ async function singles({ starter }: Ground): Promise<Figure[]> {
     { what: 'one ADD', verb: 'ADD', plain: 0.25, masquerading: 0.1 },
     { what: 'one DEL', verb: 'DEL', plain: 0.12, masquerading: 0.07 },
   ]);
+}
+
+/** Each subject's on its own, hardly apart: what of the above is a processor that was idle before. */
+async function withoutPauses({ starter }: Ground): Promise<Figure[]> {
+  const samples = noSamples();
+  for (const subject of [weft, plain]) {
+    const pair = verbs.map((verb) => call(subject, verb, podOf(subject, 0)));
+    const { eachMs } = await starter.inTurn(Array.from({ length: SINGLES }, () => pair).flat(), NO_GAP_MS);
+    for (const [at, ms] of eachMs.entries()) of(samples, subject, at % 2 ? 'DEL' : 'ADD').push(ms);
+  }
+  return verbs.map((verb) =>
+    untargeted({
+      what: `one ${verb}, p50, ${NO_GAP_MS} ms after the last call`,
+      ours: median(of(samples, weft, verb)),
+      peer: { name: plain.name, value: median(of(samples, plain, verb)) },
+      unit: 'ms',
+    }),
+  );
 }
 
 async function bursts({ starter }: Ground): Promise<Figure[]> {
