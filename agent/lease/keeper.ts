@@ -148,15 +148,13 @@ export class LeaseKeeper implements LeaseHolder {
     const first = !this.#view.complete;
     const changed = this.#view.apply(item);
     if (changed.size === 0 && !first) return;
-    this.#updatePeers();
-    if (first || this.#concernsUs(changed)) this.#bell.ring();
-  }
-
-  /** A lease of a peer is nothing for who keeps ours to wake up for, unless it has to be dropped in time. */
-  #concernsUs(changed: ReadonlySet<string>): boolean {
-    const { held, us } = this.#standing;
-    if (!held || this.#table.nextEndMs !== undefined) return true;
-    return recordKeys(held.key, us.id).some((key) => changed.has(key));
+    const { lease, held, us } = this.#standing;
+    const ours = new Set(lease ? recordKeys(lease.key, us.id) : []);
+    const ofPeers = [...changed].filter((key) => !ours.has(key));
+    if (first || ofPeers.length > 0) this.#updatePeers();
+    // Who keeps our lease has nothing to do for a peer's, unless that one has to be dropped in time.
+    const waits = held !== undefined && this.#table.nextEndMs === undefined;
+    if (!waits || changed.size > ofPeers.length) this.#bell.ring();
   }
 
   #heed(error: StoreError | undefined): void {
