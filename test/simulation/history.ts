@@ -276,13 +276,14 @@ export class History {
 
   /** I1: no two live nodes claim overlapping subnets. */
   #judgeClaims(): void {
-    const claiming = this.#nodes.flatMap(({ id, claimed }) => (claimed ? [{ id, ...claimed }] : []));
-    for (const a of claiming) {
-      for (const b of claiming) {
+    for (const a of this.#nodes) {
+      const ours = a.claimed;
+      if (!ours) continue;
+      for (const b of this.#nodes) {
         if (b === a) break;
-        if (a.id === b.id) continue;
-        if (a.subnets.some((one) => b.subnets.some((other) => overlaps(one, other)))) {
-          this.#fail(`I1: ${a.id} and ${b.id} both claim ${a.key}`);
+        const theirs = a.id === b.id ? undefined : b.claimed;
+        if (theirs && ours.subnets.some((one) => theirs.subnets.some((other) => overlaps(one, other)))) {
+          this.#fail(`I1: ${a.id} and ${b.id} both claim ${ours.key}`);
         }
       }
     }
