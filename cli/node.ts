@@ -30,6 +30,8 @@ export function describeNode(node: Command): void {
       const { leaveCluster } = await import('../agent/lease/administer.ts');
       const { conflistDirectory, teardownConflist } = await import('../agent/conflist.ts');
       const { identityPath, readIdentity } = await import('../agent/identity/identity.ts');
+      const { bootId } = await import('../agent/lease/clock.ts');
+      const { readRun } = await import('../agent/lease/run.ts');
       const { renounceSaved } = await import('../agent/lease/saved.ts');
       const config = configOf(options);
       const { runDir, stateDir } = config;
@@ -38,7 +40,13 @@ export function describeNode(node: Command): void {
         throw new UsageError(`${stateDir} knows no node: run this where weftd runs, with its weft.yaml`);
       }
       const key = await withStore(config, (store, signal) =>
-        leaveCluster({ store, nodeId, renounce: () => renounceSaved({ runDir, stateDir }), signal }),
+        leaveCluster({
+          store,
+          nodeId,
+          run: readRun(runDir, bootId()),
+          renounce: () => renounceSaved({ runDir, stateDir }),
+          signal,
+        }),
       );
       // No runtime is to ask for pods that cannot be made.
       teardownConflist({ directory: conflistDirectory, stateDir });

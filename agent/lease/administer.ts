@@ -79,12 +79,10 @@ export async function forgetNode(options: {
   const view = await viewOf(store, signal);
   const { subnet, owner } = findNode(view, named);
   const silentSeconds = owner?.session === undefined ? undefined : await store.silence(owner.session, signal);
-  const heard =
-    silentSeconds !== undefined && silentSeconds < silentAfterRenewals * (owner?.renewSeconds ?? 0);
-  if (heard && !force) {
+  if (owner && isHeard(owner, silentSeconds) && !force) {
     throw new LeaseError(
       'node-alive',
-      `node ${JSON.stringify(owner?.name)} (${subnet.key}) was heard ${Math.round(silentSeconds)} s ago: drain it and run ` +
+      `node ${JSON.stringify(owner.name)} (${subnet.key}) was heard ${Math.round(silentSeconds)} s ago: drain it and run ` +
         'weftctl node leave there; or, if another runs under its name, add --force',
     );
   }
@@ -103,22 +101,36 @@ export async function forgetNode(options: {
 /**
  * Gives this node's subnet back, also while its agent runs, which then claims nothing until it is started again; if it
  * does not run, neither it nor the plugin claims anything by what is on disk. `renounce` ends the deadline there
- * (`renounceSaved`): before the store is asked, for its answer may be lost. Answers the subnet's key. Throws
- * `LeaseError` `no-such-node` where the node holds none, `StoreError`.
+ * (`renounceSaved`): before the store is asked, for its answer may be lost. `run` tells this machine's agent from
+ * that of a copy of it (run.ts). Answers the subnet's key. Throws `LeaseError` `no-such-node` where the node holds none,
+ * `node-id-taken` where its id is that of a copy which is alive, `StoreError`.
  */
 export async function leaveCluster(options: {
   readonly store: LeaseStore;
   readonly nodeId: string;
+  /** Undefined where no agent has been started since this machine booted. */
+  readonly run: string | undefined;
   readonly renounce: () => void;
   readonly cooldownSeconds?: number;
   readonly signal: AbortSignal;
 }): Promise<string> {
-  const { store, nodeId, renounce, cooldownSeconds, signal } = options;
+  const { store, nodeId, run, renounce, cooldownSeconds, signal } = options;
   const view = await viewOf(store, signal);
   const owner = view.node(nodeId);
   const subnet = owner && view.subnet(owner.subnet);
   if (!owner || !subnet) {
     throw new LeaseError('no-such-node', `this node (id ${nodeId}) holds no subnet in ${store.description}`);
+  }
+  if (run !== undefined && run !== owner.run && owner.session !== undefined) {
+    const silentSeconds = await store.silence(owner.session, signal);
+    if (isHeard(owner, silentSeconds)) {
+      throw new LeaseError(
+        'node-id-taken',
+        `the node of id ${nodeId} that holds ${subnet.key} was heard ${Math.round(silentSeconds)} s ago, and not from ` +
+          'this machine: was it cloned with its state directory? Run this where that node is; if it is this one and has ' +
+          'just been booted, try again in half a minute',
+      );
+    }
   }
   renounce();
   await giveBackFor({
@@ -132,6 +144,9 @@ export async function leaveCluster(options: {
   });
   return subnet.key;
 }
+
+const isHeard = (owner: HeldNode, silentSeconds: number | undefined): silentSeconds is number =>
+  silentSeconds !== undefined && silentSeconds < silentAfterRenewals * owner.renewSeconds;
 
 async function giveBackFor(options: {
   readonly store: LeaseStore;

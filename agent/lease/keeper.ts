@@ -194,7 +194,7 @@ export class LeaseKeeper implements LeaseHolder {
       if (!known.has(problem.key + problem.reason)) this.#options.log.warn(problem, 'peer.problem');
     }
     this.#peerListeners.tell(peers);
-    this.#options.onSave('soon');
+    this.#standing.save('soon');
   }
 
   /** Drops the peers whose grace is over; answers when the next one's is. */

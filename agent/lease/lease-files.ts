@@ -76,6 +76,8 @@ export class LeaseFiles {
     const { stateDir, boot, clock } = this.#options;
     const { status, lease, cluster } = holder;
     const { deadlineMs } = status;
+    // It was told to leave since this was asked for, and hears of that with what is to be kept next.
+    if (status.phase !== 'left' && this.renounced) return;
     // Leases that have not changed are the same objects (peer-table.ts), and there may be thousands.
     const { leases } = holder.peers;
     const grain = Math.floor(deadlineMs / deadlineGrainMs);

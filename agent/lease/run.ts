@@ -26,7 +26,8 @@ export function keepRun({ runDir, stateDir }: { runDir: string; stateDir: string
   if (known) replaceFile(pathIn(stateDir), JSON.stringify(known));
 }
 
-function readRun(folder: string, boot: string): string | undefined {
+/** Undefined where no agent has been started with this runDir since the machine booted. */
+export function readRun(folder: string, boot: string): string | undefined {
   const known = readObject(pathIn(folder));
   return known?.boot === boot && typeof known.run === 'string' ? known.run : undefined;
 }

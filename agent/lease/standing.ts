@@ -143,32 +143,25 @@ export class Standing {
     this.#settle();
   }
 
-  /**
-   * The store has renewed it. Its answer may be older than what it was told by hand since then: whoever makes pods
-   * goes by the disk, so nothing is put there in place of that.
-   */
+  /** The store has renewed it. */
   confirm(term: Term): void {
-    if (this.#options.renounced()) {
-      this.leave();
-      return;
-    }
     this.#deadlineMs = term.askedMs + term.ttlSeconds * 1000 * trustedPart;
     this.#confirmedMs = term.askedMs;
     this.#become('held', undefined);
-    this.#options.onSave('soon');
+    this.save('soon');
   }
 
   /** The store has what we say of ourselves. */
   published(): void {
     const lease = this.#lease;
     if (!lease || this.#publishedValue === this.#value) return;
-    const { log, onLease, onSave } = this.#options;
+    const { log, onLease } = this.#options;
     this.#publishedValue = this.#value;
     this.#lease = { ...lease, ...this.#us.attributes };
     log.info({ key: lease.key, value: this.#value }, 'lease.changed');
     onLease();
     this.#announce();
-    onSave('soon');
+    this.save('soon');
   }
 
   lose(reason: string): void {
@@ -211,13 +204,13 @@ export class Standing {
   /** Goes on with what was saved before this life. */
   comeUpWith(saved: SavedLease, reason: string): void {
     this.#lease = { ...saved.lease, ...this.#us.attributes };
-    this.#deadlineMs = this.#options.renounced() ? 0 : saved.deadlineMs;
+    this.#deadlineMs = saved.deadlineMs;
     this.#phase = 'away';
     this.#reason = reason;
     const { key } = saved.lease;
     this.#options.log.warn({ key, deadlineMs: saved.deadlineMs }, 'lease.fromBefore');
     this.#options.onLease();
-    this.#options.onSave('soon');
+    this.save('soon');
     this.#settle();
   }
 
@@ -225,6 +218,15 @@ export class Standing {
     this.settled = true;
     this.failed = true;
     this.#reject(error);
+  }
+
+  /**
+   * What is kept on disk has changed. What we know may be older than what was put there by hand, and whoever makes pods
+   * goes by the disk: a node that was told to leave has left.
+   */
+  save(when: SaveTime): void {
+    if (this.#phase !== 'left' && this.#options.renounced()) this.leave();
+    else this.#options.onSave(when);
   }
 
   /** For when what `status` is derived from has changed. */
@@ -236,7 +238,7 @@ export class Standing {
     this.#held = undefined;
     this.#deadlineMs = 0;
     this.#become(phase, reason);
-    this.#options.onSave('now');
+    this.save('now');
   }
 
   #become(phase: LeasePhase, reason: string | undefined): void {

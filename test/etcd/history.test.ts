@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { leaveCluster } from '../../agent/lease/administer.ts';
 import { bootId, systemClock } from '../../agent/lease/clock.ts';
 import type { LeaseHolder } from '../../agent/lease/holder.ts';
+import { readRun } from '../../agent/lease/run.ts';
 import { readLeaseFile, renounceSaved } from '../../agent/lease/saved.ts';
 import { cidr } from '../../inet/cidr.ts';
 import { World } from '../simulation/world.ts';
@@ -89,9 +90,12 @@ class TestNode {
   async leave(): Promise<void> {
     const { cooldownSeconds } = timing;
     const renounce = () => renounceSaved(this.#folders);
+    const run = readRun(this.#folders.runDir, bootId());
     const nodeId = `id-of-${this.name}`;
     const store = this.#etcd.open();
-    await leaveCluster({ store, nodeId, renounce, cooldownSeconds, signal: never }).catch(() => undefined);
+    await leaveCluster({ store, nodeId, run, renounce, cooldownSeconds, signal: never }).catch(
+      () => undefined,
+    );
     // An agent that was started again meanwhile has left as well.
     this.toldToLeave = true;
   }

@@ -191,10 +191,10 @@ export class History {
       [
         'leave by hand',
         () => {
-          if (this.#cloned.has(node.id)) return;
           const store = this.#handOn(node);
+          const { id, run } = node;
           const renounce = () => node.renounce();
-          this.#byHand(leaveCluster({ store, nodeId: node.id, renounce, cooldownSeconds, signal: never() }));
+          this.#byHand(leaveCluster({ store, nodeId: id, run, renounce, cooldownSeconds, signal: never() }));
           later(
             () =>
               this.#note('start anew', node, () => {

@@ -88,7 +88,8 @@ test('a node that is told to leave claims nothing, whatever its agent hears late
   await world.runUntil(8000);
   const host = { deliver: (run: () => void) => run(), partitioned: () => false };
   const store = new SimStore({ world, server, host, writer: 'operator', trouble: () => 0, never });
-  const left = leaveCluster({ store, nodeId: first.id, renounce: () => first.renounce(), signal: never });
+  const { id, run } = first;
+  const left = leaveCluster({ store, nodeId: id, run, renounce: () => first.renounce(), signal: never });
   await world.runUntil(9000);
   await left;
   assert.equal(first.partitioned, true);

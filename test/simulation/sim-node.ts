@@ -112,6 +112,11 @@ export class SimNode {
     return !this.destroyed && published && published.deadlineMs > this.now() ? published.lease : undefined;
   }
 
+  /** What tells it from a copy of itself. */
+  get run(): string {
+    return `${this.id}/${this.#bootedAtMs}/${this.#disk.run}`;
+  }
+
   start(): void {
     if (this.keeper || this.destroyed) return;
     const life = ++this.#life;
@@ -150,7 +155,7 @@ export class SimNode {
         id: this.id,
         name: this.id,
         boot: `${this.id}/${this.#disk.boot}`,
-        run: `${this.id}/${this.#bootedAtMs}/${this.#disk.run}`,
+        run: this.run,
         attributes: this.attributes,
         had: saved ? [saved.lease.key] : [],
         flannelHad: [],
@@ -245,6 +250,7 @@ export class SimNode {
 
   #save(keeper: LeaseKeeper): void {
     const { lease, cluster, peers, status } = keeper;
+    if (status.phase !== 'left' && this.#disk.published?.phase === 'left') return;
     const { deadlineMs } = status;
     const wallMs = this.wallNow();
     this.#disk.saved = {

@@ -6,6 +6,7 @@ import { forgetNode, initCluster, leaveCluster, listNodes } from '../../../agent
 import { bootId, sleep, systemClock } from '../../../agent/lease/clock.ts';
 import { defaultRange } from '../../../agent/lease/cluster-config.ts';
 import { LeaseError } from '../../../agent/lease/errors.ts';
+import { readRun } from '../../../agent/lease/run.ts';
 import { readLeaseFile, readSaved, renounceSaved } from '../../../agent/lease/saved.ts';
 import type { LeaseStore } from '../../../agent/lease/store.ts';
 import { encodeValue } from '../../../agent/lease/value.ts';
@@ -30,6 +31,7 @@ const leave = (store: LeaseStore, home: string): Promise<string> =>
   leaveCluster({
     store,
     nodeId: 'id-of-node-1',
+    run: readRun(foldersOf(home, 'node-1').runDir, bootId()),
     renounce: () => renounceSaved(foldersOf(home, 'node-1')),
     signal: never,
   });
@@ -244,6 +246,11 @@ export function leaseBehaviours(
         (error) => error instanceof LeaseError && error.code === 'public-ip-taken',
       ),
     ]);
+    // Nor does the clone give away what is not its own.
+    await assert.rejects(
+      leave(store, join(home, 'clone')),
+      (error) => error instanceof LeaseError && error.code === 'node-id-taken',
+    );
     assert.equal(a.holder.status.phase, 'held');
     await a.stop();
   });
