@@ -13,8 +13,11 @@ import type { Step } from './plan.ts';
 
 /** Requests that are sent from the main thread: 32 peers' worth, at most 3 ms of kernel work. */
 const AT_ONCE = 96;
-/** Requests of one batch on the thread pool: a busy machine takes its time to wake either side. */
-const BATCH = 768;
+/**
+ * Requests of one batch on the thread pool. Pods wait while one is encoded and while its answers are read; and for
+ * each, a busy machine takes its time to wake either side.
+ */
+const BATCH = 384;
 
 /** A step that the kernel did not do. */
 export interface Refused {
