@@ -103,7 +103,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     'firewalld',
     'ufw',
   ],
-  vm: ['root', 'ip', 'nsenter', 'qemu-system-x86_64', 'qemu-img', 'debootstrap', 'mke2fs', 'ssh'],
+  vm: ['root', 'ip', 'nsenter', 'setpriv', 'qemu-system-x86_64', 'qemu-img', 'debootstrap', 'mke2fs', 'ssh'],
 };
 
 /** Grounds of their own, with a script of their own: too large for every run. */

@@ -45,6 +45,12 @@ describe('two machines with a kernel of their own', { timeout: timeoutMs }, () =
     over.abort();
     await cluster?.remove();
   });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      cluster?.abandon();
+      process.exit(1);
+    });
+  }
 
   /** A step of the story: after a failure the rest says nothing. */
   function step(sentence: string, body: (t: TestContext) => Promise<void>): void {

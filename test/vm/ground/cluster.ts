@@ -77,7 +77,12 @@ export class Cluster {
   /** Nothing is left but the image. */
   async remove(): Promise<void> {
     for (const machine of this.machines) await machine.kill();
-    await this.surroundings.remove();
+    this.abandon();
+  }
+
+  /** The same in no time, for a process that is about to end: its machines end with it. */
+  abandon(): void {
+    this.surroundings.remove();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

@@ -111,7 +111,7 @@ export class Machine {
       await run(['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', this.#image.disk, disk]);
     }
     const mac = (network: number): string => `52:54:00:00:0${network}:0${this.#number}`;
-    const argv = this.#surroundings.enter([
+    const argv = this.#surroundings.enterForLife([
       ...[
         'qemu-system-x86_64',
         '-nodefaults',

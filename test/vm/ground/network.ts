@@ -2,8 +2,8 @@
  * What is around the virtual machines: a network namespace with a switch between them (the private network of a
  * Vagrantfile, the host at .1) and, behind the user-mode NAT that each has on its first interface, an outside.
  */
-import { spawn } from 'node:child_process';
-import { attempt, run } from './run.ts';
+import { spawn, spawnSync } from 'node:child_process';
+import { run } from './run.ts';
 
 export const outsideAddress = '203.0.113.80';
 export const outsidePort = 8080;
@@ -38,16 +38,21 @@ export class Surroundings {
     return ['nsenter', `--net=/run/netns/${this.name}`, '--', ...argv];
   }
 
-  async remove(): Promise<void> {
+  /** The same for one that runs on: it ends with this process, whatever ends that. */
+  enterForLife(argv: readonly string[]): string[] {
+    return this.enter(['setpriv', '--pdeathsig', 'KILL', '--', ...argv]);
+  }
+
+  remove(): void {
     this.#over.abort();
-    await attempt(['ip', 'netns', 'delete', this.name]);
+    spawnSync('ip', ['netns', 'delete', this.name], { stdio: 'inherit' });
   }
 
   /** Answers HTTP with a line and with the address that it was asked from. */
   #serveOutside(): void {
     const program = `require('node:http').createServer((request, response) =>
       response.end('${outsideAnswer}\\n')).listen(${outsidePort}, '${outsideAddress}')`;
-    const [nsenter = '', ...args] = this.enter([process.execPath, '-e', program]);
+    const [nsenter = '', ...args] = this.enterForLife([process.execPath, '-e', program]);
     const server = spawn(nsenter, args, {
       stdio: ['ignore', 'ignore', 'inherit'],
       signal: this.#over.signal,
