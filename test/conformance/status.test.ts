@@ -46,8 +46,8 @@ async function untilStatus(code: number): Promise<string> {
 describe('STATUS', () => {
   let agent: ChildProcess;
 
-  it('is 50 where there was never a lease', async () => {
-    assert.match(await untilStatus(50), /this node has no subnet yet/);
+  it('is 50 where no agent has run yet, and names the agent, which is to lease a subnet', async () => {
+    assert.match(await untilStatus(50), /the agent is away/);
   });
 
   it('is silent once the agent is ready', async () => {
