@@ -1,104 +1,24 @@
 /** overlay/ against the kernel: whatever state a host is in, one pass makes it what the peers ask for (I4). */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DIRECT_PROBE_MARK } from '../../agent/overlay/direct-probing.ts';
-import { Overlay } from '../../agent/overlay/overlay.ts';
-import type { Peer } from '../../agent/overlay/peer.ts';
-import type { OverlayState } from '../../agent/overlay/state.ts';
-import { cidr, formatCidr, parseInterfaceAddress } from '../../inet/cidr.ts';
-import { ip } from '../../inet/ip.ts';
-import { linkByName, linkOf } from '../../kernel/link.ts';
-import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
-import { RTNLGRP } from '../../kernel/netlink/open.ts';
-import { openRtnl, RTM_NEWLINK, type Rtnl } from '../../kernel/netlink/rtnl.ts';
-import { type Netns, openNetns, within } from '../../kernel/netns.ts';
+import { DIRECT_PROBE_MARK } from '../../../agent/overlay/direct-probing.ts';
+import { Overlay } from '../../../agent/overlay/overlay.ts';
+import { cidr, formatCidr } from '../../../inet/cidr.ts';
+import { ip } from '../../../inet/ip.ts';
+import { linkByName } from '../../../kernel/link.ts';
+import { families, Ground, macOf, run } from './ground.ts';
 
-const run = (command: string, ...args: string[]): string => execFileSync(command, args, { encoding: 'utf8' });
-
-interface Ground {
-  readonly name: string;
-  readonly netns: Netns;
-  readonly rtnl: Rtnl;
-  readonly overlay: Overlay;
-  ip(...args: string[]): string;
-  bridge(...args: string[]): string;
-  /** The state's pass, in the namespace: /proc/sys is reached through the calling thread. */
-  converge(state: OverlayState): ReturnType<Overlay['converge']>;
-  /** A pass that goes by the notifications that the overlay was given, and reads nothing. */
-  repair(state: OverlayState): ReturnType<Overlay['converge']>;
-}
-
-const families = {
-  ipv4: {
-    network: '10.244.0.0/16',
-    subnet: '10.244.1.0/24',
-    underlay: '192.168.188.101/24',
-    endpoint: (n: number) => `192.168.188.${100 + n}`,
-    far: (n: number) => `192.168.77.${100 + n}`,
-    peerSubnet: (n: number) => `10.244.${n}.0/24`,
-    device: 'weft.1',
-    deviceMtuBytes: 1450,
-    flag: '-4',
-    forwarding: 'net.ipv4.ip_forward',
-  },
-  ipv6: {
-    network: 'fd00:10:244::/56',
-    subnet: 'fd00:10:244:1::/64',
-    underlay: '2001:db8:188::101/64',
-    endpoint: (n: number) => `2001:db8:188::${100 + n}`,
-    far: (n: number) => `2001:db8:77::${100 + n}`,
-    peerSubnet: (n: number) => `fd00:10:244:${n}::/64`,
-    device: 'weft-v6.1',
-    deviceMtuBytes: 1430,
-    flag: '-6',
-    forwarding: 'net.ipv6.conf.all.forwarding',
-  },
-} as const;
-
-const macOf = (n: number): string => `02:00:00:00:00:${n.toString(16).padStart(2, '0')}`;
-
-for (const [family, values] of Object.entries(families)) {
+for (const family of ['ipv4', 'ipv6'] as const) {
   describe(`an ${family} overlay`, () => {
+    const values = families[family];
     let ground: Ground;
-    const peer = (n: number, change: Partial<Peer> = {}): Peer => ({
-      key: `peer-${n}`,
-      name: `node-${n}`,
-      subnet: cidr(values.peerSubnet(n)),
-      endpoint: ip(values.endpoint(n)),
-      vtepMac: macOf(n),
-      ...change,
-    });
-    const state = (peers: Peer[], change: Partial<OverlayState> = {}): OverlayState => {
-      const address = parseInterfaceAddress(values.underlay);
-      const underlay = linkByName(ground.rtnl, 'eth0');
-      assert.ok(address && underlay);
-      return {
-        network: cidr(values.network),
-        subnet: cidr(values.subnet),
-        underlay: { index: underlay.index, name: 'eth0', address, mtuBytes: underlay.mtuBytes },
-        vtepMac: macOf(1),
-        backend: { type: 'vxlan', vni: 1, port: 8472, mtuBytes: undefined },
-        peers,
-        answeringDirect: new Set(),
-        pathMtuBytes: new Map(),
-        complete: true,
-        ...change,
-      };
-    };
-    const nodad = family === 'ipv6' ? ['nodad'] : [];
-    const routes = (): { dst: string; gateway: string; dev: string; flags: string[] }[] =>
-      JSON.parse(ground.ip(values.flag, '-j', 'route', 'show', 'proto', '87'));
-
+    const peer = (...args: Parameters<Ground['peer']>) => ground.peer(...args);
+    const state = (...args: Parameters<Ground['state']>) => ground.state(...args);
     before(() => {
-      ground = openGround(`weft-t-${process.pid}-${family}`);
-      ground.ip('link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'wire');
-      ground.ip('link', 'set', 'eth0', 'up');
-      ground.ip('link', 'set', 'wire', 'up');
-      ground.ip('address', 'add', values.underlay, 'dev', 'eth0', ...(family === 'ipv6' ? ['nodad'] : []));
+      ground = new Ground(family);
     });
-    after(() => closeGround(ground));
+    after(() => ground.close());
 
     it('makes the device and per peer one route, one neighbour and one forwarding entry', async () => {
       const { problems, done } = await ground.converge(state([peer(2), peer(3)]));
@@ -118,7 +38,7 @@ for (const [family, values] of Object.entries(families)) {
         [formatCidr(cidr(values.subnet)).replace(/\/.*/, family === 'ipv4' ? '/32' : '/128')],
       );
       assert.deepEqual(
-        routes().map((route) => [route.dst, route.gateway, route.dev, route.flags.includes('onlink')]),
+        ground.routes().map((route) => [route.dst, route.gateway, route.dev, route.flags.includes('onlink')]),
         [2, 3].map((n) => [
           values.peerSubnet(n),
           values.peerSubnet(n).replace(/\/.*/, ''),
@@ -158,125 +78,20 @@ for (const [family, values] of Object.entries(families)) {
     };
     for (const [what, commands] of Object.entries(damages)) {
       it(`puts back ${what}`, async () => {
-        const before = snapshot(ground, values);
+        const before = ground.snapshot();
         for (const command of commands) ground.ip(...command);
-        assert.notEqual(damaged(ground, values), before);
+        assert.notEqual(ground.damaged(), before);
         const { problems } = await ground.converge(state([peer(2), peer(3)]));
         assert.deepEqual(problems, []);
-        assert.equal(snapshot(ground, values), before);
+        assert.equal(ground.snapshot(), before);
       });
     }
 
-    describe('that listens', () => {
-      let listening: Listening;
-      const peers = () => state([peer(2), peer(3)]);
-      const end = values.peerSubnet(2).replace(/\/.*/, '');
-      before(async () => {
-        await ground.converge(peers());
-        listening = listen(ground);
-      });
-      after(() => listening.stop());
-
-      const damages: Record<string, { damage: () => unknown; told: string }> = {
-        'a route': {
-          damage: () => ground.ip(values.flag, 'route', 'del', values.peerSubnet(2)),
-          told: 'route gone',
-        },
-        'a route that leads elsewhere': {
-          damage: () =>
-            ground.ip(
-              ...[values.flag, 'route', 'replace', values.peerSubnet(2), 'via', end, 'dev', values.device],
-              ...['onlink', 'proto', '87', 'mtu', '1300'],
-            ),
-          told: 'route changed',
-        },
-        'a neighbour': {
-          damage: () => ground.ip(values.flag, 'neigh', 'del', end, 'dev', values.device),
-          told: 'neighbour changed',
-        },
-        'a neighbour with another MAC': {
-          damage: () => ground.ip('neigh', 'replace', end, 'lladdr', macOf(77), 'dev', values.device),
-          told: 'neighbour changed',
-        },
-        'a forwarding entry': {
-          damage: () =>
-            ground.bridge('fdb', 'del', macOf(2), 'dev', values.device, 'dst', values.endpoint(2)),
-          told: 'fdb gone',
-        },
-        'forwarding entries, flushed': {
-          damage: () => ground.bridge('fdb', 'flush', 'dev', values.device),
-          told: 'fdb gone',
-        },
-        'an entry too many': {
-          damage: () =>
-            ground.bridge('fdb', 'add', macOf(66), 'dev', values.device, 'dst', values.endpoint(66)),
-          told: 'stray fdb',
-        },
-        'the device’s MTU': {
-          damage: () => ground.ip('link', 'set', values.device, 'mtu', '1300'),
-          told: 'device link',
-        },
-        'the device': { damage: () => ground.ip('link', 'del', values.device), told: 'device link' },
-        'the underlay, down and up': {
-          damage: () => {
-            ground.ip('link', 'set', 'eth0', 'down');
-            ground.ip('link', 'set', 'eth0', 'up');
-            ground.ip('address', 'replace', values.underlay, 'dev', 'eth0', ...nodad);
-          },
-          told: 'underlay link',
-        },
-        forwarding: {
-          damage: () => run('ip', 'netns', 'exec', ground.name, 'sysctl', '-qw', `${values.forwarding}=0`),
-          told: 'forwarding off',
-        },
-      };
-      for (const [what, { damage, told }] of Object.entries(damages)) {
-        it(`is told of the loss of ${what}, and puts it right without reading all there is`, async () => {
-          const before = snapshot(ground, values);
-          damage();
-          assert.ok((await listening.told()).includes(told), `told of: ${told}`);
-          const { problems } = await ground.repair(peers());
-          assert.deepEqual(problems, []);
-          assert.equal(snapshot(ground, values), before);
-          await listening.told();
-          assert.deepEqual((await ground.repair(peers())).done, []);
-        });
-      }
-
-      it('is not told of its own work', async () => {
-        await ground.repair(state([peer(2), peer(3), peer(4)]));
-        assert.deepEqual(await listening.told(), []);
-        assert.equal(routes().length, 3);
-        await ground.repair(peers());
-        assert.deepEqual(await listening.told(), []);
-        assert.equal(routes().length, 2);
-      });
-
-      it('gives way to a program that undoes its work again and again, and says so once', async () => {
-        const fought = state([peer(2), peer(9)]);
-        let { problems } = await ground.repair(fought);
-        let repairs = 0;
-        for (let n = 0; n < 40; n++) {
-          ground.ip(values.flag, 'route', 'flush', values.peerSubnet(9));
-          await listening.told();
-          ({ problems } = await ground.repair(fought));
-          repairs += routes().length - 1;
-        }
-        assert.ok(repairs < 20, `${repairs} repairs of 40 losses`);
-        assert.equal(problems.length, 1);
-        assert.match(
-          problems[0] ?? '',
-          new RegExp(`^route ${values.peerSubnet(9)}.* dev ${values.device} is undone again and again`),
-        );
-        await ground.converge(peers());
-      });
-    });
-
     it('puts back a forwarding entry', async () => {
-      const before = snapshot(ground, values);
+      const before = ground.snapshot();
       ground.bridge('fdb', 'del', macOf(2), 'dev', values.device, 'dst', values.endpoint(2));
       await ground.converge(state([peer(2), peer(3)]));
-      assert.equal(snapshot(ground, values), before);
+      assert.equal(ground.snapshot(), before);
     });
 
     it('follows a peer that changed its endpoint and MAC, and leaves nothing stale', async () => {
@@ -290,10 +105,10 @@ for (const [family, values] of Object.entries(families)) {
 
     it('sweeps what an earlier life left, but only once the list of peers is complete', async () => {
       await ground.converge(state([peer(2)], { complete: false }));
-      assert.equal(routes().length, 2);
+      assert.equal(ground.routes().length, 2);
       await ground.converge(state([peer(2)]));
       assert.deepEqual(
-        routes().map((route) => route.dst),
+        ground.routes().map((route) => route.dst),
         [values.peerSubnet(2)],
       );
       assert.doesNotMatch(ground.bridge('fdb', 'show', 'dev', values.device), new RegExp(macOf(3)));
@@ -333,7 +148,7 @@ for (const [family, values] of Object.entries(families)) {
       const changed = { type: 'vxlan', vni: 1, port: 4789, mtuBytes: undefined } as const;
       await ground.converge(state([peer(2), peer(3)], { backend: changed }));
       assert.match(ground.ip('-d', 'link', 'show', values.device), /dstport 4789/);
-      assert.equal(routes().length, 2);
+      assert.equal(ground.routes().length, 2);
       await ground.converge(state([peer(2), peer(3)]));
       assert.match(ground.ip('-d', 'link', 'show', values.device), /dstport 8472/);
     });
@@ -351,7 +166,7 @@ for (const [family, values] of Object.entries(families)) {
         state([peer(2), peer(3, { endpoint: ip(values.far(3)) })], { backend }),
       );
       assert.deepEqual(
-        routes().map((route) => [route.dst, route.gateway, route.dev]),
+        ground.routes().map((route) => [route.dst, route.gateway, route.dev]),
         [[values.peerSubnet(2), values.endpoint(2), 'eth0']],
       );
       assert.equal(problems.length, 1);
@@ -395,7 +210,8 @@ for (const [family, values] of Object.entries(families)) {
         );
         assert.deepEqual(problems, []);
         assert.equal(ground.bridge('fdb', 'show', 'dev', values.device).match(/permanent/g)?.length, 2);
-        return routes()
+        return ground
+          .routes()
           .map((route) => [route.dst, route.dev])
           .filter(([dst]) => dst?.includes('/'));
       };
@@ -434,11 +250,11 @@ for (const [family, values] of Object.entries(families)) {
           return undefined;
         },
       });
-      const { problems, damage } = await inNamespace(ground.netns, () => cut.converge(asked));
+      const { problems, damage } = await ground.inside(() => cut.converge(asked));
       assert.deepEqual(problems, []);
       assert.deepEqual(damage, { reason: 'link gone', reread: true, underlay: true, ground: true });
       assert.deepEqual((await ground.converge(asked)).problems, []);
-      assert.equal(routes().length, 2);
+      assert.equal(ground.routes().length, 2);
     });
 
     it('says who has its VNI and port', async () => {
@@ -470,95 +286,4 @@ for (const [family, values] of Object.entries(families)) {
       ground.ip('link', 'del', values.device);
     });
   });
-}
-
-function snapshot(ground: Ground, values: { device: string; flag: string }): string {
-  return [
-    ground
-      .ip('-o', 'link', 'show')
-      .replace(/^\d+: /gm, '')
-      .replace(/@if\d+|@\w+/g, ''),
-    ground.ip('-o', values.flag, 'address', 'show', 'dev', values.device).replace(/^\d+: /gm, ''),
-    ground.ip(values.flag, 'route', 'show', 'proto', '87'),
-    ground.ip(values.flag, 'neigh', 'show', 'nud', 'permanent').split('\n').sort().join('\n'),
-    ground.bridge('fdb', 'show', 'dev', values.device).split('\n').sort().join('\n'),
-  ].join('\n');
-}
-
-/** A snapshot that can also be taken while there is no device. */
-function damaged(ground: Ground, values: { device: string; flag: string }): string {
-  const exists = ground.ip('-o', 'link', 'show').includes(values.device);
-  return exists ? snapshot(ground, values) : 'no device';
-}
-
-interface Listening {
-  /** Why passes were asked for since the last call. */
-  told(): Promise<string[]>;
-  stop(): Promise<void>;
-}
-
-/** Hands notifications to the overlay as the agent does. */
-function listen(ground: Ground): Listening {
-  const stop = new AbortController();
-  const told: string[] = [];
-  let heard = () => {};
-  const monitor = within(ground.netns, () => NetlinkMonitor.open(Object.values(RTNLGRP)));
-  const running = monitor.run(
-    {
-      onMessage: (message) => {
-        const damage = ground.overlay.observe(message);
-        if (damage) told.push(damage.reason);
-        if (message.type === RTM_NEWLINK && linkOf(message).name === 'bell') heard();
-      },
-      onOverrun: () => assert.fail('overrun'),
-    },
-    stop.signal,
-  );
-  return {
-    // Everything up to here has been notified once the bell has been heard.
-    told: async () => {
-      const rung = new Promise<void>((resolve) => {
-        heard = resolve;
-      });
-      ground.ip('link', 'add', 'bell', 'type', 'ifb');
-      await rung;
-      ground.ip('link', 'del', 'bell');
-      return [...new Set(told.splice(0))];
-    },
-    stop: () => {
-      stop.abort();
-      return running;
-    },
-  };
-}
-
-function openGround(name: string): Ground {
-  run('ip', 'netns', 'add', name);
-  const netns = openNetns(`/run/netns/${name}`);
-  const rtnl = within(netns, openRtnl);
-  const overlay = new Overlay(rtnl);
-  return {
-    name,
-    netns,
-    rtnl,
-    overlay,
-    ip: (...args) => run('ip', '-n', name, ...args),
-    bridge: (...args) => run('bridge', '-n', name, ...args),
-    converge: (state) => {
-      overlay.invalidate();
-      return inNamespace(netns, () => overlay.converge(state));
-    },
-    repair: (state) => inNamespace(netns, () => overlay.converge(state)),
-  };
-}
-
-/** Starts an asynchronous pass inside: its synchronous head is where /proc/sys is written. */
-function inNamespace<T>(netns: Netns, start: () => Promise<T>): Promise<T> {
-  return within(netns, () => ({ promise: start() })).promise;
-}
-
-function closeGround(ground: Ground): void {
-  ground.rtnl.close();
-  ground.netns.close();
-  run('ip', 'netns', 'del', ground.name);
 }
