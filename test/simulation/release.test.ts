@@ -99,3 +99,16 @@ test('a node that is told to leave claims nothing, whatever its agent hears late
   assert.equal(first.keeper?.status.phase, 'left');
   assert.deepEqual(faults, []);
 });
+
+test('nor by what its agent writes when it hears of a peer', async () => {
+  const { world, server, first, faults } = await cutOffOnceDeleted();
+  first.renounce();
+  const value = '{"PublicIP":"192.168.0.9","BackendType":"host-gw"}';
+  const write = [{ type: 'put', key: `${subnetsFolder}10.244.0.0-24`, value, session: undefined }] as const;
+  server.commit({ compare: [], write }, undefined);
+  await world.runUntil(2000);
+  assert.equal(first.keeper?.peers.leases.size, 1);
+  assert.equal(first.claimed, undefined);
+  assert.equal(first.keeper?.status.phase, 'left');
+  assert.deepEqual(faults, []);
+});
