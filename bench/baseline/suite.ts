@@ -1,8 +1,9 @@
 /** What one node and one pair of nodes do, beside the reference plugins and the bare underlay. */
 import { fileURLToPath } from 'node:url';
-import { Lab } from '../../lab/lab.ts';
+import type { Lab } from '../../lab/lab.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { atMost, type Figure, median, plain, type Suite, type SuiteContext } from '../figure.ts';
+import { withLab } from '../lab.ts';
 import { residentMb } from '../process.ts';
 import { mustRun, traffic } from '../traffic.ts';
 import type { InsideRequest, InsideSamples } from './inside.ts';
@@ -13,17 +14,12 @@ const reference = '/usr/lib/cni';
 
 export const suite: Suite = async (context) => {
   context.progress('a lab of four nodes, the fourth without its agent');
-  const lab = await Lab.up({ name: 'bench', nodes: 4, withoutAgents: ['node-4'] });
-  try {
-    return [
-      ...(await attachments(lab, context)),
-      ...(await traffic(lab, 'vxlan', context)),
-      await newNode(lab, context),
-      agentMemory(lab.node('node-1')),
-    ];
-  } finally {
-    await lab.down();
-  }
+  return withLab({ name: 'bench', nodes: 4, withoutAgents: ['node-4'] }, async (lab) => [
+    ...(await attachments(lab, context)),
+    ...(await traffic(lab, 'vxlan', context)),
+    await newNode(lab, context),
+    agentMemory(lab.node('node-1')),
+  ]);
 };
 
 async function attachments(lab: Lab, { progress }: SuiteContext): Promise<Figure[]> {

@@ -5,10 +5,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Family } from '../../inet/ip.ts';
 import { type Damage, damages, damageVariables, shellOn } from '../../lab/damage.ts';
-import { Lab } from '../../lab/lab.ts';
+import type { Lab } from '../../lab/lab.ts';
 import { familyOf } from '../../lab/ping.ts';
 import type { LabPod } from '../../lab/pod.ts';
 import { atMost, type Figure, median, type Suite, type SuiteContext } from '../figure.ts';
+import { withLab } from '../lab.ts';
 import { lives } from './lives.ts';
 import { PingStream } from './stream.ts';
 
@@ -21,8 +22,7 @@ export const suite: Suite = async (context) => [...(await repairs(context)), ...
 
 async function repairs(context: SuiteContext): Promise<Figure[]> {
   context.progress('a lab of three nodes, both families');
-  const lab = await Lab.up({ name: 'bench-heal', families: ['ipv4', 'ipv6'] });
-  try {
+  return withLab({ name: 'bench-heal', families: ['ipv4', 'ipv6'] }, async (lab) => {
     await Promise.all(lab.nodes.map(({ name }, i) => lab.pod(name, ['a', 'b', 'c'][i] ?? name)));
     const figures: Figure[] = [];
     for (const family of ['ipv4', 'ipv6'] as const) {
@@ -37,9 +37,7 @@ async function repairs(context: SuiteContext): Promise<Figure[]> {
       figures.push(atMost(0, { what, ours: bystandersLost, peer: undefined, unit: 'pings' }));
     }
     return figures;
-  } finally {
-    await lab.down();
-  }
+  });
 }
 
 async function measure(options: {

@@ -6,10 +6,10 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { Lab } from '../../lab/lab.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { addCrowd, crowdedNetwork } from '../crowd.ts';
 import { atMost, atMostOfPeer, type Figure, median, type Suite, type SuiteContext } from '../figure.ts';
+import { withLab } from '../lab.ts';
 import { cpuMs, reload, residentMb } from '../process.ts';
 import { traffic } from '../traffic.ts';
 import type { ProgrammingRequest, ProgrammingSamples } from './inside.ts';
@@ -65,8 +65,8 @@ async function keeping(
 ): Promise<Figure[]> {
   progress(`an agent with ${peers} peers in a file store`);
   const configuration = { network: crowdedNetwork };
-  const lab = await Lab.up({ name: 'bench-overlay', nodes: 1, withoutAgents: true, configuration });
-  try {
+  const options = { name: 'bench-overlay', nodes: 1, withoutAgents: true, configuration } as const;
+  return withLab(options, async (lab) => {
     const node = lab.node('node-1');
     addCrowd(lab.name, peers);
     await node.agent.start();
@@ -105,9 +105,7 @@ async function keeping(
       peers > 255 ? atMost(60, pass) : { ...pass, ...plain },
       atMost(mostMb, memory),
     ];
-  } finally {
-    await lab.down();
-  }
+  });
 }
 
 /** Until there is a route to every peer. */
@@ -120,11 +118,6 @@ async function programmed(node: LabNode, peers: number): Promise<void> {
   throw new Error(`the agent has not made routes to ${peers} peers within a minute`);
 }
 
-async function sending(backend: string, context: SuiteContext): Promise<Figure[]> {
-  const lab = await Lab.up({ name: 'bench-overlay', nodes: 2, backend });
-  try {
-    return await traffic(lab, backend, context);
-  } finally {
-    await lab.down();
-  }
+function sending(backend: string, context: SuiteContext): Promise<Figure[]> {
+  return withLab({ name: 'bench-overlay', nodes: 2, backend }, (lab) => traffic(lab, backend, context));
 }
