@@ -140,6 +140,8 @@ export class Standing {
     this.confirm(term);
     if (this.#held) log.info({ key: held.key, session: held.session }, 'lease.held');
     onLease();
+    // Before anything is made of it: a machine that fails now comes up with it, the store there or not.
+    this.save('now');
     this.#settle();
   }
 
