@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { Lab } from '../../lab/lab.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { findProduct } from '../../lab/product.ts';
-import { labName, leftovers } from './ground.ts';
+import { eventually, labName, leftovers } from './ground.ts';
 
 const name = labName('node');
 const dist = join(findProduct().root, 'dist/bin');
@@ -54,6 +54,8 @@ describe('weftd plan', () => {
   it('has nothing to say beside an agent that has done its work, and changes nothing', async () => {
     for (const { agent } of lab.nodes) await agent.start();
     await lab.pod('node-1', 'pod');
+    // It goes by what the agent has on disk, which hears of peers within a second.
+    await eventually(async () => assert.equal(await plan(), 'nothing to change\n'));
     const before = await snapshot(node);
     assert.equal(await plan(), 'nothing to change\n');
     assert.equal(await snapshot(node), before);
