@@ -66,6 +66,17 @@ test('an endpoint where nobody listens is named', limit, async (t) => {
   await assert.rejects(store.list(never), fails('away', /etcd http:\/\/127\.0\.0\.1:1 does not answer/));
 });
 
+test('a connection that was closed is a store that is away, for requests and streams', limit, async (t) => {
+  const etcd = await startEtcd(t);
+  const store = etcd.open();
+  const { cursor } = await store.list(never);
+  store.close();
+  const away = fails('away', /does not answer: .*shut down/);
+  await assert.rejects(store.list(never), away);
+  await assert.rejects(store.watch(cursor, never)[Symbol.asyncIterator]().next(), away);
+  await assert.rejects(store.keepAlive('1', never), away);
+});
+
 /** A user `weft` with the password, whose role may read and write below `/mine`. */
 function enableAuth(etcd: Etcd): string {
   etcd.ctl('user', 'add', 'root:root');

@@ -101,15 +101,15 @@ export class Connection {
     };
     try {
       if (this.#config.login && this.#token === undefined) await this.#authenticate(member, signal);
+      const metadata = this.#metadata();
+      // A member that has lost its leader ends the stream, where it would fall silent.
+      metadata.set('hasleader', 'true');
+      const { path, encode, decode } = method;
+      return { stream: member.client.makeBidiStreamRequest(path, encode, decode, metadata), failed };
     } catch (error) {
       signal.throwIfAborted();
       throw failed(error);
     }
-    const metadata = this.#metadata();
-    // A member that has lost its leader ends the stream, where it would fall silent.
-    metadata.set('hasleader', 'true');
-    const { path, encode, decode } = method;
-    return { stream: member.client.makeBidiStreamRequest(path, encode, decode, metadata), failed };
   }
 
   close(): void {
