@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { leaveCluster } from '../../agent/lease/administer.ts';
@@ -52,7 +51,7 @@ class TestNode {
     this.proxy = proxy;
     this.#t = t;
     this.#etcd = etcd;
-    this.#home = join(home, this.name);
+    this.#home = home;
     this.#address = `192.168.188.${100 + n}`;
   }
 

@@ -454,7 +454,7 @@ describe('STATUS', () => {
     writeFileSync(join(bare.runDir, 'lease.json'), JSON.stringify(late));
     await bare.refused(50, /cannot prove any more .*: the store does not answer/, 'STATUS');
     await bare.refused(11, /cannot prove any more .*: the store does not answer/, 'ADD', pod());
-    bare.verbs.close();
+    bare.dispose();
   });
 
   it('says what the process that answers knows', async () => {
