@@ -108,6 +108,16 @@ export class History {
     if (!node) return;
     const later = (run: () => void, longestMs = 2 * timing.ttlSeconds * 1000): void =>
       world.after(world.between(100, longestMs), run);
+    /** Who has given its subnet back claims nothing before. */
+    const startAnew = (): void =>
+      later(
+        () =>
+          this.#note('start anew', node, () => {
+            node.crash();
+            node.start();
+          }),
+        20_000,
+      );
     const faults: readonly (readonly [string, () => void])[] = [
       [
         'crash',
@@ -178,14 +188,7 @@ export class History {
         'release',
         () => {
           node.keeper?.release(never()).catch(() => undefined);
-          later(
-            () =>
-              this.#note('start anew', node, () => {
-                node.crash();
-                node.start();
-              }),
-            20_000,
-          );
+          startAnew();
         },
       ],
       [
@@ -195,14 +198,7 @@ export class History {
           const { id, run } = node;
           const renounce = () => node.renounce();
           this.#byHand(leaveCluster({ store, nodeId: id, run, renounce, cooldownSeconds, signal: never() }));
-          later(
-            () =>
-              this.#note('start anew', node, () => {
-                node.crash();
-                node.start();
-              }),
-            20_000,
-          );
+          startAnew();
         },
       ],
       [
