@@ -2,10 +2,12 @@
  * Tracked flows (linux/netfilter/nfnetlink_conntrack.h). A UDP flow that began before its port was mapped, or
  * goes on after, keeps its old translation for as long as packets come: whoever maps a port forgets its flows.
  */
-import { parseAttributes, putU32 } from 'netlink/dist/structs.js';
+
+import { putU32 } from 'netlink/dist/structs.js';
 import { type Family, formatIp, type Ip, ipOfBytes, sameIp } from '../inet/ip.ts';
 import { failedWith } from './errors.ts';
 import { formatAttributes, type NetlinkMessage, type NetlinkRequest } from './netlink/message.ts';
+import { partsOf } from './netlink/parts.ts';
 import { afOf } from './netlink/rtnl.ts';
 import { protocolNumbers } from './nft/field.ts';
 import {
@@ -67,7 +69,7 @@ function dumpRequest(match: FlowMatch): NetlinkRequest {
 
 /** By the tuple and the id with which the kernel told of it, lest a later flow of the same tuple is hit. */
 function forgetRequest(match: FlowMatch, flow: NetlinkMessage): NetlinkRequest {
-  const parts = attributes(flow.body.subarray(NFGENMSG_BYTES));
+  const parts = partsOf(flow.body.subarray(NFGENMSG_BYTES));
   const named: [number, Buffer][] = [];
   for (const type of [CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID]) {
     const data = parts.get(type);
@@ -84,24 +86,16 @@ function forgetRequest(match: FlowMatch, flow: NetlinkMessage): NetlinkRequest {
 
 /** What the kernel was asked to filter by is looked at again: a kernel that knows no filter tells all. */
 function matches(message: NetlinkMessage, match: FlowMatch): boolean {
-  const tuple = attributes(
-    attributes(message.body.subarray(NFGENMSG_BYTES)).get(CTA_TUPLE_ORIG) ?? Buffer.alloc(0),
+  const tuple = partsOf(
+    partsOf(message.body.subarray(NFGENMSG_BYTES)).get(CTA_TUPLE_ORIG) ?? Buffer.alloc(0),
   );
-  const proto = attributes(tuple.get(CTA_TUPLE_PROTO) ?? Buffer.alloc(0));
-  const address = attributes(tuple.get(CTA_TUPLE_IP) ?? Buffer.alloc(0)).get(
-    destinationAttribute[match.family],
-  );
+  const proto = partsOf(tuple.get(CTA_TUPLE_PROTO) ?? Buffer.alloc(0));
+  const address = partsOf(tuple.get(CTA_TUPLE_IP) ?? Buffer.alloc(0)).get(destinationAttribute[match.family]);
   if (proto.get(CTA_PROTO_NUM)?.[0] !== protocolNumbers[match.protocol]) return false;
   if (proto.get(CTA_PROTO_DST_PORT)?.readUInt16BE(0) !== match.port || !address) return false;
   const destination = ipOfBytes(address);
   if (match.destination && !sameIp(destination, match.destination)) return false;
   return match.isMeant?.(destination) ?? true;
-}
-
-function attributes(bytes: Buffer): Map<number, Buffer> {
-  const parts = new Map<number, Buffer>();
-  parseAttributes(bytes, ({ type, data }) => parts.set(type & 0x3fff, data));
-  return parts;
 }
 
 function be16(value: number): Buffer {

@@ -2,7 +2,8 @@
  * Traffic control: token buckets, and redirection of what arrives on a link (linux/pkt_sched.h, linux/pkt_cls.h,
  * linux/tc_act/tc_mirred.h). Request builders and readers; node-netlink has no codec for these.
  */
-import { parseAttributes, putU32, putU64 } from 'netlink/dist/structs.js';
+
+import { putU32, putU64 } from 'netlink/dist/structs.js';
 import { failedWith } from './errors.ts';
 import {
   formatAttributes,
@@ -12,6 +13,7 @@ import {
   NLM_F_EXCL,
   NLM_F_REPLACE,
 } from './netlink/message.ts';
+import { partsOf } from './netlink/parts.ts';
 import type { Rtnl } from './netlink/rtnl.ts';
 
 /** A token bucket filter (tc-tbf(8)). Bytes are counted with the Ethernet header, without its checksum. */
@@ -154,7 +156,7 @@ function redirectOptions(to: number): Buffer {
 
 function qdiscOf(message: NetlinkMessage): Qdisc {
   const { body } = message;
-  const parts = attributes(body.subarray(HEADER_BYTES));
+  const parts = partsOf(body.subarray(HEADER_BYTES));
   const kind = (parts.get(TCA_KIND) ?? Buffer.alloc(0)).toString('utf8').replace(/\0.*$/s, '');
   const options = parts.get(TCA_OPTIONS);
   return {
@@ -162,7 +164,7 @@ function qdiscOf(message: NetlinkMessage): Qdisc {
     kind,
     handle: body.readUInt32LE(8),
     parent: body.readUInt32LE(12),
-    tokenBucket: kind === 'tbf' && options ? bucketOf(attributes(options)) : undefined,
+    tokenBucket: kind === 'tbf' && options ? bucketOf(partsOf(options)) : undefined,
   };
 }
 
@@ -179,18 +181,12 @@ function bucketOf(parts: ReadonlyMap<number, Buffer>): TokenBucket | undefined {
 }
 
 function mirredTarget(bytes: Buffer): number | undefined {
-  const options = attributes(bytes).get(TCA_OPTIONS);
-  const actions = options && attributes(options).get(TCA_U32_ACT);
-  const action = actions && attributes(actions).get(1);
-  const settings = action && attributes(action).get(TCA_ACT_OPTIONS);
-  const mirred = settings && attributes(settings).get(TCA_MIRRED_PARMS);
+  const options = partsOf(bytes).get(TCA_OPTIONS);
+  const actions = options && partsOf(options).get(TCA_U32_ACT);
+  const action = actions && partsOf(actions).get(1);
+  const settings = action && partsOf(action).get(TCA_ACT_OPTIONS);
+  const mirred = settings && partsOf(settings).get(TCA_MIRRED_PARMS);
   return mirred && mirred.length >= MIRRED_BYTES ? mirred.readUInt32LE(24) : undefined;
-}
-
-function attributes(bytes: Buffer): Map<number, Buffer> {
-  const parts = new Map<number, Buffer>();
-  parseAttributes(bytes, ({ type, data }) => parts.set(type & 0x3fff, data));
-  return parts;
 }
 
 const text = (value: string): Buffer => Buffer.from(`${value}\0`);

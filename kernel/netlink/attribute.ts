@@ -5,7 +5,8 @@
 import type { Ip } from '../../inet/ip.ts';
 
 const HEADER_BYTES = 4;
-const TYPE_MASK = 0x3fff;
+/** NLA_TYPE_MASK: without NLA_F_NESTED and NLA_F_NET_BYTEORDER. */
+export const TYPE_MASK = 0x3fff;
 /** Above every RTA_*, NDA_* and RTAX_* that is read. */
 const TYPES = 64;
 

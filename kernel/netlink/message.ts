@@ -2,8 +2,10 @@
  * Netlink messages as values (linux/netlink.h). A request says what it attempts, so that a refusal can be
  * told in words; it gets its sequence number only when a socket sends it.
  */
+
 import { AttrStream, type StreamData } from 'netlink/dist/structs.js';
 import { type KernelError, refusalOf } from '../errors.ts';
+import { TYPE_MASK } from './attribute.ts';
 
 export interface NetlinkRequest {
   /** Message type, such as RTM_NEWLINK. */
@@ -143,7 +145,7 @@ function extendedAck(message: NetlinkMessage): string | undefined {
   while (offset + 4 <= body.length) {
     const length = body.readUInt16LE(offset);
     if (length < 4) return undefined;
-    if ((body.readUInt16LE(offset + 2) & 0x3fff) === NLMSGERR_ATTR_MSG) {
+    if ((body.readUInt16LE(offset + 2) & TYPE_MASK) === NLMSGERR_ATTR_MSG) {
       return body.toString('utf8', offset + 4, offset + length).replace(/\0+$/, '');
     }
     offset += aligned(length);

@@ -1,6 +1,9 @@
 /** Elements of sets and maps as bytes (linux/netfilter/nf_tables.h, NFTA_SET_ELEM_*). */
+
 import { parseAttributes } from 'netlink/dist/structs.js';
+import { TYPE_MASK } from '../netlink/attribute.ts';
 import { formatAttributes, type NetlinkMessage } from '../netlink/message.ts';
+import { partsOf } from '../netlink/parts.ts';
 import { commentOf, encodeComment } from './comment.ts';
 import type { NftElement, NftSet, SetElement } from './element.ts';
 import { decodeFields, encodeFields } from './field.ts';
@@ -81,8 +84,7 @@ export function eachKey(body: Buffer, onKey: (key: string) => void): void {
 }
 
 function decodeElement(set: NftSet, bytes: Buffer): NftElement {
-  const parts = new Map<number, Buffer>();
-  parseAttributes(bytes, ({ type, data }) => parts.set(type & TYPE_MASK, data));
+  const parts = partsOf(bytes);
   const key = parts.get(NFTA_SET_ELEM_KEY);
   const data = parts.get(NFTA_SET_ELEM_DATA);
   const comment = commentOf(parts.get(NFTA_SET_ELEM_USERDATA));
@@ -102,7 +104,6 @@ function dataValueOf(bytes: Buffer): Buffer {
   return found;
 }
 
-const TYPE_MASK = 0x3fff;
 const NFTA_LIST_ELEM = 1;
 const NFTA_SET_ELEM_LIST_TABLE = 1;
 const NFTA_SET_ELEM_LIST_SET = 2;

@@ -1,5 +1,7 @@
 /** The expressions of a rule, as far as whoever reads other people's rules needs them. */
+
 import { parseAttributes } from 'netlink/dist/structs.js';
+import { partsOf } from '../netlink/parts.ts';
 import { textOf } from './nfnetlink.ts';
 
 export interface Expression {
@@ -23,9 +25,9 @@ export interface Verdict {
 export function expressionsOf(bytes: Buffer): Expression[] {
   const found: Expression[] = [];
   parseAttributes(bytes, ({ data }) => {
-    const parts = attributes(data);
+    const parts = partsOf(data);
     const name = textOf(parts.get(NFTA_EXPR_NAME) ?? Buffer.alloc(0));
-    const inner = attributes(parts.get(NFTA_EXPR_DATA) ?? Buffer.alloc(0));
+    const inner = partsOf(parts.get(NFTA_EXPR_DATA) ?? Buffer.alloc(0));
     const extension = textOf(inner.get(NFTA_TARGET_NAME) ?? Buffer.alloc(0));
     const info = inner.get(NFTA_TARGET_INFO);
     found.push({
@@ -39,20 +41,14 @@ export function expressionsOf(bytes: Buffer): Expression[] {
 }
 
 function verdictOf(data: Buffer | undefined): Verdict | undefined {
-  const verdict = data && attributes(data).get(NFTA_DATA_VERDICT);
+  const verdict = data && partsOf(data).get(NFTA_DATA_VERDICT);
   if (!verdict) return undefined;
-  const parts = attributes(verdict);
+  const parts = partsOf(verdict);
   const chain = parts.get(NFTA_VERDICT_CHAIN);
   return {
     kind: verdictKinds.get(parts.get(NFTA_VERDICT_CODE)?.readInt32BE() ?? 0) ?? 'other',
     chain: chain && textOf(chain),
   };
-}
-
-function attributes(bytes: Buffer): Map<number, Buffer> {
-  const parts = new Map<number, Buffer>();
-  parseAttributes(bytes, ({ type, data }) => parts.set(type & TYPE_MASK, data));
-  return parts;
 }
 
 /** NF_DROP, NF_ACCEPT and NFT_* (linux/netfilter.h, enum nft_verdicts). */
@@ -64,7 +60,6 @@ const verdictKinds: ReadonlyMap<number, Verdict['kind']> = new Map([
   [-5, 'return'],
 ]);
 
-const TYPE_MASK = 0x3fff;
 const NFTA_EXPR_NAME = 1;
 const NFTA_EXPR_DATA = 2;
 const NFTA_IMMEDIATE_DATA = 2;

@@ -1,6 +1,7 @@
 /** What the group NFNLGRP_NFTABLES tells: who listens decides whether it concerns him. */
-import { parseAttributes } from 'netlink/dist/structs.js';
+
 import type { NetlinkMessage } from '../netlink/message.ts';
+import { partsOf } from '../netlink/parts.ts';
 import { familyOfNumber, NFGENMSG_BYTES, NFNL_SUBSYS_NFTABLES, type NftFamily, textOf } from './nfnetlink.ts';
 
 export interface NftEvent {
@@ -19,8 +20,7 @@ export function nftEventOf(message: NetlinkMessage): NftEvent | undefined {
   const kind = kinds.get(message.type & 0xff);
   const family = familyOfNumber(message.body[0] ?? 0);
   if (message.type >> 8 !== NFNL_SUBSYS_NFTABLES || !kind || !family) return undefined;
-  const parts = new Map<number, Buffer>();
-  parseAttributes(message.body.subarray(NFGENMSG_BYTES), ({ type, data }) => parts.set(type & 0x3fff, data));
+  const parts = partsOf(message.body.subarray(NFGENMSG_BYTES));
   const textAt = (type: number): string => textOf(parts.get(type) ?? Buffer.alloc(0));
   return {
     what: kind.what,

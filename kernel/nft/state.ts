@@ -1,8 +1,10 @@
 /** What the kernel has of a table's rules: tables, chains, sets and rules as nf_tables shows them. */
+
 import { createHash } from 'node:crypto';
-import { parseAttributes, type StreamData } from 'netlink/dist/structs.js';
+import type { StreamData } from 'netlink/dist/structs.js';
 import { failedWith } from '../errors.ts';
 import type { NetlinkMessage, NetlinkRequest } from '../netlink/message.ts';
+import { partsOf } from '../netlink/parts.ts';
 import { commentOf } from './comment.ts';
 import { expressionsOf } from './expression.ts';
 import {
@@ -132,12 +134,6 @@ function decode(message: NetlinkMessage): Decoded {
   return { family, parts: partsOf(message.body.subarray(NFGENMSG_BYTES)) };
 }
 
-function partsOf(bytes: Buffer): Map<number, Buffer> {
-  const parts = new Map<number, Buffer>();
-  parseAttributes(bytes, ({ type, data }) => parts.set(type & TYPE_MASK, data));
-  return parts;
-}
-
 const textAt = (parts: ReadonlyMap<number, Buffer>, type: number): string =>
   textOf(parts.get(type) ?? Buffer.alloc(0));
 
@@ -203,7 +199,6 @@ export function generation(nfnl: Nfnl): number {
   return parts.get(NFTA_GEN_ID)?.readUInt32BE() ?? 0;
 }
 
-const TYPE_MASK = 0x3fff;
 const NFT_MSG_GETGEN = 16;
 const NFTA_GEN_ID = 1;
 const NFT_SET_ANONYMOUS = 1;
