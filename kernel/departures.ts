@@ -5,8 +5,6 @@ import { readMessages } from './netlink/message.ts';
 import { NETLINK_ROUTE, openForNotifications, RTNLGRP, subscribe, unsubscribe } from './netlink/open.ts';
 import { AF_UNSPEC, RTM_DELLINK } from './netlink/rtnl.ts';
 
-const MSG_DONTWAIT = 0x40;
-
 /** Which links have gone. Subscribed only while somebody waits: every ADD notifies several times, too. */
 export class Departures {
   readonly #fd: number;
@@ -53,7 +51,7 @@ export class Departures {
   #receive(): Buffer | undefined {
     for (;;) {
       try {
-        const length = ffi.recv(this.#fd, this.#buffer, MSG_DONTWAIT, 'read notifications of links');
+        const length = ffi.recv(this.#fd, this.#buffer, 'read notifications of links');
         return length === undefined ? undefined : this.#buffer.subarray(0, length);
       } catch (error) {
         // Lost notifications: the calls return all the same.

@@ -5,6 +5,7 @@
  * A function named `...Async` runs on libuv's thread pool and must not depend on the calling thread's
  * namespaces: pool threads always stay in the namespace in which the process started.
  */
+import { writeSync } from 'node:fs';
 import koffi from 'koffi';
 import { KernelError } from './errors.ts';
 
@@ -85,10 +86,10 @@ export function sendAsync(fd: number, data: Uint8Array, flags: number, attempted
 export const sendTo = (fd: number, data: Uint8Array, address: Uint8Array, attempted: string): number =>
   check(call.sendto(fd, data, data.length, MSG_NOSIGNAL, address, address.length), attempted);
 
-/** recv(2); undefined where nothing waits on a non-blocking receive (EAGAIN). */
-export function recv(fd: number, into: Uint8Array, flags: number, attempted: string): number | undefined {
+/** recv(2), without waiting; undefined where nothing has come (EAGAIN). */
+export function recv(fd: number, into: Uint8Array, attempted: string): number | undefined {
   for (;;) {
-    const received: number = call.recv(fd, into, into.length, flags);
+    const received: number = call.recv(fd, into, into.length, MSG_DONTWAIT);
     if (received >= 0) return received;
     const errno = koffi.errno();
     if (errno === EAGAIN) return undefined;
@@ -100,12 +101,11 @@ export function recv(fd: number, into: Uint8Array, flags: number, attempted: str
 export function recvFrom(
   fd: number,
   into: { data: Uint8Array; address: Uint8Array },
-  flags: number,
   attempted: string,
 ): number | undefined {
   for (;;) {
     const { data, address } = into;
-    const received: number = call.recvfrom(fd, data, data.length, flags, address, [address.length]);
+    const received: number = call.recvfrom(fd, data, data.length, MSG_DONTWAIT, address, [address.length]);
     if (received >= 0) return received;
     const errno = koffi.errno();
     if (errno === EAGAIN) return undefined;
@@ -144,14 +144,19 @@ export const setns = (fd: number, attempted: string): void => {
   check(call.setns(fd, CLONE_NEWNET), attempted);
 };
 
-/** eventfd(2), non-blocking: a descriptor that another thread's poll can be woken by. */
+/** eventfd(2), non-blocking: a descriptor that another thread's poll can be woken by (`wake`). */
 export const eventfd = (): number => check(call.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'make an eventfd');
+
+/** Ends every wait for an eventfd, those to come as well. */
+export const wake = (eventfd: number): void => {
+  writeSync(eventfd, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));
+};
 
 /**
  * Waits on the thread pool until one of the descriptors can be read, has failed or was hung up.
  * Resolves to those descriptors, or to none when `timeoutMs` is over (-1: never). It occupies one pool thread
  * for as long as it waits, and that thread keeps the process from exiting: without a timeout, include an
- * eventfd that the shutdown writes to.
+ * eventfd that the shutdown wakes.
  */
 export function pollReadableAsync(fds: readonly number[], timeoutMs = -1): Promise<number[]> {
   const size = 8;
@@ -225,4 +230,5 @@ const SOCK_NONBLOCK = 0o4000;
 const EFD_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = 0o4000;
 const CLONE_NEWNET = 0x40000000;
-const MSG_NOSIGNAL = 0x4000;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;

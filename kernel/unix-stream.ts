@@ -8,8 +8,6 @@ import { unixAddress } from './unix-datagram.ts';
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
-const MSG_DONTWAIT = 0x40;
-const MSG_NOSIGNAL = 0x4000;
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 const UCRED_BYTES = 12;
@@ -36,14 +34,14 @@ export function listenUnix(path: string, backlog: number): number {
 
 /** What has arrived; empty at the end, undefined where nothing has. */
 export function receiveNow(fd: number): Buffer | undefined {
-  const length = ffi.recv(fd, receiveBuffer, MSG_DONTWAIT, 'read a request');
+  const length = ffi.recv(fd, receiveBuffer, 'read a request');
   return length === undefined ? undefined : Buffer.from(receiveBuffer.subarray(0, length));
 }
 
 /** Sends what fits without waiting; returns how many bytes did. */
 export function sendNow(fd: number, bytes: Uint8Array): number {
   try {
-    return ffi.send(fd, bytes, MSG_DONTWAIT | MSG_NOSIGNAL, 'answer');
+    return ffi.send(fd, bytes, ffi.MSG_DONTWAIT | ffi.MSG_NOSIGNAL, 'answer');
   } catch (error) {
     if (failedWith(error, 'EAGAIN')) return 0;
     throw error;

@@ -10,7 +10,6 @@ import { LabError } from './errors.ts';
 
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
-const MSG_DONTWAIT = 0x40;
 const intervalMs = 3;
 
 export class NotifySocket {
@@ -31,7 +30,7 @@ export class NotifySocket {
   async ready(signal: AbortSignal): Promise<void> {
     const datagram = Buffer.alloc(4096);
     for (;;) {
-      const length = recv(this.#fd, datagram, MSG_DONTWAIT, 'wait for READY=1');
+      const length = recv(this.#fd, datagram, 'wait for READY=1');
       if (length === undefined) {
         await delay(intervalMs, undefined, { signal }).catch(() => signal.throwIfAborted());
       } else if (datagram.toString('utf8', 0, length).split('\n').includes('READY=1')) {

@@ -31,7 +31,6 @@ export interface Hop extends FrameSummary {
 const AF_PACKET = 17;
 const SOCK_RAW = 3;
 const ETH_P_ALL_NETWORK_ORDER = 0x0300;
-const MSG_DONTWAIT = 0x40;
 const PACKET_OUTGOING = 4;
 
 /** Sends one ping by `ping` (which gets the arguments that make it recognisable) and tells where its request was seen. */
@@ -79,7 +78,7 @@ function* drain(fd: number): Generator<{ ifindex: number; outgoing: boolean; fra
   const data = Buffer.alloc(65_536);
   const address = Buffer.alloc(20);
   for (;;) {
-    const length = recvFrom(fd, { data, address }, MSG_DONTWAIT, 'read captured packets');
+    const length = recvFrom(fd, { data, address }, 'read captured packets');
     if (length === undefined) return;
     yield {
       ifindex: address.readInt32LE(4),

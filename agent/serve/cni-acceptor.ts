@@ -3,7 +3,6 @@
  *
  * It parks one thread of libuv's pool in poll(2) while nobody calls.
  */
-import { writeSync } from 'node:fs';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import * as ffi from '../../kernel/ffi.ts';
 import type { LeaseLog } from '../lease/lease.ts';
@@ -33,7 +32,7 @@ export class CniAcceptor {
 
   /** Resolves once nobody is taken any more and the socket is closed. */
   async stop(): Promise<void> {
-    if (!this.#stopped) writeSync(this.#wake, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));
+    if (!this.#stopped) ffi.wake(this.#wake);
     this.#stopped = true;
     await this.#done;
   }

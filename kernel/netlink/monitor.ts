@@ -5,14 +5,11 @@
  * done on the main thread without waiting. A receive buffer that overran (ENOBUFS) means that notifications
  * were lost: whoever listens reads the state anew. That is a normal event, never an error.
  */
-import { writeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { failedWith } from '../errors.ts';
 import * as ffi from '../ffi.ts';
 import { type NetlinkMessage, readMessages } from './message.ts';
 import { NETLINK_ROUTE, openForNotifications, subscribe, widenReceiveBuffer } from './open.ts';
-
-const MSG_DONTWAIT = 0x40;
 
 /** Room for some ten thousand notifications while the event loop is busy. */
 const RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024;
@@ -57,7 +54,7 @@ export class NetlinkMonitor {
    * pool meanwhile. A handler that throws ends it, and the promise rejects with what was thrown.
    */
   async run(handlers: MonitorHandlers, signal: AbortSignal): Promise<void> {
-    const wake = () => writeSync(this.#wake, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));
+    const wake = () => ffi.wake(this.#wake);
     signal.addEventListener('abort', wake, { once: true });
     try {
       while (!signal.aborted) {
@@ -78,7 +75,7 @@ export class NetlinkMonitor {
       if (count % SOME === 0 && performance.now() - begunMs > SLICE_MS) return false;
       let length: number | undefined;
       try {
-        length = ffi.recv(this.#fd, this.#buffer, MSG_DONTWAIT, 'read notifications');
+        length = ffi.recv(this.#fd, this.#buffer, 'read notifications');
       } catch (error) {
         if (!failedWith(error, 'ENOBUFS')) throw error;
         handlers.onOverrun();

@@ -23,7 +23,6 @@ import {
 } from './message.ts';
 import { openForRequests, widenForTransaction, widenReceiveBuffer } from './open.ts';
 
-const MSG_DONTWAIT = 0x40;
 const EINTR = 4;
 const ENOBUFS = 105;
 
@@ -246,7 +245,7 @@ export class NetlinkSocket {
   *#drain(request: NetlinkRequest | undefined): Generator<NetlinkMessage> {
     const attempted = request?.attempted() ?? 'receive';
     for (;;) {
-      const length = ffi.recv(this.#fd, receiveBuffer, MSG_DONTWAIT, attempted);
+      const length = ffi.recv(this.#fd, receiveBuffer, attempted);
       if (length === undefined) return;
       yield* readMessages(receiveBuffer.subarray(0, length));
     }
@@ -263,7 +262,7 @@ export class NetlinkSocket {
   /** One datagram, valid until the next one is received on any socket. */
   #receiveInPlace(request: NetlinkRequest | undefined): Buffer {
     const attempted = request?.attempted() ?? 'receive';
-    const length = ffi.recv(this.#fd, receiveBuffer, MSG_DONTWAIT, attempted);
+    const length = ffi.recv(this.#fd, receiveBuffer, attempted);
     if (length === undefined) {
       throw new KernelError({ errno: ENOBUFS, attempted, detail: 'the kernel sent no acknowledgement' });
     }

@@ -9,7 +9,6 @@ import type { Place } from './ground.ts';
 const AF_PACKET = 17;
 const SOCK_RAW = 3;
 const ETH_P_ALL = 0x0300;
-const MSG_DONTWAIT = 0x40;
 
 export interface Wire {
   send(frame: Buffer): void;
@@ -40,7 +39,7 @@ export function openWire(place: Place, ifname: string): Wire {
     heard: () => {
       const frames: Buffer[] = [];
       for (;;) {
-        const length = ffi.recv(fd, buffer, MSG_DONTWAIT, 'hear a frame');
+        const length = ffi.recv(fd, buffer, 'hear a frame');
         if (length === undefined) return frames;
         frames.push(Buffer.from(buffer.subarray(0, length)));
       }

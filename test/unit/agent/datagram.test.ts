@@ -8,7 +8,6 @@ import { folderOf } from './folder.ts';
 
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
-const MSG_DONTWAIT = 0x40;
 
 /** A service manager's socket; what it is told, as text. */
 function manager(t: TestContext, name: string): () => string | undefined {
@@ -19,7 +18,7 @@ function manager(t: TestContext, name: string): () => string | undefined {
   bind(fd, address);
   const data = Buffer.alloc(4096);
   return () => {
-    const length = recv(fd, data, MSG_DONTWAIT, 'receive');
+    const length = recv(fd, data, 'receive');
     return length === undefined ? undefined : data.toString('utf8', 0, length);
   };
 }
