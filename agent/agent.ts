@@ -14,7 +14,7 @@ import { AgentError } from './errors.ts';
 import { ensureIdentity } from './identity/identity.ts';
 import { keepNetwork, type RtnlSockets } from './keep-network.ts';
 import { systemClock } from './lease/clock.ts';
-import { readSaved } from './lease/saved.ts';
+import { readSaved } from './lease/disk/saved.ts';
 import type { Log } from './log/log.ts';
 import type { Notifier } from './notify/notifier.ts';
 import { Readiness } from './readiness.ts';

@@ -1,8 +1,8 @@
 /** Many peers in the file store of a lab, as other nodes would have written them: nobody is behind them. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { subnetKey, subnetsFolder } from '../agent/lease/key.ts';
-import { encodeValue } from '../agent/lease/value.ts';
+import { subnetKey, subnetsFolder } from '../agent/lease/flannel/key.ts';
+import { encodeValue } from '../agent/lease/flannel/value.ts';
 import { type Cidr, cidr } from '../inet/cidr.ts';
 import { type Ip, ip } from '../inet/ip.ts';
 import { labFolder } from '../lab/names.ts';

@@ -28,8 +28,8 @@ export function describeCluster(cluster: Command): void {
     .option('--port <number>', 'UDP port of VXLAN (8472)')
     .option('--replace', 'though the store has another configuration', false)
     .action(async (options: InitOptions) => {
-      const { initCluster } = await import('../agent/lease/administer.ts');
-      const { clusterConfigOf } = await import('../agent/lease/cluster-config.ts');
+      const { initCluster } = await import('../agent/lease/operator/administer.ts');
+      const { clusterConfigOf } = await import('../agent/lease/flannel/cluster-config.ts');
       const { network, network6, subnetLength, subnetLength6, backend, vni, port, replace, ...store } =
         options;
       const config = configOf(

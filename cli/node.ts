@@ -9,7 +9,7 @@ export function describeNode(node: Command): void {
   withStoreOptions(node.command('list'))
     .description('who holds which subnet, and when it was last heard')
     .action(async (options: StoreOptions) => {
-      const { listNodes } = await import('../agent/lease/administer.ts');
+      const { listNodes } = await import('../agent/lease/operator/administer.ts');
       const nodes = await withStore(configOf(options), listNodes);
       const rows = nodes.map(({ name, key, publicIps, silentSeconds }) => [
         name || '(flannel or reserved)',
@@ -27,12 +27,12 @@ export function describeNode(node: Command): void {
   withStoreOptions(node.command('leave'))
     .description('gives the subnet of this node back; drain it first')
     .action(async (options: StoreOptions) => {
-      const { leaveCluster } = await import('../agent/lease/administer.ts');
+      const { leaveCluster } = await import('../agent/lease/operator/administer.ts');
       const { conflistDirectory, teardownConflist } = await import('../agent/conflist.ts');
       const { identityPath, readIdentity } = await import('../agent/identity/identity.ts');
       const { bootId } = await import('../agent/lease/clock.ts');
-      const { readRun } = await import('../agent/lease/run.ts');
-      const { renounceSaved } = await import('../agent/lease/saved.ts');
+      const { readRun } = await import('../agent/lease/disk/run.ts');
+      const { renounceSaved } = await import('../agent/lease/disk/saved.ts');
       const config = configOf(options);
       const { runDir, stateDir } = config;
       const nodeId = readIdentity(identityPath(stateDir))?.nodeId;
@@ -61,7 +61,7 @@ export function describeNode(node: Command): void {
       "\nNAME is a node's name, its id, its public IP, or its subnet such as 10.244.3.0-24.",
     )
     .action(async (named: string, options: StoreOptions & { force: boolean }) => {
-      const { forgetNode } = await import('../agent/lease/administer.ts');
+      const { forgetNode } = await import('../agent/lease/operator/administer.ts');
       const { force, ...rest } = options;
       const gone = await withStore(configOf(rest), (store, signal) =>
         forgetNode({ store, named, force, signal }),

@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import type { Config } from '../agent/config/config.ts';
 import { configSource, loadConfig } from '../agent/config/load.ts';
 import { readConfig } from '../agent/config/read.ts';
-import { openStore } from '../agent/lease/open-store.ts';
-import type { LeaseStore } from '../agent/lease/store.ts';
+import { openStore } from '../agent/lease/store/open-store.ts';
+import type { LeaseStore } from '../agent/lease/store/store.ts';
 
 export interface StoreOptions {
   readonly config?: string;

@@ -1,9 +1,9 @@
 /** The leases of a lab as they stand in its store: what the nodes tell each other. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseSubnetKey, subnetsFolder } from '../agent/lease/key.ts';
+import { parseSubnetKey, subnetsFolder } from '../agent/lease/flannel/key.ts';
+import { decodeValue } from '../agent/lease/flannel/value.ts';
 import type { LeaseAttributes } from '../agent/lease/lease.ts';
-import { decodeValue } from '../agent/lease/value.ts';
 import { type Cidr, firstIp } from '../inet/cidr.ts';
 import { formatIp } from '../inet/ip.ts';
 import { LabError } from './errors.ts';

@@ -3,7 +3,7 @@
  * a moment later it hears of a moment later. Who wants to ping at once waits for that moment here.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { readFlannelSubnets } from '../agent/lease/subnet-file.ts';
+import { readFlannelSubnets } from '../agent/lease/flannel/subnet-file.ts';
 import { type Cidr, formatCidr, sameCidr } from '../inet/cidr.ts';
 import { openRtnl, type Rtnl } from '../kernel/netlink/rtnl.ts';
 import { openNetns, within } from '../kernel/netns.ts';

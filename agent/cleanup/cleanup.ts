@@ -23,8 +23,8 @@ import { conflistDirectory, conflistName, teardownConflist } from '../conflist.t
 import { AgentError } from '../errors.ts';
 import { teardownFirewall } from '../firewall/teardown.ts';
 import { systemClock } from '../lease/clock.ts';
-import { keepRun } from '../lease/run.ts';
-import { readSaved } from '../lease/saved.ts';
+import { keepRun } from '../lease/disk/run.ts';
+import { readSaved } from '../lease/disk/saved.ts';
 import { DIRECT_TABLE } from '../overlay/entry.ts';
 import { SysctlLedger } from '../sysctl/ledger.ts';
 import { isOwnDevice } from '../underlay/facts.ts';

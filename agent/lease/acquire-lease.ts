@@ -1,14 +1,14 @@
 /** The lease protocol with this machine's clock, disk and store: what `main` calls. */
 import { bootId, systemClock } from './clock.ts';
-import { type ClusterBackend, contradictions } from './cluster-config.ts';
+import { LeaseFiles } from './disk/lease-files.ts';
+import { ensureRun } from './disk/run.ts';
+import { readLeaseFile, readSaved, writeLeaseFile } from './disk/saved.ts';
+import { type ClusterBackend, contradictions } from './flannel/cluster-config.ts';
+import { flannelSubnetFile, readFlannelSubnets } from './flannel/subnet-file.ts';
 import type { LeaseHolder } from './holder.ts';
-import { LeaseKeeper } from './keeper.ts';
 import type { LeaseAttributes, LeaseLog, LeaseNetwork } from './lease.ts';
-import { LeaseFiles } from './lease-files.ts';
-import { ensureRun } from './run.ts';
-import { readLeaseFile, readSaved, writeLeaseFile } from './saved.ts';
-import type { LeaseStore } from './store.ts';
-import { flannelSubnetFile, readFlannelSubnets } from './subnet-file.ts';
+import { LeaseKeeper } from './protocol/keeper.ts';
+import type { LeaseStore } from './store/store.ts';
 import { defaultTiming, type LeaseTiming } from './timing.ts';
 
 export interface AcquireOptions {

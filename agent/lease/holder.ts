@@ -1,5 +1,5 @@
 /** A held lease, as the rest of the agent sees it. Made by `acquireLease`. */
-import type { ClusterConfig } from './cluster-config.ts';
+import type { ClusterConfig } from './flannel/cluster-config.ts';
 import type { Lease, LeaseAttributes, Peers } from './lease.ts';
 
 /**

@@ -5,12 +5,12 @@
 import { mkdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ensureIdentity } from '../../agent/identity/identity.ts';
-import { defaultRange } from '../../agent/lease/cluster-config.ts';
-import { EtcdStore } from '../../agent/lease/etcd/etcd-store.ts';
-import { freeSubnet, hashedStart } from '../../agent/lease/free-subnet.ts';
-import { parseSubnetKey, subnetKey, subnetsFolder } from '../../agent/lease/key.ts';
-import { SubnetIndex } from '../../agent/lease/subnet-index.ts';
-import { encodeValue } from '../../agent/lease/value.ts';
+import { defaultRange } from '../../agent/lease/flannel/cluster-config.ts';
+import { parseSubnetKey, subnetKey, subnetsFolder } from '../../agent/lease/flannel/key.ts';
+import { encodeValue } from '../../agent/lease/flannel/value.ts';
+import { freeSubnet, hashedStart } from '../../agent/lease/protocol/free-subnet.ts';
+import { EtcdStore } from '../../agent/lease/store/etcd/etcd-store.ts';
+import { SubnetIndex } from '../../agent/lease/view/subnet-index.ts';
 import { type Cidr, cidr, formatCidr } from '../../inet/cidr.ts';
 import { formatIp, ip } from '../../inet/ip.ts';
 import { Lab } from '../../lab/lab.ts';

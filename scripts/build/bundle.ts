@@ -15,8 +15,8 @@ const koffiBeside: Plugin = {
 const etcdProtocolInside: Plugin = {
   name: 'etcd-protocol-inside',
   setup({ onLoad }) {
-    onLoad({ filter: /agent[/]lease[/]etcd[/]definitions\.ts$/ }, async () => ({
-      contents: `export const definitions = ${JSON.stringify((await import('../../agent/lease/etcd/definitions.ts')).definitions)};`,
+    onLoad({ filter: /agent[/]lease[/]store[/]etcd[/]definitions\.ts$/ }, async () => ({
+      contents: `export const definitions = ${JSON.stringify((await import('../../agent/lease/store/etcd/definitions.ts')).definitions)};`,
       loader: 'js',
     }));
   },

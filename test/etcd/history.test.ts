@@ -4,11 +4,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { leaveCluster } from '../../agent/lease/administer.ts';
 import { bootId, systemClock } from '../../agent/lease/clock.ts';
+import { readRun } from '../../agent/lease/disk/run.ts';
+import { readLeaseFile, renounceSaved } from '../../agent/lease/disk/saved.ts';
 import type { LeaseHolder } from '../../agent/lease/holder.ts';
-import { readRun } from '../../agent/lease/run.ts';
-import { readLeaseFile, renounceSaved } from '../../agent/lease/saved.ts';
+import { leaveCluster } from '../../agent/lease/operator/administer.ts';
 import { cidr } from '../../inet/cidr.ts';
 import { World } from '../simulation/world.ts';
 import {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EtcdStoreConfig } from '../../agent/config/config.ts';
-import { EtcdStore } from '../../agent/lease/etcd/etcd-store.ts';
+import { EtcdStore } from '../../agent/lease/store/etcd/etcd-store.ts';
 
 export interface Cleanup {
   after(done: () => void | Promise<void>): void;

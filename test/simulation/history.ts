@@ -1,11 +1,12 @@
 /** One short life of a cluster under a seed: joins, faults, hands; and what must hold after every step. */
-import { forgetNode, leaveCluster } from '../../agent/lease/administer.ts';
+
 import { LeaseError, StoreError } from '../../agent/lease/errors.ts';
+import { decodeValue } from '../../agent/lease/flannel/value.ts';
 import type { LeaseNetwork, Peers } from '../../agent/lease/lease.ts';
-import { claimsFolder, decodeNode, nodesFolder } from '../../agent/lease/node-record.ts';
-import { silentAfterRenewals } from '../../agent/lease/probe.ts';
-import type { LeaseStore } from '../../agent/lease/store.ts';
-import { decodeValue } from '../../agent/lease/value.ts';
+import { forgetNode, leaveCluster } from '../../agent/lease/operator/administer.ts';
+import { silentAfterRenewals } from '../../agent/lease/protocol/probe.ts';
+import type { LeaseStore } from '../../agent/lease/store/store.ts';
+import { claimsFolder, decodeNode, nodesFolder } from '../../agent/lease/view/node-record.ts';
 import { cidr, overlaps } from '../../inet/cidr.ts';
 import { formatIp, ip, sameIp } from '../../inet/ip.ts';
 import { SimStore } from './network.ts';

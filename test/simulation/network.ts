@@ -7,7 +7,7 @@ import type {
   StoreRecord,
   Transaction,
   WatchItem,
-} from '../../agent/lease/store.ts';
+} from '../../agent/lease/store/store.ts';
 import type { Server } from './server.ts';
 import type { World } from './world.ts';
 

@@ -1,8 +1,8 @@
 /** Giving a subnet back while the answers get lost: from before the store is asked, nothing is claimed any more. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { leaveCluster } from '../../agent/lease/administer.ts';
-import { subnetsFolder } from '../../agent/lease/key.ts';
+import { subnetsFolder } from '../../agent/lease/flannel/key.ts';
+import { leaveCluster } from '../../agent/lease/operator/administer.ts';
 import { cidr } from '../../inet/cidr.ts';
 import { ip } from '../../inet/ip.ts';
 import { SimStore } from './network.ts';

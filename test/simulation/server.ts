@@ -9,7 +9,7 @@ import {
   type StoreEvent,
   type StoreRecord,
   type Transaction,
-} from '../../agent/lease/store.ts';
+} from '../../agent/lease/store/store.ts';
 import type { World } from './world.ts';
 
 interface Lease {

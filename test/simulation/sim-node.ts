@@ -1,7 +1,6 @@
 /** A machine with an agent on it: it can be paused, cut off, crash, reboot, and be made again. */
 import type { Clock } from '../../agent/lease/clock.ts';
 import type { LeaseStatus } from '../../agent/lease/holder.ts';
-import { type KeeperOptions, LeaseKeeper } from '../../agent/lease/keeper.ts';
 import {
   type Lease,
   type LeaseAttributes,
@@ -9,7 +8,8 @@ import {
   type Peers,
   silentLog,
 } from '../../agent/lease/lease.ts';
-import type { SavedLease, SaveTime } from '../../agent/lease/standing.ts';
+import { type KeeperOptions, LeaseKeeper } from '../../agent/lease/protocol/keeper.ts';
+import type { SavedLease, SaveTime } from '../../agent/lease/protocol/standing.ts';
 import type { LeaseTiming } from '../../agent/lease/timing.ts';
 import type { Ip } from '../../inet/ip.ts';
 import { type Host, SimStore } from './network.ts';

@@ -2,14 +2,19 @@ import assert from 'node:assert/strict';
 import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { forgetNode, initCluster, leaveCluster, listNodes } from '../../../agent/lease/administer.ts';
 import { bootId, sleep, systemClock } from '../../../agent/lease/clock.ts';
-import { defaultRange } from '../../../agent/lease/cluster-config.ts';
+import { readRun } from '../../../agent/lease/disk/run.ts';
+import { readLeaseFile, readSaved, renounceSaved } from '../../../agent/lease/disk/saved.ts';
 import { LeaseError } from '../../../agent/lease/errors.ts';
-import { readRun } from '../../../agent/lease/run.ts';
-import { readLeaseFile, readSaved, renounceSaved } from '../../../agent/lease/saved.ts';
-import type { LeaseStore } from '../../../agent/lease/store.ts';
-import { encodeValue } from '../../../agent/lease/value.ts';
+import { defaultRange } from '../../../agent/lease/flannel/cluster-config.ts';
+import { encodeValue } from '../../../agent/lease/flannel/value.ts';
+import {
+  forgetNode,
+  initCluster,
+  leaveCluster,
+  listNodes,
+} from '../../../agent/lease/operator/administer.ts';
+import type { LeaseStore } from '../../../agent/lease/store/store.ts';
 import { cidr, formatCidr } from '../../../inet/cidr.ts';
 import { formatIp, ip } from '../../../inet/ip.ts';
 import {

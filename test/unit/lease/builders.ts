@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type AcquireOptions, acquireLease } from '../../../agent/lease/acquire-lease.ts';
 import type { LeaseHolder, LeaseStatus } from '../../../agent/lease/holder.ts';
 import { type LeaseAttributes, type Peers, silentLog } from '../../../agent/lease/lease.ts';
-import type { LeaseStore } from '../../../agent/lease/store.ts';
+import type { LeaseStore } from '../../../agent/lease/store/store.ts';
 import { cidr } from '../../../inet/cidr.ts';
 import { ip } from '../../../inet/ip.ts';
 

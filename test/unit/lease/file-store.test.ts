@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { bootId, systemClock } from '../../../agent/lease/clock.ts';
-import { FileStore } from '../../../agent/lease/file/file-store.ts';
-import type { LeaseStore } from '../../../agent/lease/store.ts';
+import { FileStore } from '../../../agent/lease/store/file/file-store.ts';
+import type { LeaseStore } from '../../../agent/lease/store/store.ts';
 import { leaseBehaviours } from './behaviours.ts';
 import { peersWhen, scratch, startAgent, subnetValues } from './builders.ts';
 

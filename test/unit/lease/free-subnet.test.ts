@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { defaultRange } from '../../../agent/lease/cluster-config.ts';
-import { freeSubnet } from '../../../agent/lease/free-subnet.ts';
-import { SubnetIndex } from '../../../agent/lease/subnet-index.ts';
+import { defaultRange } from '../../../agent/lease/flannel/cluster-config.ts';
+import { freeSubnet } from '../../../agent/lease/protocol/free-subnet.ts';
+import { SubnetIndex } from '../../../agent/lease/view/subnet-index.ts';
 import { cidr, formatCidr } from '../../../inet/cidr.ts';
 
 const range = defaultRange({ cidr: cidr('10.244.0.0/20'), subnetLength: 24 });

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import protobuf from 'protobufjs';
-import { definitions } from '../../../agent/lease/etcd/definitions.ts';
-import { Codec } from '../../../agent/lease/etcd/wire.ts';
+import { definitions } from '../../../agent/lease/store/etcd/definitions.ts';
+import { Codec } from '../../../agent/lease/store/etcd/wire.ts';
 
 const codec = new Codec(definitions);
 const kv = {

@@ -1,0 +1,17 @@
+/** From the configuration to a store. Only the configured one is loaded. */
+import type { StoreConfig } from '../../config/config.ts';
+import { bootId, systemClock } from '../clock.ts';
+import { FileStore } from './file/file-store.ts';
+import type { LeaseStore } from './store.ts';
+
+/** Throws `StoreError` `refused` where what is configured cannot work: folder, certificates, password file. */
+export async function openStore(config: StoreConfig): Promise<LeaseStore> {
+  switch (config.type) {
+    case 'file':
+      return new FileStore({ path: config.path, clock: systemClock, boot: bootId() });
+    case 'etcd': {
+      const { EtcdStore } = await import('./etcd/etcd-store.ts');
+      return EtcdStore.open(config);
+    }
+  }
+}

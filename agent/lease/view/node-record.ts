@@ -1,0 +1,44 @@
+/**
+ * Who owns a lease: `weft/nodes/<node id>`, beside flannel's records and out of its sight. One per node id, so
+ * that the comparison which creates it also proves that no other agent runs under that id.
+ */
+import { field, parseJsonObject } from '../flannel/go-json.ts';
+
+export const nodesFolder = 'weft/nodes/';
+/** Marks of subnets given back, `weft/released/<key>`: they keep others off for a while. */
+export const releasedFolder = 'weft/released/';
+/** Which node has a subnet, `weft/claims/<key of one subnet>` → node id: one per family. See claim.ts. */
+export const claimsFolder = 'weft/claims/';
+
+export interface NodeRecord {
+  readonly id: string;
+  readonly name: string;
+  /** The key of its lease under `subnets/`. */
+  readonly subnet: string;
+  /** The kernel's boot id while it was written. */
+  readonly boot: string;
+  /** Drawn anew wherever runDir was lost: tells an agent's restart from another agent with the same id. */
+  readonly run: string;
+  /** How often its holder renews. */
+  readonly renewSeconds: number;
+}
+
+export const encodeNode = (node: NodeRecord): string => {
+  const { name, subnet, boot, run, renewSeconds } = node;
+  return JSON.stringify({ name, subnet, boot, run, renewSeconds });
+};
+
+/** The record, or undefined where the value is not one. */
+export function decodeNode(id: string, value: string): NodeRecord | undefined {
+  const object = parseJsonObject(value);
+  if (!object) return undefined;
+  const text = (name: string): string => {
+    const found = field(object, name);
+    return typeof found === 'string' ? found : '';
+  };
+  const subnet = text('subnet');
+  if (subnet === '') return undefined;
+  const renew = field(object, 'renewSeconds');
+  const renewSeconds = typeof renew === 'number' && renew > 0 ? renew : 10;
+  return { id, name: text('name'), subnet, boot: text('boot'), run: text('run'), renewSeconds };
+}

@@ -1,0 +1,141 @@
+/**
+ * The peers that a view amounts to. A record that stops making sense keeps the meaning it had (I3); one that
+ * never made sense, or that would harm us, is left out and reported.
+ */
+import { type Cidr, containsCidr, containsIp, formatCidr, networkOf, overlaps } from '../../../inet/cidr.ts';
+import { formatIp, type Ip, ip, sameIp } from '../../../inet/ip.ts';
+import { subnetsFolder } from '../flannel/key.ts';
+import type { Lease, LeaseAttributes, LeaseNetwork, PeerProblem, Peers } from '../lease.ts';
+import { SubnetIndex } from './subnet-index.ts';
+import type { ClusterView, HeldNode, SubnetRecord } from './view.ts';
+
+export const noPeers: Peers = { leases: new Map(), complete: false, problems: [] };
+
+export interface PeerRules {
+  /** Undefined until the cluster's configuration is known. */
+  readonly networks: readonly LeaseNetwork[] | undefined;
+  /** The key of our own lease. */
+  readonly own: string | undefined;
+  readonly ownSubnets: readonly Cidr[];
+  readonly ownIps: readonly Ip[];
+  /** What is known from before: the last good meaning of each record. */
+  readonly before: ReadonlyMap<string, Lease>;
+}
+
+export function peersOf(view: ClusterView, rules: PeerRules): Peers {
+  const leases = new Map<string, Lease>();
+  const problems: PeerProblem[] = [];
+  const report = (key: string, reason: string): void => {
+    problems.push({ key: subnetsFolder + key, reason });
+  };
+  const known: SubnetRecord[] = [];
+  const fresh: SubnetRecord[] = [];
+  for (const record of view.subnets()) (rules.before.has(record.key) ? known : fresh).push(record);
+  const occupied = new SubnetIndex();
+  const ips = { ipv4: new Map<bigint, string>(), ipv6: new Map<bigint, string>() };
+  // Those we know come first: of two that overlap, the newcomer is the one left out.
+  for (const record of [...known, ...fresh]) {
+    if (record.key === rules.own) continue;
+    const lease = meaningOf(record, rules.before.get(record.key), view.ownerOf(record));
+    if (record.problem !== undefined) {
+      const consequence = lease ? 'what it said before still holds' : 'that node cannot be reached';
+      report(record.key, `${record.problem}: ${consequence}; have its agent write it again, or delete it`);
+    }
+    if (!lease) continue;
+    const other = occupied.overlapping(lease.subnets)?.name;
+    const harm =
+      harmOf(lease, rules) ??
+      (other === undefined
+        ? undefined
+        : `it overlaps ${other}, which was there before, and is left out: release one of the two`);
+    if (harm !== undefined) {
+      report(record.key, harm);
+      continue;
+    }
+    for (const address of lease.publicIps) {
+      const other = ips[address.family].get(address.value);
+      if (other === undefined) ips[address.family].set(address.value, lease.key);
+      else
+        report(
+          lease.key,
+          `its public IP ${formatIp(address)} is also ${other}'s: correct one of the two nodes`,
+        );
+    }
+    occupied.add(lease.key, lease.subnets);
+    leases.set(lease.key, lease);
+  }
+  for (const key of view.strays()) {
+    problems.push({ key, reason: 'the key is not a subnet such as 10.244.1.0-24; delete it' });
+  }
+  return { leases, complete: view.complete, problems };
+}
+
+function meaningOf(
+  record: SubnetRecord,
+  before: Lease | undefined,
+  owner: HeldNode | undefined,
+): Lease | undefined {
+  if (!record.attributes) return before;
+  const { publicIps, backend } = record.attributes;
+  const nodeName = owner?.name;
+  if (before && before.nodeName === nodeName && sameAttributes(before, record.attributes)) return before;
+  return {
+    key: record.key,
+    subnets: record.subnets,
+    publicIps,
+    backend,
+    ...(nodeName === undefined || nodeName === '' ? {} : { nodeName }),
+  };
+}
+
+export const sameAttributes = (a: LeaseAttributes, b: LeaseAttributes): boolean =>
+  a.backend.type === b.backend.type &&
+  a.backend.vni === b.backend.vni &&
+  a.backend.vtepMac === b.backend.vtepMac &&
+  a.backend.vtepMac6 === b.backend.vtepMac6 &&
+  a.publicIps.length === b.publicIps.length &&
+  a.publicIps.every((one) => b.publicIps.some((other) => sameIp(one, other)));
+
+/** Why a lease must not be programmed; undefined if it may. */
+function harmOf(lease: Lease, rules: PeerRules): string | undefined {
+  for (const subnet of lease.subnets) {
+    const ours = rules.ownSubnets.find((own) => overlaps(own, subnet));
+    if (ours) return `it overlaps our own ${formatCidr(ours)} and is left out: release one of the two`;
+    if (rules.networks && !rules.networks.some(({ cidr }) => containsCidr(cidr, subnet))) {
+      return `${formatCidr(subnet)} is outside the cluster's network and is left out: delete it`;
+    }
+  }
+  for (const address of lease.publicIps) {
+    if (rules.ownIps.some((own) => sameIp(own, address))) {
+      return `its public IP ${formatIp(address)} is ours, and it is left out: if that node is gone, delete it`;
+    }
+    const kind = unusableKind(address);
+    if (kind !== undefined)
+      return `its public IP ${formatIp(address)} is a ${kind} address, and it is left out: correct that node`;
+  }
+  return undefined;
+}
+
+/** What makes an address useless to peers; found out once for each of thousands. */
+function unusableKind(address: Ip): string | undefined {
+  const known = kinds.get(address);
+  if (known) return known.name;
+  const kind = unusable.find(({ range }) => containsIp(range, address));
+  kinds.set(address, { name: kind?.name });
+  return kind?.name;
+}
+
+const kinds = new WeakMap<Ip, { readonly name: string | undefined }>();
+
+const range = (address: string, length: number): Cidr => networkOf(ip(address), length);
+const unusable = [
+  { name: 'loopback', range: range('127.0.0.0', 8) },
+  { name: 'link-local', range: range('169.254.0.0', 16) },
+  { name: 'multicast', range: range('224.0.0.0', 4) },
+  { name: 'broadcast', range: range('255.255.255.255', 32) },
+  { name: 'this-network', range: range('0.0.0.0', 8) },
+  { name: 'loopback', range: range('::1', 128) },
+  { name: 'unspecified', range: range('::', 128) },
+  { name: 'link-local', range: range('fe80::', 10) },
+  { name: 'multicast', range: range('ff00::', 8) },
+];
