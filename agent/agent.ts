@@ -6,6 +6,7 @@
 import { setMaxListeners } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { openRtnl } from '../kernel/netlink/rtnl.ts';
+import type { LevelledLog } from '../log/log.ts';
 import { readBootId } from '../plugin/ipam/boot.ts';
 import { keepPods } from '../pod/keep/keep-pods.ts';
 import type { Config } from './config/config.ts';
@@ -15,7 +16,6 @@ import { ensureIdentity } from './identity/identity.ts';
 import { keepNetwork, type RtnlSockets } from './keep-network.ts';
 import { systemClock } from './lease/clock.ts';
 import { readSaved } from './lease/disk/saved.ts';
-import type { Log } from './log/log.ts';
 import type { Notifier } from './notify/notifier.ts';
 import { Readiness } from './readiness.ts';
 import { Health } from './serve/health/health.ts';
@@ -30,7 +30,7 @@ export interface AgentOptions {
   readonly config: Config;
   /** The configuration's name, for messages. */
   readonly file: string;
-  readonly log: Log;
+  readonly log: LevelledLog;
   readonly notifier: Notifier;
   /** Reads the configuration again; throws ConfigError. */
   readonly load: () => Config;
@@ -81,9 +81,9 @@ async function live(
   const underlay = await FollowedUnderlay.find({
     find: (known) => findUnderlay({ config: running.current, file, rtnl: sockets.rtnl, known }),
     known: saved?.lease.publicIps ?? [],
-    onWarnings: (warnings) => log.warn({ warnings }, 'underlay.warnings'),
+    onWarnings: (warnings) => log.warn('underlay.warnings', { warnings }),
   });
-  log.info({ nodeId: identity.nodeId, underlay: underlay.current.name }, 'agent.started');
+  log.info('agent.started', { nodeId: identity.nodeId, underlay: underlay.current.name });
   // Pods are taken away, and made if an earlier life's lease still holds, while a lease is waited for.
   const pods = await servePods({
     runDir: config.runDir,

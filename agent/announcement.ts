@@ -1,9 +1,9 @@
 /** What peers hear of this node: they are told whenever something of it may be another. */
+import type { Log } from '../log/log.ts';
 import { attributesOf } from './attributes.ts';
 import type { RunningConfig } from './config/running.ts';
 import type { Identity } from './identity/identity.ts';
 import type { LeaseHolder } from './lease/holder.ts';
-import type { Log } from './log/log.ts';
 import type { TunnelFarewell } from './overlay/farewell.ts';
 import type { FollowedUnderlay } from './underlay/follow.ts';
 
@@ -34,7 +34,7 @@ export class Announcement {
     holder
       .updateAttributes(attributes, signal)
       .then(() => telling === this.#tellings && farewell.told(attributes.backend.type))
-      .catch((error: unknown) => signal.aborted || log.error({ err: error }, 'lease.notUpdated'));
+      .catch((error: unknown) => signal.aborted || log.error('lease.updateFailed', { err: error }));
   }
 
   /** What was configured anew is told once it is done: who hears of a tunnel may send through it. */

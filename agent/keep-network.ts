@@ -4,6 +4,7 @@
  */
 import { linkByName } from '../kernel/link.ts';
 import type { Rtnl } from '../kernel/netlink/rtnl.ts';
+import type { Log } from '../log/log.ts';
 import { Announcement } from './announcement.ts';
 import { KeptBridges } from './bridge/keep.ts';
 import type { Config } from './config/config.ts';
@@ -13,7 +14,6 @@ import { KeptFirewall } from './firewall/keep.ts';
 import type { Identity } from './identity/identity.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import type { Lease } from './lease/lease.ts';
-import type { Log } from './log/log.ts';
 import { everything } from './overlay/damage.ts';
 import { deviceName } from './overlay/device.ts';
 import { TunnelFarewell } from './overlay/farewell.ts';
@@ -120,7 +120,7 @@ const bothOf = (one: PassPart, other: PassPart): PassPart => ({
 /** Whether the host's address, interface or MTU is another now: then peers are to be told. */
 async function hasMoved(underlay: FollowedUnderlay, log: Log): Promise<boolean> {
   const change = await underlay.refresh();
-  if (change) log.info({ change }, 'underlay.changed');
+  if (change) log.info('underlay.changed', { change });
   return change !== undefined;
 }
 

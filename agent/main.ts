@@ -1,12 +1,12 @@
 /** weftd: wiring only. */
-
+import { createLog } from '../log/create-log.ts';
+import type { Log } from '../log/log.ts';
 import { runAgent } from './agent.ts';
 import { parseArguments } from './arguments.ts';
 import { checkConfig } from './config/check.ts';
 import { type ConfigSource, configSource, loadConfig } from './config/load.ts';
 import { settleEngine } from './engine.ts';
 import { reasonOf } from './errors.ts';
-import { createLog, type Log } from './log/log.ts';
 import { takeNotifier } from './notify/notifier.ts';
 import { planHost } from './plan.ts';
 import { version } from './version.ts';
@@ -50,16 +50,16 @@ async function plan(source: ConfigSource): Promise<void> {
 async function run(source: ConfigSource, { keepCompiled }: Start): Promise<void> {
   const { config, path } = loadConfig(source);
   const log = createLog(config.log);
-  if (!path) log.info({ path: source.path }, 'config.defaults');
+  if (!path) log.info('config.defaults', { path: source.path });
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   const notifier = takeNotifier({
     env: process.env,
-    onFailure: (error) => log.warn({ reason: error.message }, 'notify.failed'),
+    onFailure: (error) => log.warn('notify.failed', { err: error }),
   });
   stop.signal.addEventListener('abort', () => notifier.stopping(), { once: true });
   // Without a listener SIGHUP would end the process; whoever can reload adds another.
-  process.on('SIGHUP', () => log.info({}, 'reload.asked'));
+  process.on('SIGHUP', () => log.info('config.reloadRequested'));
   setTimeout(() => {
     if (keepCompiled) keep(keepCompiled, log);
     settleEngine();
@@ -76,7 +76,7 @@ async function run(source: ConfigSource, { keepCompiled }: Start): Promise<void>
     },
     signal: stop.signal,
   });
-  log.info({}, 'agent.stopped');
+  log.info('agent.stopped');
   // gRPC goes on with an attempt to connect when it is closed, and the kernel gives one up after two minutes.
   process.exit();
 }
@@ -85,7 +85,7 @@ function keep(keepCompiled: () => void, log: Log): void {
   try {
     keepCompiled();
   } catch (error) {
-    log.debug({ err: error }, 'compiled.notKept');
+    log.debug('bytecode.saveFailed', { err: error });
   }
 }
 

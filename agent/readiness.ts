@@ -1,9 +1,9 @@
 /** When pods may be made here: whoever waits for that is told, and runtimes find the plugin configured. */
 import { formatCidr } from '../inet/cidr.ts';
+import type { Log } from '../log/log.ts';
 import { type Config, defaultRunDir } from './config/config.ts';
 import { conflistDirectory, ensureConflist } from './conflist.ts';
 import type { LeaseHolder } from './lease/holder.ts';
-import type { Log } from './log/log.ts';
 import type { Notifier } from './notify/notifier.ts';
 import type { PassOutcome } from './overlay/service.ts';
 import type { Health } from './serve/health/health.ts';
@@ -54,7 +54,7 @@ export class Readiness {
     notifier.ready(status);
     // Not before: a start takes as long as it takes where the processor is slow, and a watchdog would begin it anew.
     notifier.watch(signal);
-    log.info({ peers: count }, 'agent.ready');
+    log.info('agent.ready', { peers: count });
   }
 
   /** The relay asks the agent that has the default runDir. */
@@ -62,6 +62,6 @@ export class Readiness {
     const { config, log } = this.#options;
     if (config.runDir !== defaultRunDir) return;
     const outcome = ensureConflist({ directory: conflistDirectory, stateDir: config.stateDir });
-    log.info({ directory: conflistDirectory, outcome }, 'agent.conflist');
+    log.info('agent.conflist', { directory: conflistDirectory, outcome });
   }
 }

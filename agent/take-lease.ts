@@ -1,6 +1,7 @@
 /** The agent's way to its lease: the store, and a subnet out of it. */
 import { formatCidr } from '../inet/cidr.ts';
 import { formatIp } from '../inet/ip.ts';
+import type { Log } from '../log/log.ts';
 import { attributesOf } from './attributes.ts';
 import type { Config } from './config/config.ts';
 import { type Identity, nodeName } from './identity/identity.ts';
@@ -10,7 +11,6 @@ import type { LeaseHolder } from './lease/holder.ts';
 import { openStore } from './lease/store/open-store.ts';
 import type { LeaseStore } from './lease/store/store.ts';
 import type { LeaseTiming } from './lease/timing.ts';
-import type { Log } from './log/log.ts';
 import type { Underlay } from './underlay/choose.ts';
 
 /** Open until the signal fires: a stream to etcd would keep the process from ending. */
@@ -45,7 +45,7 @@ export async function takeLease(options: {
     signal,
   });
   const subnets = holder.lease.subnets.map(formatCidr);
-  log.info({ subnets, publicIps: holder.lease.publicIps.map(formatIp) }, 'agent.subnets');
+  log.info('agent.subnets', { subnets, publicIps: holder.lease.publicIps.map(formatIp) });
   return holder;
 }
 

@@ -3,6 +3,7 @@
  * agent; what a verb does not need is not loaded.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import type { LogEvent } from '../log/events.ts';
 import { CniError } from './errors.ts';
 import { answer, type PluginAnswer, type PluginCall, refusal } from './protocol/answer.ts';
 import type { Verbs } from './protocol/request.ts';
@@ -37,7 +38,7 @@ async function afterWhatIsOwed(
   const directory = `${runDir}/tombstones`;
   if (call.env.CNI_COMMAND !== 'ADD' || !existsSync(directory)) return perform(call);
   const { Tombstones } = await import('./launcher/tombstones.ts');
-  const note = (fields: object, event: string) =>
+  const note = (event: LogEvent, fields?: object) =>
     process.stderr.write(`${event} ${JSON.stringify(fields)}\n`);
   const tombstones = new Tombstones({ directory, answer: perform, log: { info: note, warn: note } });
   return await tombstones.guard()(call, new AbortController().signal);

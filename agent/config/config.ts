@@ -1,6 +1,7 @@
 /** What weft.yaml means: values, never text. Made by `loadConfig` only, and never changed afterwards. */
 import type { Cidr } from '../../inet/cidr.ts';
 import type { Ip } from '../../inet/ip.ts';
+import type { LogLevel } from '../../log/log.ts';
 
 export interface Config {
   /** One per family, IPv4 first; at least one. */
@@ -109,6 +110,3 @@ export interface Listen {
   /** 0: whatever port is free. */
   readonly port: number;
 }
-
-export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
-export type LogLevel = (typeof logLevels)[number];

@@ -1,16 +1,15 @@
 /** The configuration in force: what was read last, as far as it needs no restart. */
-
-import type { Log } from '../log/log.ts';
+import type { LevelledLog } from '../../log/log.ts';
 import type { Config } from './config.ts';
 import { reloadConfig } from './reload.ts';
 
 export class RunningConfig {
   readonly #load: () => Config;
-  readonly #log: Log;
+  readonly #log: LevelledLog;
   #current: Config;
 
   /** `load` reads the configuration again; throws ConfigError. */
-  constructor(options: { readonly config: Config; readonly load: () => Config; readonly log: Log }) {
+  constructor(options: { readonly config: Config; readonly load: () => Config; readonly log: LevelledLog }) {
     this.#current = options.config;
     this.#load = options.load;
     this.#log = options.log;
@@ -26,14 +25,14 @@ export class RunningConfig {
     try {
       read = this.#load();
     } catch (error) {
-      this.#log.error({ err: error }, 'reload.refused');
+      this.#log.error('config.reloadFailed', { err: error });
       return false;
     }
     const { config, applied, restart } = reloadConfig(this.#current, read);
     this.#current = config;
-    this.#log.level = config.log.level;
-    this.#log.info({ applied }, 'reload.done');
-    if (restart.length) this.#log.warn({ fields: restart }, 'reload.needsRestart');
+    this.#log.setLevel(config.log.level);
+    this.#log.info('config.reloaded', { applied });
+    if (restart.length) this.#log.warn('config.restartRequired', { fields: restart });
     return true;
   }
 }

@@ -5,8 +5,9 @@
  * zod's small build: bundled, it adds 0.1 MB to the agent's memory, the large one 4 MB.
  */
 import * as z from 'zod/mini';
+import { logLevels } from '../../log/log.ts';
 import { endpointText, listenText, prefixText, underlayText } from './choices.ts';
-import { backendTypes, defaultRunDir, logLevels } from './config.ts';
+import { backendTypes, defaultRunDir } from './config.ts';
 import { expected } from './explain.ts';
 import { cidrText, cidrTextOf, durationText, hostIpText, pathText } from './scalars.ts';
 

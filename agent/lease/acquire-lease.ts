@@ -1,4 +1,5 @@
 /** The lease protocol with this machine's clock, disk and store: what `main` calls. */
+import type { Log } from '../../log/log.ts';
 import { bootId, systemClock } from './clock.ts';
 import { LeaseFiles } from './disk/lease-files.ts';
 import { ensureRun } from './disk/run.ts';
@@ -6,7 +7,7 @@ import { readLeaseFile, readSaved, writeLeaseFile } from './disk/saved.ts';
 import { type ClusterBackend, contradictions } from './flannel/cluster-config.ts';
 import { flannelSubnetFile, readFlannelSubnets } from './flannel/subnet-file.ts';
 import type { LeaseHolder } from './holder.ts';
-import type { LeaseAttributes, LeaseLog, LeaseNetwork } from './lease.ts';
+import type { LeaseAttributes, LeaseNetwork } from './lease.ts';
 import { LeaseKeeper } from './protocol/keeper.ts';
 import type { LeaseStore } from './store/store.ts';
 import { defaultTiming, type LeaseTiming } from './timing.ts';
@@ -20,7 +21,7 @@ export interface AcquireOptions {
   readonly attributes: LeaseAttributes;
   readonly runDir: string;
   readonly stateDir: string;
-  readonly log: LeaseLog;
+  readonly log: Log;
   readonly timing?: Partial<LeaseTiming>;
   /** Where flannel on this host left what it had. */
   readonly flannelSubnetFile?: string;

@@ -52,13 +52,3 @@ export interface LeaseNetwork {
   /** Prefix length of a node's subnet, in bits. */
   readonly subnetLength: number;
 }
-
-/** A logger of events with fields; pino's shape. */
-export interface LeaseLog {
-  debug(fields: object, event: string): void;
-  info(fields: object, event: string): void;
-  warn(fields: object, event: string): void;
-  error(fields: object, event: string): void;
-}
-
-export const silentLog: LeaseLog = { debug() {}, info() {}, warn() {}, error() {} };

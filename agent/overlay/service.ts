@@ -6,6 +6,7 @@ import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
 import { RTNLGRP } from '../../kernel/netlink/open.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
+import type { Log } from '../../log/log.ts';
 import type { SetSysctl } from '../sysctl/ledger.ts';
 import { type Damage, everything, type Needs } from './damage.ts';
 import { Overlay } from './overlay.ts';
@@ -23,11 +24,7 @@ export interface OverlayServiceOptions {
   readonly also: (states: readonly OverlayState[], pass: Pass) => PassPart;
   /** Another eye on rtnetlink's notifications: why one makes a pass necessary. */
   readonly observe: (message: NetlinkMessage) => Damage | undefined;
-  readonly log: {
-    info(fields: object, event: string): void;
-    warn(fields: object, event: string): void;
-    error(fields: object, event: string): void;
-  };
+  readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
   /** After each pass. */
   readonly onPass: (states: readonly OverlayState[], outcome: PassOutcome) => void;
   /** A pass that threw: nothing of the overlay can be promised. */
@@ -82,7 +79,7 @@ export class OverlayService {
       gapMs: GAP_MS,
       signal: options.signal,
       onError: (error) => {
-        options.log.error({ err: error }, 'overlay.failed');
+        options.log.error('overlay.passFailed', { err: error });
         options.onFailure(error);
       },
     });
@@ -164,7 +161,7 @@ export class OverlayService {
     retries.push(part.retryInMs);
     if (changes) {
       const tookMs = Math.round(performance.now() - begunMs);
-      log.info({ reasons, changes, done: done.slice(0, TOLD_LINES), tookMs }, 'overlay.changed');
+      log.info('overlay.reconciled', { reasons, changes, done: done.slice(0, TOLD_LINES), tookMs });
     }
     this.#tell(problems);
     onPass(now, { problems, settling });
@@ -174,7 +171,7 @@ export class OverlayService {
   /** Once for each change in what is wrong, not once for each pass. */
   #tell(problems: readonly string[]): void {
     const text = problems.join('\n');
-    if (text !== this.#problems && problems.length) this.#options.log.warn({ problems }, 'overlay.problems');
+    if (text !== this.#problems && problems.length) this.#options.log.warn('overlay.problems', { problems });
     this.#problems = text;
   }
 

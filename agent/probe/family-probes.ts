@@ -1,14 +1,12 @@
 /** The probes of all families, and what they say in the log. */
 import { type Family, formatIp } from '../../inet/ip.ts';
+import type { Log } from '../../log/log.ts';
 import type { OverlayState } from '../overlay/state.ts';
 import { PeerProbes } from './peer-probes.ts';
 import type { ProbeTiming } from './threshold.ts';
 
 export interface FamilyProbesOptions {
-  readonly log: {
-    info(fields: object, event: string): void;
-    warn(fields: object, event: string): void;
-  };
+  readonly log: Pick<Log, 'info' | 'warn'>;
   /** As of now; undefined: nobody is asked. */
   readonly timing: () => ProbeTiming | undefined;
   /** A peer became silent, or answers again. `reason`: so its best way may be another. */
@@ -60,14 +58,14 @@ export class FamilyProbes {
         timing,
         onChange: ({ peer, path, state: probed }) => {
           const fields = { peer: peer.name ?? peer.key, endpoint: formatIp(peer.endpoint), path, family };
-          if (probed.reachable) log.info({ ...fields, rttMs: probed.rttMs }, 'peer.answers');
-          else log.warn(fields, 'peer.silent');
+          if (probed.reachable) log.info('peer.reachable', { ...fields, rttMs: probed.rttMs });
+          else log.warn('peer.unreachable', fields);
           onChange(path === 'direct' ? 'direct way' : undefined);
         },
         onPathMtu: ({ peer, sizeBytes }) => {
           const fields = { peer: peer.name ?? peer.key, endpoint: formatIp(peer.endpoint), family };
-          if (sizeBytes === undefined) log.info(fields, 'peer.pathWide');
-          else log.warn({ ...fields, mtuBytes: sizeBytes }, 'peer.pathNarrow');
+          if (sizeBytes === undefined) log.info('peer.pathMtuRestored', fields);
+          else log.warn('peer.pathMtuReduced', { ...fields, mtuBytes: sizeBytes });
           onChange('path MTU');
         },
         signal,

@@ -5,14 +5,14 @@
  */
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import * as ffi from '../../kernel/ffi.ts';
-import type { LeaseLog } from '../lease/lease.ts';
+import type { Log } from '../../log/log.ts';
 
 export interface CniAcceptorOptions {
   /** The socket; ours to close. */
   readonly fd: number;
   /** Takes over the caller's descriptor. */
   readonly onCaller: (fd: number) => void;
-  readonly log: Pick<LeaseLog, 'error'>;
+  readonly log: Pick<Log, 'error'>;
 }
 
 /** Where no descriptor is left for a caller, others are not turned away: they wait. */
@@ -44,7 +44,7 @@ export class CniAcceptor {
       try {
         await this.#takeAll();
       } catch (error) {
-        log.error({ err: error }, 'cni callers wait');
+        log.error('cni.acceptFailed', { err: error });
         await sleep(RETRY_MS);
       }
     }

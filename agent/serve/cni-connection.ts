@@ -77,7 +77,7 @@ export class CniConnection {
   }
 
   #drop(reason: string): void {
-    this.#options.log.warn({ reason }, 'cni connection dropped');
+    this.#options.log.warn('cni.connectionDropped', { reason });
     this.abandon(reason);
   }
 

@@ -7,9 +7,9 @@
  */
 import * as ffi from '../../kernel/ffi.ts';
 import { peerCredentials } from '../../kernel/unix-stream.ts';
+import type { Log } from '../../log/log.ts';
 import { CniError } from '../../plugin/errors.ts';
 import { type PluginAnswer, type PluginCall, refusal } from '../../plugin/protocol/answer.ts';
-import type { LeaseLog } from '../lease/lease.ts';
 import { CniAcceptor } from './cni-acceptor.ts';
 import { Admission } from './cni-admission.ts';
 import { CniConnection } from './cni-connection.ts';
@@ -27,7 +27,7 @@ export interface CallRecord {
 export interface CniServerOptions {
   /** Must not reject. The signal aborts when the caller has gone or the time for the work is over. */
   readonly answer: (call: PluginCall, signal: AbortSignal) => Promise<PluginAnswer>;
-  readonly log: Pick<LeaseLog, 'warn' | 'error'>;
+  readonly log: Pick<Log, 'warn' | 'error'>;
   readonly onCall?: (record: CallRecord) => void;
   /** Calls at work at once; the others wait. */
   readonly concurrency: number;
@@ -117,7 +117,7 @@ export class CniServer {
   #isWelcome(fd: number): boolean {
     const { uid, pid } = peerCredentials(fd);
     if (uid === 0 || uid === this.#options.uid) return true;
-    this.#options.log.warn({ uid, pid }, 'cni caller refused');
+    this.#options.log.warn('cni.callerRefused', { uid, pid });
     return false;
   }
 
@@ -135,7 +135,7 @@ export class CniServer {
         },
       });
     } catch (error) {
-      if (!work.signal.aborted) this.#options.log.error({ err: error }, 'cni call failed');
+      if (!work.signal.aborted) this.#options.log.error('cni.callFailed', { err: error });
       answer = refusal(error);
     }
     const now = performance.now();

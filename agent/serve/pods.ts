@@ -1,12 +1,12 @@
 /** Makes and takes away pods' attachments for whoever calls on the CNI socket. */
 import { join } from 'node:path';
 import { GatheringRemover } from '../../kernel/link-removal.ts';
+import type { Log } from '../../log/log.ts';
 import { createVerbs } from '../../plugin/attach/verbs.ts';
 import { CniError } from '../../plugin/errors.ts';
 import { Tombstones } from '../../plugin/launcher/tombstones.ts';
 import { answer } from '../../plugin/protocol/answer.ts';
 import { Tidying } from '../engine.ts';
-import type { Log } from '../log/log.ts';
 import { listenAt, takePassedSocket } from './cni-listen.ts';
 import { CniServer } from './cni-server.ts';
 import type { Health } from './health/health.ts';
@@ -51,7 +51,7 @@ export async function servePods(options: PodsOptions): Promise<{ readonly done: 
   server.listen(takePassedSocket(process.env) ?? (await listenAt(join(runDir, 'cni.sock'))));
   await tombstones.keepReplaying({ periodMs: TOMBSTONES_MS, signal });
   const sweeping = setInterval(() => {
-    verbs.sweep().catch((error: unknown) => log.error({ err: error }, 'pods.notSwept'));
+    verbs.sweep().catch((error: unknown) => log.error('pods.sweepFailed', { err: error }));
   }, sweepMs);
   const stop = async (): Promise<void> => {
     clearInterval(sweeping);

@@ -14,6 +14,7 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { Log } from '../../log/log.ts';
 import { isErrno } from '../errno.ts';
 import { CniError } from '../errors.ts';
 import { lockFile } from '../lock.ts';
@@ -26,7 +27,7 @@ export interface TombstonesOptions {
   /** `<runDir>/tombstones`; it need not be there. */
   readonly directory: string;
   readonly answer: Answer;
-  readonly log: { info(fields: object, event: string): void; warn(fields: object, event: string): void };
+  readonly log: Pick<Log, 'info' | 'warn'>;
 }
 
 /** A relay that was killed while it wrote leaves a file that no success was promised for. */
@@ -46,7 +47,7 @@ export class Tombstones {
       try {
         for (const name of this.#names()) if (!signal.aborted) await this.#replayOne(name, signal);
       } catch (error) {
-        this.#options.log.warn({ err: error }, 'tombstones unreadable');
+        this.#options.log.warn('del.listFailed', { err: error });
       }
     });
     return this.#running;
@@ -126,7 +127,7 @@ export class Tombstones {
   async #replayOne(name: string, signal: AbortSignal): Promise<void> {
     const path = this.#path(name);
     const fd = await lockFile(path, () => openIfThere(path));
-    if (fd === 'busy') this.#options.log.warn({ tombstone: name }, 'tombstone busy');
+    if (fd === 'busy') this.#options.log.warn('del.locked', { tombstone: name });
     if (typeof fd !== 'number') return;
     try {
       const call = this.#read(name);
@@ -140,16 +141,16 @@ export class Tombstones {
     const { status, stdout } = await this.#options.answer(call, signal);
     if (status === 0) {
       rmSync(this.#path(name), { force: true });
-      this.#options.log.info({ tombstone: name, container: call.env.CNI_CONTAINERID }, 'tombstone replayed');
+      this.#options.log.info('del.replayed', { tombstone: name, container: call.env.CNI_CONTAINERID });
     } else if (isHopeless(stdout)) {
       this.#drop(name, stdout);
     } else {
-      this.#options.log.warn({ tombstone: name, answer: stdout }, 'tombstone kept');
+      this.#options.log.warn('del.replayFailed', { tombstone: name, answer: stdout });
     }
   }
 
   #drop(name: string, reason: string): void {
-    this.#options.log.warn({ tombstone: name, reason }, 'tombstone dropped');
+    this.#options.log.warn('del.dropped', { tombstone: name, reason });
     rmSync(this.#path(name), { force: true });
   }
 

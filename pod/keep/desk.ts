@@ -1,5 +1,5 @@
 /** What one pod's worker has before it: memory, events, and what its actions need. */
-import type { Log } from '../../agent/log/log.ts';
+import type { Log } from '../../log/log.ts';
 import type { PodFiles } from '../control/files.ts';
 import type { PodEvent } from '../control/status.ts';
 import type { Docker } from '../docker/daemon.ts';
@@ -74,8 +74,8 @@ export class Desk {
     this.#told += 1;
     const event = { number: this.#told, at: new Date().toISOString(), text, isFault };
     this.#events = [...this.#events, event].slice(-keptEvents);
-    if (isFault) this.log.warn({ pod: this.key, text }, 'pod.fault');
-    else this.log.info({ pod: this.key, text }, 'pod.event');
+    if (isFault) this.log.warn('pod.problem', { pod: this.key, text });
+    else this.log.info('pod.changed', { pod: this.key, text });
   }
 }
 

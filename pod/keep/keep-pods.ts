@@ -3,7 +3,7 @@
  * loaded with the first pod.
  */
 import { type FSWatcher, watch } from 'node:fs';
-import type { Log } from '../../agent/log/log.ts';
+import type { Log } from '../../log/log.ts';
 import { PodFiles, startTicksOf } from '../control/files.ts';
 import { reasonOf } from '../errors.ts';
 import type { Keeper } from './keeper.ts';
@@ -37,7 +37,7 @@ export async function keepPods(options: KeepPodsOptions): Promise<void> {
       keeper = new Keeper({ files, log, env, onDocker: tell, signal });
       await keeper.run();
     })().catch((error: unknown) => {
-      log.error({ err: error }, 'pods.notKept');
+      log.error('pods.passFailed', { err: error });
       tell(reasonOf(error));
     });
   };
@@ -61,7 +61,7 @@ function hasPods(files: PodFiles, log: Log): boolean {
   try {
     return files.keys().size > 0;
   } catch (error) {
-    log.error({ err: error }, 'pods.notListed');
+    log.error('pods.listFailed', { err: error });
     return false;
   }
 }
@@ -72,10 +72,10 @@ function watchFolder(folder: string, of: { look: () => void; log: Log }): () => 
   try {
     watcher = watch(folder, of.look);
   } catch (error) {
-    of.log.warn({ reason: reasonOf(error) }, 'pods.polled');
+    of.log.warn('pods.polling', { err: error });
     const timer = setInterval(of.look, pollMs);
     return () => clearInterval(timer);
   }
-  watcher.on('error', (error) => of.log.error({ reason: reasonOf(error) }, 'pods.watch'));
+  watcher.on('error', (error) => of.log.error('pods.watchFailed', { err: error }));
   return () => watcher.close();
 }

@@ -1,6 +1,6 @@
 /** Keeps all pods of this host: one worker each, and the connection to Docker that wakes them. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Log } from '../../agent/log/log.ts';
+import type { Log } from '../../log/log.ts';
 import type { PodFiles } from '../control/files.ts';
 import { Docker, DockerAway, socketOf } from '../docker/daemon.ts';
 import { watchEvents } from '../docker/events.ts';
@@ -42,8 +42,8 @@ export class Keeper {
       if (away === told) return;
       told = away;
       this.#options.onDocker(away);
-      if (away === undefined) this.#options.log.info({}, 'pods.docker');
-      else this.#options.log.warn({ reason: away }, 'pods.dockerAway');
+      if (away === undefined) this.#options.log.info('pods.dockerReachable');
+      else this.#options.log.warn('pods.dockerUnreachable', { reason: away });
     };
     while (!signal.aborted) {
       try {
@@ -72,7 +72,7 @@ export class Keeper {
   sync(): void {
     if (!this.#isUp) return;
     this.#ringAll().catch((error: unknown) => {
-      if (!(error instanceof DockerAway)) this.#options.log.error({ err: error }, 'pods.notListed');
+      if (!(error instanceof DockerAway)) this.#options.log.error('pods.listFailed', { err: error });
     });
   }
 

@@ -2,7 +2,7 @@
  * Keeps one pod: looks, plans, does, until there is nothing to do, and again whenever something happens. Everything of
  * a pod is done here, one thing after another.
  */
-import type { Log } from '../../agent/log/log.ts';
+import type { Log } from '../../log/log.ts';
 import type { Order, PodFiles } from '../control/files.ts';
 import { statusOf, withoutLength } from '../control/status.ts';
 import { removeVolumes } from '../docker/containers.ts';
@@ -56,7 +56,7 @@ export class PodWorker {
         this.#verdicts.push(verdict);
         this.#bell.ring();
       },
-      onFault: (error) => options.log.error({ pod: options.key, err: error }, 'pod.notAsked'),
+      onFault: (error) => options.log.error('pod.probeFailed', { pod: options.key, err: error }),
     });
   }
 
@@ -84,7 +84,7 @@ export class PodWorker {
           else {
             this.#faultDelayMs = nextDelay(this.#faultDelayMs, faultDelay);
             wakeAtMs = Date.now() + this.#faultDelayMs;
-            log.error({ pod: key, reason: reasonOf(error), err: error }, 'pod.notKept');
+            log.error('pod.passFailed', { pod: key, reason: reasonOf(error), err: error });
           }
         }
         await this.#bell.wait(wakeAtMs, signal);

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { sleep, systemClock } from '../../agent/lease/clock.ts';
 import { isStoreError, type StoreErrorKind } from '../../agent/lease/errors.ts';
-import type { LeaseLog } from '../../agent/lease/lease.ts';
+import type { Log } from '../../log/log.ts';
 import { peersWhen, scratch, startAgent, tamper } from '../unit/lease/builders.ts';
 import { type Etcd, startEtcd } from './server.ts';
 
@@ -25,10 +25,10 @@ const keepsSecret = (value: unknown): void =>
   assert.doesNotMatch(inspect(value, { depth: Number.POSITIVE_INFINITY, showHidden: true }), /correct horse/);
 
 /** Keeps all that is said, at any level. */
-function recordingLog(): LeaseLog & { readonly said: unknown[] } {
+function recordingLog(): Log & { readonly said: unknown[] } {
   const said: unknown[] = [];
-  const say = (fields: object, event: string): void => void said.push({ event, fields });
-  return { said, debug: say, info: say, warn: say, error: say };
+  const say: Log['info'] = (event, fields) => void said.push({ event, fields });
+  return { said, debug: say, info: say, warn: say, error: say, fatal: say };
 }
 
 test(

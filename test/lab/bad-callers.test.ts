@@ -111,7 +111,7 @@ const callers: Readonly<Record<string, (node: LabNode) => Promise<(() => void) |
     const stranger = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
     const said = await node.mustExec([...stranger, process.execPath, '-e', script]);
     assert.equal(said, '0 bytes\n');
-    assert.match(node.agent.log(), /"uid":65534.*"msg":"cni caller refused"/);
+    assert.match(node.agent.log(), /"event":"cni.callerRefused".*"uid":65534/);
     return undefined;
   },
 };

@@ -116,7 +116,7 @@ describe('weftctl node cleanup', () => {
 
   it('leaves an agent that is started again nothing to doubt: the lease is its own', async () => {
     await node.agent.start();
-    assert.doesNotMatch(await node.agent.log(), /lease\.probing/);
+    assert.doesNotMatch(await node.agent.log(), /lease\.ownerProbe/);
     assert.equal(await plan(), 'nothing to change\n');
   });
 });

@@ -90,7 +90,7 @@ describe('a node that is given another configuration', () => {
     assert.ok(node);
     await lossless(async () => {
       reconfigure([node], { backend: { type: 'carrier-pigeon' } });
-      await eventually(() => assert.match(node.agent.log(), /carrier-pigeon.*reload\.refused/));
+      await eventually(() => assert.match(node.agent.log(), /config\.reloadFailed.*carrier-pigeon/));
       assert.equal((await device(node)).mtu, 1450);
       reconfigure([node], { backend: { type: 'vxlan' } });
     });

@@ -277,7 +277,7 @@ describe('a path that takes only smaller packets than the nodes’ links', () =>
         ];
         await eventually(async () => assert.equal((await pod.exec(fits)).status, 0));
       }
-      assert.match(lab.node('node-1').agent.log(), /"peer\.pathNarrow"/);
+      assert.match(lab.node('node-1').agent.log(), /"peer\.pathMtuReduced"/);
     } finally {
       await port('1500');
     }

@@ -1,7 +1,8 @@
 /** Writes the lease to disk as it changes: see `saved.ts` for what goes where. */
+import type { Log } from '../../../log/log.ts';
 import type { Clock } from '../clock.ts';
 import type { LeaseHolder } from '../holder.ts';
-import type { Lease, LeaseLog, Peers } from '../lease.ts';
+import type { Lease, Peers } from '../lease.ts';
 import { type LeaseFile, readLeaseFile, writeLeaseFile, writeSaved } from './saved.ts';
 
 /** Pause before a change goes to disk: nodes join in crowds, and a crowd is one write. */
@@ -14,7 +15,7 @@ export interface LeaseFilesOptions {
   readonly stateDir: string;
   readonly boot: string;
   readonly clock: Clock;
-  readonly log: LeaseLog;
+  readonly log: Log;
   readonly signal: AbortSignal;
 }
 
@@ -95,7 +96,7 @@ export class LeaseFiles {
     try {
       write();
     } catch (error) {
-      log.error({ err: error, runDir, stateDir }, 'lease.notSaved');
+      log.error('lease.saveFailed', { err: error, runDir, stateDir });
     }
   }
 }

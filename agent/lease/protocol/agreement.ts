@@ -1,5 +1,5 @@
 /** The cluster's configuration: read from the store, or written where there is none; never contradicted. */
-
+import type { Log } from '../../../log/log.ts';
 import { LeaseError } from '../errors.ts';
 import {
   type ClusterBackend,
@@ -10,7 +10,7 @@ import {
   defaultRange,
   encodeClusterConfig,
 } from '../flannel/cluster-config.ts';
-import type { LeaseLog, LeaseNetwork } from '../lease.ts';
+import type { LeaseNetwork } from '../lease.ts';
 import { absent, type LeaseStore, type StoreRecord } from '../store/store.ts';
 import type { ClusterView } from '../view/view.ts';
 
@@ -18,7 +18,7 @@ export interface AgreementOptions {
   readonly store: LeaseStore;
   /** What this node is configured with. */
   readonly local: { readonly networks: readonly LeaseNetwork[]; readonly backend: ClusterBackend };
-  readonly log: LeaseLog;
+  readonly log: Log;
   readonly signal: AbortSignal;
 }
 
@@ -81,6 +81,6 @@ export class Agreement {
       },
       signal,
     );
-    if (created) log.info({ store: store.description, config: value }, 'cluster.created');
+    if (created) log.info('cluster.configCreated', { store: store.description, config: value });
   }
 }

@@ -4,10 +4,9 @@
  * (the deadline on disk is gone by then); and they are deleted only under a mark, at which the next life writes them
  * anew (`decide.ts`), so that a deletion which is still on its way finds nothing to delete.
  */
-
+import type { Log } from '../../../log/log.ts';
 import { Backoff, type Clock, type Random, sleep } from '../clock.ts';
 import { isStoreError, LeaseError } from '../errors.ts';
-import type { LeaseLog } from '../lease.ts';
 import type { LeaseStore } from '../store/store.ts';
 import type { LeaseTiming } from '../timing.ts';
 import { giveBack, markReleased } from './claim.ts';
@@ -18,7 +17,7 @@ export interface GiveBackOptions {
   readonly store: LeaseStore;
   readonly clock: Clock;
   readonly random: Random;
-  readonly log: LeaseLog;
+  readonly log: Log;
   readonly timing: LeaseTiming;
   readonly standing: Standing;
   readonly signal: AbortSignal;
@@ -59,12 +58,12 @@ export async function giveBackOwn(options: GiveBackOptions): Promise<void> {
       if (await round()) break;
     } catch (error) {
       if (standing.held === held || !isStoreError(error, 'away')) throw error;
-      log.debug({ key, reason: error.message }, 'lease.leaving');
+      log.debug('lease.releaseRetry', { key, reason: error.message });
       await sleep(clock, backoff.next(), signal);
     }
   }
   // Nothing is bound to it any more: unanswered, it ends by itself.
   await store
     .revoke(held.session, signal)
-    .catch((error: unknown) => log.debug({ err: error }, 'store.error'));
+    .catch((error: unknown) => log.debug('store.requestFailed', { err: error }));
 }

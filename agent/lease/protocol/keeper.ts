@@ -6,13 +6,13 @@
  * transactions are ever under way at once, apart from one whose answer was lost: and that one compares
  * versions which the next attempt either sees changed or changes itself.
  */
-
+import type { Log } from '../../../log/log.ts';
 import { Bell } from '../bell.ts';
 import { Backoff, type Clock, type Random } from '../clock.ts';
 import { LeaseError, StoreError } from '../errors.ts';
 import type { ClusterBackend, ClusterConfig } from '../flannel/cluster-config.ts';
 import type { LeaseHolder, LeaseStatus } from '../holder.ts';
-import type { Lease, LeaseAttributes, LeaseLog, LeaseNetwork, Peers } from '../lease.ts';
+import type { Lease, LeaseAttributes, LeaseNetwork, Peers } from '../lease.ts';
 import { Listeners } from '../listeners.ts';
 import type { LeaseStore, WatchItem } from '../store/store.ts';
 import type { LeaseTiming } from '../timing.ts';
@@ -31,7 +31,7 @@ export interface KeeperOptions {
   readonly store: LeaseStore;
   readonly clock: Clock;
   readonly random: Random;
-  readonly log: LeaseLog;
+  readonly log: Log;
   readonly timing: LeaseTiming;
   readonly us: Claimant;
   /** What this node is configured with; it must not contradict what the store says. */
@@ -162,8 +162,9 @@ export class LeaseKeeper implements LeaseHolder {
     const { log, store } = this.#options;
     const before = this.#standing.trouble;
     if (!this.#standing.heed(error)) return;
-    if (error) log.warn({ store: store.description, kind: error.kind, reason: error.message }, 'store.away');
-    else if (before) log.info({ store: store.description }, 'store.back');
+    if (error)
+      log.warn('store.unreachable', { store: store.description, kind: error.kind, reason: error.message });
+    else if (before) log.info('store.reachable', { store: store.description });
     if (error && !this.#standing.settled) this.#comeUpWithout(error);
     this.#standing.announce();
   }
@@ -192,7 +193,7 @@ export class LeaseKeeper implements LeaseHolder {
     const { peers } = this.#table;
     const known = new Set(before.map(({ key, reason }) => key + reason));
     for (const problem of peers.problems) {
-      if (!known.has(problem.key + problem.reason)) this.#options.log.warn(problem, 'peer.problem');
+      if (!known.has(problem.key + problem.reason)) this.#options.log.warn('peer.recordInvalid', problem);
     }
     this.#peerListeners.tell(peers);
     this.#standing.save('soon');

@@ -1,7 +1,6 @@
 /** From no lease to one: one attempt after another, each decided on what is known and won by a comparison. */
-
+import type { Log } from '../../../log/log.ts';
 import type { Clock } from '../clock.ts';
-import type { LeaseLog } from '../lease.ts';
 import type { LeaseStore } from '../store/store.ts';
 import type { LeaseTiming } from '../timing.ts';
 import type { ClusterView } from '../view/view.ts';
@@ -15,7 +14,7 @@ import { readLease, verdictOf } from './verdict.ts';
 export interface SeekerOptions {
   readonly store: LeaseStore;
   readonly clock: Clock;
-  readonly log: LeaseLog;
+  readonly log: Log;
   readonly timing: LeaseTiming;
   readonly view: ClusterView;
   readonly standing: Standing;
@@ -64,7 +63,7 @@ export class Seeker {
 
   async #probe(doubt: Extract<Decision, { type: 'doubt' }>): Promise<boolean> {
     const { store, clock, signal, log } = this.#options;
-    log.info({ session: doubt.session, doubt: doubt.refusal.message }, 'lease.probing');
+    log.info('lease.ownerProbe', { session: doubt.session, doubt: doubt.refusal.message });
     if (!(await isSilent({ store, clock, signal, ...doubt }))) throw doubt.refusal;
     this.#silent.add(doubt.session);
     return true;
@@ -99,7 +98,7 @@ export class Seeker {
     const ended = replaces.map((id) => view.node(id)?.session);
     const { session, ...term } = await this.#openSession();
     if (!(await store.commit(transaction(session), signal))) {
-      log.info({ key }, 'lease.raceLost');
+      log.info('lease.claimConflict', { key });
       relist();
       return false;
     }

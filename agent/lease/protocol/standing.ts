@@ -2,13 +2,13 @@
  * How this node stands: what it holds, since when and until when, and who wants to hear of it. Says what the
  * protocol's steps mean; takes none of them.
  */
-
+import type { Log } from '../../../log/log.ts';
 import type { LeaseError, StoreError } from '../errors.ts';
 import type { ClusterConfig } from '../flannel/cluster-config.ts';
 import { parseSubnetKey } from '../flannel/key.ts';
 import { encodeValue } from '../flannel/value.ts';
 import type { LeasePhase, LeaseStatus } from '../holder.ts';
-import type { Lease, LeaseAttributes, LeaseLog } from '../lease.ts';
+import type { Lease, LeaseAttributes } from '../lease.ts';
 import { Listeners } from '../listeners.ts';
 import { trustedPart } from '../timing.ts';
 import type { Claimant } from './decide.ts';
@@ -42,7 +42,7 @@ export type SaveTime = 'now' | 'soon';
 
 export interface StandingOptions {
   readonly us: Claimant;
-  readonly log: LeaseLog;
+  readonly log: Log;
   /** The lease, its peers' rules or its deadline have changed. */
   readonly onSave: (when: SaveTime) => void;
   /** Whether the disk says by now that this node was told to leave, though no word of it came from the store. */
@@ -139,7 +139,7 @@ export class Standing {
     this.#lease = { key: held.key, subnets, ...attributes, nodeName: this.#us.name };
     this.#publishedValue = encodeValue(attributes);
     this.confirm(term);
-    if (this.#held) log.info({ key: held.key, session: held.session }, 'lease.held');
+    if (this.#held) log.info('lease.acquired', { key: held.key, session: held.session });
     onLease();
     // Before anything is made of it: a machine that fails now comes up with it, the store there or not.
     this.save('now');
@@ -161,7 +161,7 @@ export class Standing {
     const { log, onLease } = this.#options;
     this.#publishedValue = this.#value;
     this.#lease = { ...lease, ...this.#us.attributes };
-    log.info({ key: lease.key, value: this.#value }, 'lease.changed');
+    log.info('lease.updated', { key: lease.key, value: this.#value });
     onLease();
     this.#announce();
     this.save('soon');
@@ -169,13 +169,13 @@ export class Standing {
 
   lose(reason: string): void {
     const key = this.#held?.key;
-    this.#options.log.error({ key, reason }, 'lease.lost');
+    this.#options.log.error('lease.lost', { key, reason });
     const text = `subnet ${key} is lost: ${reason}; no new pods are made until it is ours again`;
     this.#end('lost', text);
   }
 
   leave(): void {
-    this.#options.log.info({ key: this.#held?.key }, 'lease.left');
+    this.#options.log.info('lease.released', { key: this.#held?.key });
     this.#end('left', toldToLeave);
   }
 
@@ -186,7 +186,7 @@ export class Standing {
       return;
     }
     if (this.#phase !== 'lost' || this.#reason !== error.message) {
-      this.#options.log.error({ code: error.code, reason: error.message }, 'lease.blocked');
+      this.#options.log.error('lease.refused', { code: error.code, reason: error.message });
     }
     this.#end('lost', error.message);
   }
@@ -194,7 +194,7 @@ export class Standing {
   /** A request of ours was not answered. */
   unanswered(error: StoreError): void {
     if (this.settled && this.#phase === 'held') this.#become('away', error.message);
-    this.#options.log.debug({ reason: error.message }, 'store.error');
+    this.#options.log.debug('store.requestFailed', { reason: error.message });
   }
 
   /** The store stops answering, with the reason, or answers again. True if that is new. */
@@ -211,7 +211,7 @@ export class Standing {
     this.#phase = 'away';
     this.#reason = reason;
     const { key } = saved.lease;
-    this.#options.log.warn({ key, deadlineMs: saved.deadlineMs }, 'lease.fromBefore');
+    this.#options.log.warn('lease.resumed', { key, deadlineMs: saved.deadlineMs });
     this.#options.onLease();
     this.save('soon');
     this.#settle();

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AcquireOptions, acquireLease } from '../../../agent/lease/acquire-lease.ts';
 import type { LeaseHolder, LeaseStatus } from '../../../agent/lease/holder.ts';
-import { type LeaseAttributes, type Peers, silentLog } from '../../../agent/lease/lease.ts';
+import type { LeaseAttributes, Peers } from '../../../agent/lease/lease.ts';
 import type { LeaseStore } from '../../../agent/lease/store/store.ts';
 import { cidr } from '../../../inet/cidr.ts';
 import { ip } from '../../../inet/ip.ts';
+import { silentLog } from '../../../log/log.ts';
 
 export const attributes = (publicIp: string, vtepMac = 'c6:d2:32:6f:8f:44'): LeaseAttributes => ({
   publicIps: [ip(publicIp)],

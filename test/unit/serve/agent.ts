@@ -24,7 +24,7 @@ export async function withAgent(
   const directory = mkdtempSync(join(tmpdir(), 'weft-cni-'));
   const path = join(directory, 'cni.sock');
   const events: string[] = [];
-  const note = (_: object, event: string) => void events.push(event);
+  const note = (event: string) => void events.push(event);
   const server = new CniServer({ answer: async () => done, log: { warn: note, error: note }, ...options });
   try {
     server.listen(await listenAt(path));

@@ -1,0 +1,32 @@
+/** docs/logs.md, made from the table of events. */
+import { events } from './events.ts';
+
+const head = `# Logs
+
+Made by \`npm run logs\` from \`log/events.ts\`; do not edit.
+
+\`weftd\` writes JSON lines to standard output. systemd keeps them in the journal:
+\`journalctl -u weftd -o cat\`.
+
+\`\`\`json
+{"level":"warn","time":"2026-11-30T21:00:00.000Z","pid":812,"event":"store.unreachable","store":"etcd at https://192.168.188.10:2379 under /coreos.com/network","kind":"unreachable","reason":"...","msg":"store unreachable, retrying"}
+\`\`\`
+
+- \`event\` is one of the names below, \`msg\` the message of that event. Both are constant: search for them.
+- Everything that varies is in the other fields.
+- An error is in \`err\`, with \`type\`, \`message\` and \`stack\`; \`code\` where the error has one.
+- The values of fields named \`password\`, \`token\`, \`authorization\`, \`secret\` or \`privateKey\` are replaced.
+- \`log.level\` in \`weft.yaml\` sets what is written: \`trace\`, \`debug\`, \`info\` (default), \`warn\`, \`error\` or \`fatal\`.
+  A change takes effect with \`systemctl reload weftd\`.
+
+`;
+
+/** The page as markdown, one table for all components. */
+export function logsPage(): string {
+  const rows = Object.entries(events).map(([event, message]) => [`\`${event}\``, message] as const);
+  const width = (column: 0 | 1) => Math.max(...rows.map((row) => row[column].length));
+  const line = (event: string, message: string) =>
+    `| ${event.padEnd(width(0))} | ${message.padEnd(width(1))} |`;
+  const rule = `| ${'-'.repeat(width(0))} | ${'-'.repeat(width(1))} |`;
+  return `${head}${[line('event', 'message'), rule, ...rows.map((row) => line(...row))].join('\n')}\n`;
+}
