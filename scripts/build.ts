@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundle } from './build/bundle.ts';
-import { buildLauncher, buildPause } from './build/launcher.ts';
+import { buildLauncher, buildProgram } from './build/launcher.ts';
 import { nativeKoffi } from './build/native.ts';
 import { install } from './build/place.ts';
 
@@ -46,8 +46,13 @@ async function main(): Promise<void> {
   }
   const made = buildLauncher({ root, directory: join(dist, 'cni') });
   process.stdout.write(`build: dist/cni/weft is ${made}\n`);
-  const pause = buildPause({ root, path: join(dist, 'lib/pause') });
-  process.stdout.write(`build: dist/lib/pause is ${pause}\n`);
+  for (const [name, path] of [
+    ['pause', 'lib/pause'],
+    ['loopback', 'cni/loopback'],
+  ] as const) {
+    const built = buildProgram({ root, name, path: join(dist, path) });
+    process.stdout.write(`build: dist/${path} is ${built}\n`);
+  }
 }
 
 await main();

@@ -72,20 +72,44 @@ export function buildRelay<Kind extends 'bare' | 'static' | 'dynamic'>(request: 
   throw new Error(`${compiler} does not compile the relay:\n${failures.join('\n')}`);
 }
 
-/**
- * Makes `<path>`, the first process of a pod on Docker: static, for it is alone in its image. Returns what was made of
- * it, for people.
- */
-export function buildPause({ root, path }: { root: string; path: string }): string {
+/** Static programs, each of one source file. */
+const programs = {
+  pause: { source: 'pod/pause/pause.c', flags: [], without: 'pods on Docker need --pause-image' },
+  loopback: {
+    source: 'plugin/loopback/loopback.c',
+    flags: relay.flags,
+    without: 'containerd needs the package containernetworking-plugins',
+  },
+} as const;
+
+export type ProgramName = keyof typeof programs;
+
+/** Source and flags of a static program, also for a cross compiler. */
+export const programOf = (name: ProgramName) => ({
+  sources: [programs[name].source],
+  flags: [...programs[name].flags, ...relay.static],
+});
+
+/** Makes a static program at `path`. Returns what was made, for people. */
+export function buildProgram({
+  root,
+  name,
+  path,
+}: {
+  root: string;
+  name: ProgramName;
+  path: string;
+}): string {
   const compiler = findCompiler();
-  if (compiler === undefined) return 'missing, so pods on Docker need --pause-image';
+  if (compiler === undefined) return `missing, so ${programs[name].without}`;
+  const { sources, flags } = programOf(name);
   const failure = compile({
     compiler,
-    sources: [join(root, 'pod/pause/pause.c')],
+    sources: sources.map((source) => join(root, source)),
     output: path,
-    flags: relay.static,
+    flags,
   });
-  if (failure !== undefined) throw new Error(`${compiler} does not compile the pause program:\n${failure}`);
+  if (failure !== undefined) throw new Error(`${compiler} does not compile ${path}:\n${failure}`);
   return `static, by ${compiler}`;
 }
 

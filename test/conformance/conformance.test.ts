@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { describe, it } from 'node:test';
 import type { CniVersion } from '../../plugin/protocol/version.ts';
-import { weft, weftByAgent } from './subject.ts';
+import { loopbackCases } from './cases/loopback.ts';
+import { loopback, weft, weftByAgent } from './subject.ts';
 import { allCases, runSuite } from './suite.ts';
 import { explained } from './table.ts';
 
@@ -31,8 +32,8 @@ const elsewhere: Readonly<Record<string, string>> = {
   E20: 'test/package: what is installed is put in place by rename',
 };
 
-describe('the contract of CNI', () => {
-  it('has a case for each requirement', () => {
+describe('CNI conformance', () => {
+  it('checklist of the specification: every requirement has a case', () => {
     const shown = new Set([...allCases.map(({ id }) => id), ...Object.keys(elsewhere)]);
     assert.deepEqual(
       checklist.filter((id) => !shown.has(id)),
@@ -40,14 +41,15 @@ describe('the contract of CNI', () => {
     );
   });
 
-  for (const { subject, versions } of [
+  for (const { subject, cases = allCases, versions } of [
     { subject: weftByAgent, versions: eachShape },
     { subject: weft, versions: newest },
+    { subject: loopback, cases: loopbackCases },
   ]) {
-    it(`is kept by ${subject.name}`, async (test) => {
-      const outcomes = await runSuite({ subject, cases: allCases, parallel, versions });
+    it(`${subject.name}: every case passes`, async (test) => {
+      const outcomes = await runSuite({ subject, cases, parallel, ...(versions && { versions }) });
       const failed = outcomes.filter((each) => each.verdict === 'failed');
-      test.diagnostic(`${outcomes.length} trials of ${allCases.length} cases, ${failed.length} failed`);
+      test.diagnostic(`${outcomes.length} trials of ${cases.length} cases, ${failed.length} failed`);
       assert.deepEqual(failed.map(explained), []);
     });
   }

@@ -7,7 +7,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { missing } from '../../scripts/needs.ts';
-import { reference, type Subject, weft, weftByAgent } from './subject.ts';
+import type { Case } from './case.ts';
+import { loopbackCases } from './cases/loopback.ts';
+import { loopback, reference, referenceLoopback, type Subject, weft, weftByAgent } from './subject.ts';
 import { allCases, type Outcome, runSuite } from './suite.ts';
 import { report } from './table.ts';
 
@@ -15,7 +17,8 @@ const { values } = parseArgs({
   options: { only: { type: 'string' }, 'reference-only': { type: 'boolean' }, parallel: { type: 'string' } },
 });
 
-const cases = allCases.filter((each) => values.only === undefined || each.id === values.only);
+const chosen = (cases: readonly Case[]): readonly Case[] =>
+  cases.filter((each) => values.only === undefined || each.id === values.only);
 const parallel = Number(values.parallel ?? 2);
 
 const lacking =
@@ -27,9 +30,9 @@ if (lacking) {
   process.exit(1);
 }
 
-async function run(subject: Subject): Promise<Outcome[]> {
+async function run(subject: Subject, cases = allCases): Promise<Outcome[]> {
   process.stderr.write(`${subject.name} `);
-  const outcomes = await runSuite({ subject, cases, parallel, onOutcome: progress });
+  const outcomes = await runSuite({ subject, cases: chosen(cases), parallel, onOutcome: progress });
   process.stderr.write('\n');
   return outcomes;
 }
@@ -41,8 +44,10 @@ function hasPlugin({ type, pluginDirs }: Subject): boolean {
 const progress = ({ verdict }: Outcome): boolean =>
   process.stderr.write({ passed: '.', failed: 'F', differs: 'd' }[verdict]);
 
-const oracle = await run(reference);
-const outcomes = values['reference-only'] ? [] : [...(await run(weft)), ...(await run(weftByAgent))];
+const oracle = [...(await run(reference)), ...(await run(referenceLoopback, loopbackCases))];
+const outcomes = values['reference-only']
+  ? []
+  : [...(await run(weft)), ...(await run(weftByAgent)), ...(await run(loopback, loopbackCases))];
 const tables = values['reference-only'] ? report(oracle) : report(outcomes, oracle);
 process.stdout.write(`${tables}\n`);
 process.exitCode = [...outcomes, ...oracle].some((each) => each.verdict === 'failed') ? 1 : 0;

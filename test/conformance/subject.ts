@@ -4,12 +4,14 @@ import { startAgent } from './agent.ts';
 import type { Ground } from './ground.ts';
 
 export interface Subject {
-  readonly name: 'weft' | 'weft, by the agent' | 'reference';
+  readonly name: 'weft' | 'weft, by the agent' | 'loopback' | 'reference' | 'reference loopback';
   /** The plugin's type, and so its executable's name. */
   readonly type: string;
   readonly pluginDirs: readonly string[];
   /** Starts what the executable relies on; it ends with the ground. */
   readonly furnish?: (ground: Ground) => Promise<unknown>;
+  /** The oracle: what it does differently is reported, not failed. */
+  readonly oracle?: true;
   /** That puts right what is damaged, without being asked. */
   readonly mends?: boolean;
 }
@@ -25,4 +27,14 @@ export const weft: Subject = {
 export const weftByAgent: Subject = { ...weft, name: 'weft, by the agent', furnish: startAgent, mends: true };
 
 /** Debian's containernetworking-plugins: bridge, with host-local beneath it. */
-export const reference: Subject = { name: 'reference', type: 'bridge', pluginDirs: ['/usr/lib/cni'] };
+export const reference: Subject = {
+  name: 'reference',
+  type: 'bridge',
+  pluginDirs: ['/usr/lib/cni'],
+  oracle: true,
+};
+
+/** The static program that brings lo up. */
+export const loopback: Subject = { ...weft, name: 'loopback', type: 'loopback' };
+
+export const referenceLoopback: Subject = { ...reference, name: 'reference loopback', type: 'loopback' };

@@ -41,7 +41,7 @@ export class Trial {
   }
 
   get isReference(): boolean {
-    return this.subject.name === 'reference';
+    return this.subject.oracle ?? false;
   }
 
   /** The network of every case: one IPv4 range, addresses from `.2` on, unless `more` says otherwise. */
