@@ -1,6 +1,7 @@
 /** `weftctl pod`: pods on this host's Docker, without Kubernetes. */
 import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type PodKey, parseKey } from '../pod/manifest/key.ts';
 import { UsageError } from './store-options.ts';
 import { table } from './table.ts';
 
@@ -128,7 +129,7 @@ export function describePod(pod: Command): void {
       const files = new PodFiles(await placesOf(options));
       const keys = [...names.map((name) => keyNamed(name, options)), ...(await keysOf(options.filename))];
       if (keys.length === 0) throw new UsageError('name a pod, or a manifest with -f');
-      const there = options.ignoreNotFound ? keys.filter((key) => files.order(key)) : keys;
+      const there = options.ignoreNotFound ? keys.filter((key) => files.has(key)) : keys;
       const { gracePeriod: graceSeconds, timeout } = options;
       await Promise.all(
         there.map((key) => removePod({ files, key, graceSeconds, timeoutMs: timeout * 1000, say })),
@@ -184,8 +185,10 @@ async function containerOf(name: string, options: NamedOptions & { container?: s
   const { PodFiles } = await import('../pod/control/files.ts');
   const { containerNameOf, findContainer } = await import('../pod/control/find.ts');
   const { Docker, socketOf } = await import('../pod/docker/daemon.ts');
+  const { recordedOf } = await import('../pod/plan/recorded.ts');
   const key = keyNamed(name, options);
-  const order = new PodFiles(await placesOf(options)).order(key);
+  const files = new PodFiles(await placesOf(options));
+  const order = files.order(key);
   if (!order) throw new UsageError(`there is no pod ${name}: weftctl pod ls lists all`);
   const { pod } = order;
   const container = containerNameOf(pod, options.container);
@@ -194,15 +197,21 @@ async function containerOf(name: string, options: NamedOptions & { container?: s
     process.stderr.write(`the container ${container} (of ${others}; -c chooses another)\n`);
   }
   const docker = new Docker(socketOf(process.env));
-  const found = await findContainer(docker, { pod, name: container, previous: options.previous ?? false });
+  const recorded = recordedOf(key, order.uid, files.memory(key));
+  const previous = options.previous ?? false;
+  const found = await findContainer(docker, { pod, recorded, name: container, previous });
   return { docker, found };
 }
 
 /** `name`, or `namespace/name`. */
-const keyNamed = (name: string, { namespace }: NamedOptions): string =>
-  name.includes('/') ? name.replace('/', '_') : `${namespace}_${name}`;
+function keyNamed(name: string, { namespace }: NamedOptions): PodKey {
+  const key = parseKey(name.includes('/') ? name.replace('/', '_') : `${namespace}_${name}`);
+  if (key === undefined)
+    throw new UsageError(`invalid pod name ${JSON.stringify(name)}; give NAME or NAMESPACE/NAME`);
+  return key;
+}
 
-async function keysOf(manifests: readonly string[]): Promise<string[]> {
+async function keysOf(manifests: readonly string[]): Promise<PodKey[]> {
   const { readManifest } = await import('../pod/manifest/read.ts');
   const { keyOf } = await import('../pod/manifest/pod.ts');
   return manifests.flatMap((file) => readManifest(file, textOf(file)).pods.map(keyOf));

@@ -19,6 +19,8 @@ export type PodErrorCode =
   | 'agent'
   /** There is no such pod or container. */
   | 'unknown'
+  /** A file in stateDir cannot be read; nothing is changed. */
+  | 'state'
   /** A command in a container failed: a hook or a probe. */
   | 'hook';
 

@@ -37,12 +37,13 @@ export async function applyPods(options: ApplyOptions): Promise<void> {
   const docker = new Docker(socketOf(env));
   await docker.ask('reach Docker', (api) => api.ping());
   if (!files.keeper()) refuseWithoutKeeper(files);
-  const orders = files.orderKeys().flatMap((key) => files.order(key) ?? []);
+  const orders = readableOrders(files, say);
   const others = [...orders.filter(({ removal }) => !removal).map(({ pod }) => pod), ...pods];
   const changes: Change[] = [];
   for (const pod of pods) {
     const digest = createHash('sha256').update(contentOf(pod, pauseImage)).digest('hex');
-    const before = files.order(keyOf(pod));
+    const isNew = !files.has(keyOf(pod));
+    const before = orders.find((order) => keyOf(order.pod) === keyOf(pod));
     if (before && !before.removal && before.digest === digest) {
       say(`pod ${titleOf(pod)} unchanged`);
       continue;
@@ -51,7 +52,7 @@ export async function applyPods(options: ApplyOptions): Promise<void> {
     await checkPod({ pod, pauseImage, others, docker, progress });
     const appliedAt = new Date().toISOString();
     const order = { pod, digest, appliedAt, pauseImage, uid: randomUUID(), removal: undefined };
-    changes.push({ pod, order, isNew: before === undefined });
+    changes.push({ pod, order, isNew });
   }
   for (const { pod, order, isNew } of changes) {
     say(`pod ${titleOf(pod)} ${isNew ? 'created' : 'changed: it is made anew'}`);
@@ -61,6 +62,19 @@ export async function applyPods(options: ApplyOptions): Promise<void> {
   const outcomes = await Promise.allSettled(changes.map((change) => settle(change, files, options)));
   const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
   if (failures.length > 0) throw new PodError('agent', failures.map(reasonOf).join('\n'));
+}
+
+/** An order that cannot be read is replaced if its pod is applied; otherwise it is reported and left alone. */
+function readableOrders(files: PodFiles, say: (text: string) => void): Order[] {
+  return files.orderKeys().flatMap((key) => {
+    try {
+      return files.order(key) ?? [];
+    } catch (error) {
+      if (!(error instanceof PodError) || error.code !== 'state') throw error;
+      say(`warning: ${error.message}`);
+      return [];
+    }
+  });
 }
 
 async function settle({ pod, order, isNew }: Change, files: PodFiles, options: ApplyOptions): Promise<void> {

@@ -1,17 +1,20 @@
 /**
- * What `weftctl pod` and the agent tell each other: files, so that neither has to be there for the other to go on.
+ * The files that `weftctl pod` and the daemon share, so that each works while the other is stopped.
  *
- *     <stateDir>/pods/wanted/<namespace>_<name>.json   written by weftctl, removed by the agent: the pod is to be
- *     <stateDir>/pods/memory/<namespace>_<name>.json   the agent's own
- *     <runDir>/pods/<namespace>_<name>.json            written by the agent: how the pod is
- *     <runDir>/pods/keeper                             written by the agent: that it keeps pods, and whether Docker is there
+ *     <stateDir>/pods/wanted/<namespace>_<name>.json   written by weftctl, removed by the daemon: the pod is desired
+ *     <stateDir>/pods/memory/<namespace>_<name>.json   written by the daemon: what it has to remember
+ *     <runDir>/pods/<namespace>_<name>.json            written by the daemon: the pod's status
+ *     <runDir>/pods/keeper                             written by the daemon: its process, and whether Docker is reachable
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { replaceFile } from '../../agent/disk/replace-file.ts';
+import { type PodKey, parseKey } from '../manifest/key.ts';
 import type { Pod } from '../manifest/pod.ts';
 import type { Memory } from '../plan/memory.ts';
 import type { Wanted } from '../plan/plan.ts';
+import { isAbsent, readState } from './read-state.ts';
+import { format, memoryShape, orderShape } from './shapes.ts';
 import type { PodStatus } from './status.ts';
 
 export interface Order extends Wanted {
@@ -36,72 +39,88 @@ export interface Places {
   readonly runDir: string;
 }
 
-/** Another is not read: its writer knows more. */
-const version = 1;
-
 export class PodFiles {
   /** Folder of the orders, to be watched. */
   readonly wantedDir: string;
   readonly statusDir: string;
-  readonly #memoryDir: string;
+  readonly memoryDir: string;
 
   constructor({ stateDir, runDir }: Places) {
     this.wantedDir = join(stateDir, 'pods/wanted');
-    this.#memoryDir = join(stateDir, 'pods/memory');
+    this.memoryDir = join(stateDir, 'pods/memory');
     this.statusDir = join(runDir, 'pods');
   }
 
   makeFolders(): void {
-    for (const folder of [this.wantedDir, this.#memoryDir, this.statusDir]) {
+    for (const folder of [this.wantedDir, this.memoryDir, this.statusDir]) {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
     }
   }
 
-  /** The pods of which there is an order or a memory. */
-  keys(): Set<string> {
-    return new Set([...this.orderKeys(), ...keysIn(this.#memoryDir)]);
+  /** The pods that have an order or a memory. */
+  keys(): Set<PodKey> {
+    return new Set([...this.orderKeys(), ...keysIn(this.memoryDir)]);
   }
 
-  orderKeys(): string[] {
+  /** Whether the pod has an order or a memory, readable or not. */
+  has(key: PodKey): boolean {
+    return [this.wantedDir, this.memoryDir].some((folder) => existsSync(fileIn(folder, key)));
+  }
+
+  orderKeys(): PodKey[] {
     return keysIn(this.wantedDir);
   }
 
-  order(key: string): Order | undefined {
-    return read<Order>(fileIn(this.wantedDir, key));
+  /**
+   * Undefined where there is none.
+   *
+   * @throws PodError `state` where it cannot be read
+   */
+  order(key: PodKey): Order | undefined {
+    const path = fileIn(this.wantedDir, key);
+    const remedy = "apply the pod's manifest again (weftctl pod apply -f FILE)";
+    return readState<Order>({ path, shape: orderShape(key), remedy });
   }
 
   /** A manifest may hold secrets: for root only. */
-  writeOrder(key: string, order: Order): void {
+  writeOrder(key: PodKey, order: Order): void {
     replaceFile({ path: fileIn(this.wantedDir, key), content: text(order), mode: 0o600 });
   }
 
-  /** Removes the order, unless it is another by now. */
-  removeOrder(key: string, uid: string | undefined): void {
+  /** Removes the order, unless it has been replaced since. */
+  removeOrder(key: PodKey, uid: string | undefined): void {
     if (this.order(key)?.uid === uid) rmSync(fileIn(this.wantedDir, key), { force: true });
   }
 
-  memory(key: string): Memory | undefined {
-    return read<Memory>(fileIn(this.#memoryDir, key));
+  /**
+   * Undefined where there is none.
+   *
+   * @throws PodError `state` where it cannot be read
+   */
+  memory(key: PodKey): Memory | undefined {
+    const path = fileIn(this.memoryDir, key);
+    const remedy = `restore it from a backup, or remove it: the pod is then attached to the network again`;
+    return readState<Memory>({ path, shape: memoryShape, remedy });
   }
 
-  writeMemory(key: string, memory: Memory): void {
-    replaceFile({ path: fileIn(this.#memoryDir, key), content: text(memory), mode: 0o600 });
+  writeMemory(key: PodKey, memory: Memory): void {
+    replaceFile({ path: fileIn(this.memoryDir, key), content: text(memory), mode: 0o600 });
   }
 
-  removeMemory(key: string): void {
-    rmSync(fileIn(this.#memoryDir, key), { force: true });
+  removeMemory(key: PodKey): void {
+    rmSync(fileIn(this.memoryDir, key), { force: true });
   }
 
-  status(key: string): PodStatus | undefined {
+  status(key: PodKey): PodStatus | undefined {
     return read<PodStatus>(fileIn(this.statusDir, key));
   }
 
   /** Nothing is lost with it: it need not survive a power failure, only be whole. */
-  writeStatus(key: string, status: PodStatus): void {
+  writeStatus(key: PodKey, status: PodStatus): void {
     place(fileIn(this.statusDir, key), text(status));
   }
 
-  removeStatus(key: string): void {
+  removeStatus(key: PodKey): void {
     rmSync(fileIn(this.statusDir, key), { force: true });
   }
 
@@ -127,14 +146,15 @@ export function startTicksOf(pid: number): string | undefined {
   }
 }
 
-const fileIn = (folder: string, key: string): string => join(folder, `${key}.json`);
+const fileIn = (folder: string, key: PodKey): string => join(folder, `${key}.json`);
 
-const text = (content: object): string => `${JSON.stringify({ version, ...content })}\n`;
+const text = (content: object): string => `${JSON.stringify({ version: format, ...content })}\n`;
 
-function keysIn(folder: string): string[] {
+/** Other files in the folder (unfinished ones, an editor's) are not pods. */
+function keysIn(folder: string): PodKey[] {
   try {
     return readdirSync(folder).flatMap((name) =>
-      name.endsWith('.json') ? [name.slice(0, -'.json'.length)] : [],
+      name.endsWith('.json') ? (parseKey(name.slice(0, -'.json'.length)) ?? []) : [],
     );
   } catch (error) {
     if (isAbsent(error)) return [];
@@ -142,7 +162,7 @@ function keysIn(folder: string): string[] {
   }
 }
 
-/** Undefined where there is none, or one that is not of our making. */
+/** Of runDir: nothing is decided by it, and the daemon writes it again. Undefined where it is absent or damaged. */
 function read<T extends object>(path: string): T | undefined {
   let content: string;
   try {
@@ -153,7 +173,7 @@ function read<T extends object>(path: string): T | undefined {
   }
   try {
     const value = JSON.parse(content) as T & { version?: unknown };
-    return value.version === version ? value : undefined;
+    return value?.version === format ? value : undefined;
   } catch {
     return undefined;
   }
@@ -165,9 +185,6 @@ function place(path: string, content: string): void {
   writeFileSync(unfinished, content, { mode: 0o600 });
   renameSync(unfinished, path);
 }
-
-const isAbsent = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
 /** What makes two manifests one, in whatever order their labels were written. */
 export const contentOf = (pod: Pod, pauseImage: string | undefined): string =>

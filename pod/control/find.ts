@@ -1,9 +1,9 @@
 /** The container that a command means. */
-import type { ContainerInfo } from 'dockerode';
 import type { Docker } from '../docker/daemon.ts';
-import { label } from '../docker/labels.ts';
+import { listOwn } from '../docker/observe.ts';
 import { PodError } from '../errors.ts';
-import { keyOf, type Pod, titleOf } from '../manifest/pod.ts';
+import { type Pod, titleOf } from '../manifest/pod.ts';
+import type { Recorded } from '../plan/recorded.ts';
 
 export interface Found {
   readonly id: string;
@@ -19,7 +19,10 @@ export function containerNameOf(pod: Pod, named: string | undefined): string {
   const all = [...pod.containers, ...pod.initContainers].map(({ name }) => name);
   const name = named ?? pod.annotations[defaultContainer] ?? all[0] ?? '';
   if (all.includes(name)) return name;
-  throw new PodError('unknown', `the pod ${titleOf(pod)} has no container ${name}, but ${all.join(', ')}`);
+  throw new PodError(
+    'unknown',
+    `pod ${titleOf(pod)}: container ${name} not found (containers: ${all.join(', ')})`,
+  );
 }
 
 /**
@@ -29,19 +32,20 @@ export function containerNameOf(pod: Pod, named: string | undefined): string {
  */
 export async function findContainer(
   docker: Docker,
-  of: { readonly pod: Pod; readonly name: string; readonly previous?: boolean },
+  of: {
+    readonly pod: Pod;
+    readonly recorded: Recorded;
+    readonly name: string;
+    readonly previous?: boolean;
+  },
 ): Promise<Found> {
-  const { pod, name, previous = false } = of;
-  const filters = { label: [`${label.pod}=${keyOf(pod)}`, `${label.container}=${name}`] };
-  const found = await docker.ask('list containers', (api) => api.listContainers({ all: true, filters }));
-  const latest = found.toSorted((a, b) => attemptOf(b) - attemptOf(a))[previous ? 1 : 0];
+  const { pod, recorded, name, previous = false } = of;
+  const latest = (await listOwn(docker, recorded, name))[previous ? 1 : 0];
   if (latest) return { id: latest.Id, name, isRunning: latest.State === 'running' };
   throw new PodError(
     'unknown',
     previous
-      ? `the container ${name} of the pod ${titleOf(pod)} has not run before`
-      : `the container ${name} of the pod ${titleOf(pod)} has not been started yet: weftctl pod ls tells why`,
+      ? `pod ${titleOf(pod)}: container ${name} has no previous run`
+      : `pod ${titleOf(pod)}: container ${name} has not started yet; run weftctl pod ls for the reason`,
   );
 }
-
-const attemptOf = ({ Labels }: ContainerInfo): number => Number(Labels[label.attempt] ?? 0);

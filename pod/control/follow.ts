@@ -1,12 +1,13 @@
 /** Waits for what the agent makes of a pod, and tells what it tells. */
 import { watch } from 'node:fs';
 import { PodError } from '../errors.ts';
+import type { PodKey } from '../manifest/key.ts';
 import type { PodFiles } from './files.ts';
 import type { PodEvent, PodStatus } from './status.ts';
 
 export interface Following {
   readonly files: PodFiles;
-  readonly key: string;
+  readonly key: PodKey;
   readonly onEvent: (event: PodEvent) => void;
   readonly timeoutMs: number;
 }

@@ -1,4 +1,5 @@
 /** `weftctl pod ls`: what is wanted, and what the agent says of it. */
+import { PodError } from '../errors.ts';
 import type { Pod } from '../manifest/pod.ts';
 import { PodFiles as Files, type Places, type PodFiles } from './files.ts';
 import type { PodStatus } from './status.ts';
@@ -13,29 +14,35 @@ export interface Listed {
 
 export interface Listing {
   readonly pods: readonly Listed[];
-  /** Why nobody keeps them at the moment: what is said of them may be old. */
+  /** A line for each pod whose file cannot be read. */
+  readonly unreadable: readonly string[];
+  /** Why nothing reconciles the pods at the moment: their status may be old. */
   readonly unkept: string | undefined;
 }
 
 export function listPods(places: Places): Listing {
   const files: PodFiles = new Files(places);
-  const pods = files
-    .orderKeys()
-    .toSorted()
-    .flatMap((key) => {
+  const pods: Listed[] = [];
+  const unreadable: string[] = [];
+  for (const key of files.orderKeys().toSorted()) {
+    try {
       const order = files.order(key);
-      if (!order) return [];
+      if (!order) continue;
       const { pod, uid, appliedAt } = order;
       const status = files.status(key);
-      return [{ pod, uid, appliedAt, status: status?.uid === uid ? status : undefined }];
-    });
+      pods.push({ pod, uid, appliedAt, status: status?.uid === uid ? status : undefined });
+    } catch (error) {
+      if (!(error instanceof PodError) || error.code !== 'state') throw error;
+      unreadable.push(error.message);
+    }
+  }
   const keeper = files.keeper();
   const unkept = keeper ? keeper.away : 'weftd does not run on this host: start it (systemctl start weftd)';
-  return { pods, unkept };
+  return { pods, unreadable, unkept };
 }
 
 /** What programs are told. */
-export const jsonOf = ({ pods, unkept }: Listing): object => ({
+export const jsonOf = ({ pods, unreadable, unkept }: Listing): object => ({
   pods: pods.map(({ pod, uid, appliedAt, status }) => ({
     namespace: pod.namespace,
     name: pod.name,
@@ -49,13 +56,17 @@ export const jsonOf = ({ pods, unkept }: Listing): object => ({
     restarts: restartsOf(status),
     containers: status?.containers ?? [],
   })),
+  ...(unreadable.length > 0 && { unreadable }),
   ...(unkept !== undefined && { unkept }),
 });
 
 const headings = ['NAMESPACE', 'NAME', 'READY', 'STATUS', 'RESTARTS', 'IP', 'AGE'] as const;
 
 /** What people are shown: a row each, and beneath it what is wrong. */
-export function tableOf({ pods, unkept }: Listing, nowMs: number): { rows: string[][]; notes: string[] } {
+export function tableOf(
+  { pods, unreadable, unkept }: Listing,
+  nowMs: number,
+): { rows: string[][]; notes: string[] } {
   const rows = pods.map(({ pod, appliedAt, status }) => {
     const apps = status?.containers.filter(({ role }) => role === 'app') ?? [];
     return [
@@ -71,7 +82,7 @@ export function tableOf({ pods, unkept }: Listing, nowMs: number): { rows: strin
   const notes = pods.flatMap(({ pod, status }) =>
     status?.message ? [`${pod.name}: ${status.message}`] : [],
   );
-  return { rows: [[...headings], ...rows], notes: [...notes, ...(unkept ? [unkept] : [])] };
+  return { rows: [[...headings], ...rows], notes: [...notes, ...unreadable, ...(unkept ? [unkept] : [])] };
 }
 
 const restartsOf = (status: PodStatus | undefined): number =>

@@ -1,5 +1,6 @@
 /** `weftctl pod rm`: the agent is told, and ends and removes the pod. */
 import { PodError } from '../errors.ts';
+import type { PodKey } from '../manifest/key.ts';
 import { titleOf } from '../manifest/pod.ts';
 import type { PodFiles } from './files.ts';
 import { follow } from './follow.ts';
@@ -11,7 +12,7 @@ import { follow } from './follow.ts';
  */
 export async function removePod(of: {
   readonly files: PodFiles;
-  readonly key: string;
+  readonly key: PodKey;
   /** In place of what the manifest says. */
   readonly graceSeconds: number | undefined;
   readonly timeoutMs: number;
@@ -22,7 +23,7 @@ export async function removePod(of: {
   if (!order)
     throw new PodError(
       'unknown',
-      `there is no pod ${key.replace('_', '/').replace(/^default\//, '')}: weftctl pod ls --all-namespaces lists all`,
+      `pod ${key.replace('_', '/').replace(/^default\//, '')} not found; run weftctl pod ls for all pods`,
     );
   const title = `pod ${titleOf(order.pod)}`;
   files.writeOrder(key, { ...order, removal: { graceSeconds } });

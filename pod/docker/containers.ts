@@ -1,11 +1,14 @@
 /** Containers and volumes as Docker is asked for them. */
 import type { ContainerCreateOptions, MountSettings } from 'dockerode';
+import { PodError } from '../errors.ts';
 import { expand } from '../manifest/expand.ts';
 import { fieldOf, type PodFacts } from '../manifest/fields.ts';
+import type { PodKey } from '../manifest/key.ts';
 import { type Container, keyOf, type Pod, type Volume } from '../manifest/pod.ts';
 import type { Observed } from '../plan/observed.ts';
 import type { Docker } from './daemon.ts';
-import { containerName, label, stopLabel, volumeName } from './labels.ts';
+import { containerName, label, sandboxPrefix, stopLabel, volumeName } from './labels.ts';
+import { isOwnVolume } from './ownership.ts';
 
 /** Makes and starts the container that holds the pod's network, which has none yet. Returns its id. */
 export async function startSandbox(
@@ -17,7 +20,7 @@ export async function startSandbox(
   const shared = pod.volumes.filter(({ kind }) => kind === 'emptyDir');
   for (const volume of shared) await ensureVolume(docker, { key, uid, volume });
   const options: ContainerCreateOptions = {
-    name: `weft_${key}_POD_${attempt}`,
+    name: `${sandboxPrefix(key)}${attempt}`,
     Image: image,
     Hostname: pod.hostname,
     Cmd: shared.map((_, i) => `/volumes/${i}`),
@@ -80,12 +83,21 @@ export async function createContainer(
     },
     HostConfig: { NetworkMode: join, IpcMode: join, ...mountsOf(container, facts) },
   };
-  // One that was made and never started, by an agent that died in between.
-  await docker.askIfThere(`remove ${name}`, (api) => api.getContainer(name).remove({ force: true }));
+  await removeUnstarted(docker, { name, uid });
   const made = await docker.ask(`make the container ${container.name}`, (api) =>
     api.createContainer(options),
   );
   return made.id;
+}
+
+/** A container of that name was created, and never started, by a daemon that died in between. */
+async function removeUnstarted(docker: Docker, { name, uid }: { name: string; uid: string }): Promise<void> {
+  const found = await docker.askIfThere(`inspect ${name}`, (api) => api.getContainer(name).inspect());
+  if (!found) return;
+  if (found.Config.Labels[label.uid] !== uid) {
+    throw new PodError('docker', `container name ${name} is in use; rename or remove that container`);
+  }
+  await docker.askIfThere(`remove ${name}`, (api) => api.getContainer(found.Id).remove({ force: true }));
 }
 
 function environmentOf(container: Container, facts: PodFacts): Map<string, string> {
@@ -131,7 +143,7 @@ const volumeMount = (of: {
 
 async function ensureVolume(
   docker: Docker,
-  { key, uid, volume }: { key: string; uid: string; volume: Volume },
+  { key, uid, volume }: { key: PodKey; uid: string; volume: Volume },
 ): Promise<void> {
   const inMemory = volume.kind === 'emptyDir' && volume.memory;
   const size =
@@ -152,6 +164,7 @@ export async function removeVolumes(docker: Docker, uid: string): Promise<void> 
     api.listVolumes({ filters: { label: [`${label.uid}=${uid}`] } }),
   );
   for (const { Name } of found.Volumes ?? []) {
+    if (!isOwnVolume(Name, uid)) continue;
     await docker.askIfThere(`remove the volume ${Name}`, (api) => api.getVolume(Name).remove());
   }
 }

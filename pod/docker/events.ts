@@ -1,19 +1,20 @@
-/** What Docker says as it happens. */
+/** Docker's events. */
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
+import { type PodKey, parseKey } from '../manifest/key.ts';
 import type { Docker } from './daemon.ts';
 import { label } from './labels.ts';
 
 /**
- * Calls back with the key of every pod to whose containers something happens, until the signal fires or the connection
- * ends; `onOpen` once whatever happens from now on will be told.
+ * Calls back with the pod's key for every event of a container with the label of a pod, until the signal fires or the
+ * connection ends; `onOpen` once events are delivered.
  *
  * @throws DockerAway
  */
 export async function watchEvents(options: {
   readonly docker: Docker;
   readonly onOpen: () => void;
-  readonly onEvent: (key: string) => void;
+  readonly onEvent: (key: PodKey) => void;
   readonly signal: AbortSignal;
 }): Promise<void> {
   const { docker, signal } = options;
@@ -33,12 +34,12 @@ export async function watchEvents(options: {
   }
 }
 
-function keyIn(line: string): string | undefined {
+function keyIn(line: string): PodKey | undefined {
   try {
     const event = JSON.parse(line) as { Actor?: { Attributes?: Record<string, string> } };
-    return event.Actor?.Attributes?.[label.pod];
+    return parseKey(event.Actor?.Attributes?.[label.pod]);
   } catch {
-    // Half a line: the connection broke, and everything is looked at anew when it is back.
+    // Half a line: the connection broke, and every pod is observed again once it is back.
     return undefined;
   }
 }

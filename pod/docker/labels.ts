@@ -1,5 +1,7 @@
-/** What is written on a pod's containers and volumes, so that they are recognised without memory. */
-import type { Handler } from '../manifest/pod.ts';
+/** The labels and names of a pod's containers and volumes. */
+import * as z from 'zod/mini';
+import { asHandler, handlerShape } from '../manifest/handler.ts';
+import type { PodKey } from '../manifest/key.ts';
 import type { Role, StopOrder } from '../plan/observed.ts';
 
 export const label = {
@@ -20,23 +22,33 @@ export const roleOf = (labels: Labels): Role | undefined =>
 
 export const stopLabel = (stop: StopOrder): string => JSON.stringify(stop);
 
-/** What cannot be read counts as not said: the pod has to be removed all the same. */
+/** A label that cannot be read gives the default: the container has to end all the same. */
 export function stopOf(labels: Labels): StopOrder {
-  try {
-    const { graceSeconds, preStop } = JSON.parse(labels[label.stop] ?? '') as {
-      graceSeconds?: unknown;
-      preStop?: Handler;
-    };
-    return { graceSeconds: typeof graceSeconds === 'number' ? graceSeconds : defaultGraceSeconds, preStop };
-  } catch {
-    return { graceSeconds: defaultGraceSeconds, preStop: undefined };
-  }
+  const read = stopShape.safeParse(jsonOf(labels[label.stop] ?? ''));
+  const { graceSeconds, preStop } = read.data ?? {};
+  return { graceSeconds: graceSeconds ?? defaultGraceSeconds, preStop: preStop && asHandler(preStop) };
 }
 
 const defaultGraceSeconds = 30;
 
+const stopShape = z.object({
+  graceSeconds: z.optional(z.number().check(z.gte(0))),
+  preStop: z.optional(handlerShape),
+});
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Of a container: `weft_default_web_nginx_0_1f2e3d4c`; pods' names hold no underscore. */
-export const containerName = (of: { key: string; name: string; attempt: number; uid: string }): string =>
+export const containerName = (of: { key: PodKey; name: string; attempt: number; uid: string }): string =>
   `weft_${of.key}_${of.name}_${of.attempt}_${of.uid.slice(0, 8)}`;
+
+/** Of a sandbox's name: a random number follows. */
+export const sandboxPrefix = (key: PodKey): string => `weft_${key}_POD_`;
 
 export const volumeName = (of: { uid: string; name: string }): string => `weft_${of.uid}_${of.name}`;

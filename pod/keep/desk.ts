@@ -3,7 +3,8 @@ import type { Log } from '../../log/log.ts';
 import type { PodFiles } from '../control/files.ts';
 import type { PodEvent } from '../control/status.ts';
 import type { Docker } from '../docker/daemon.ts';
-import { reasonOf } from '../errors.ts';
+import { PodError, reasonOf } from '../errors.ts';
+import type { PodKey } from '../manifest/key.ts';
 import { nextDelay } from '../plan/backoff.ts';
 import { type ContainerMemory, emptyMemory, type Memory, type Trouble } from '../plan/memory.ts';
 
@@ -11,22 +12,22 @@ import { type ContainerMemory, emptyMemory, type Memory, type Trouble } from '..
 const keptEvents = 30;
 
 export class Desk {
-  readonly key: string;
+  readonly key: PodKey;
   readonly docker: Docker;
   readonly files: PodFiles;
   readonly log: Log;
   readonly env: NodeJS.ProcessEnv;
-  #memory: Memory;
+  #memory: Memory = emptyMemory('');
+  #isLoaded = false;
   #events: readonly PodEvent[] = [];
   #told = 0;
 
-  constructor(of: { key: string; docker: Docker; files: PodFiles; log: Log; env: NodeJS.ProcessEnv }) {
+  constructor(of: { key: PodKey; docker: Docker; files: PodFiles; log: Log; env: NodeJS.ProcessEnv }) {
     this.key = of.key;
     this.docker = of.docker;
     this.files = of.files;
     this.log = of.log;
     this.env = of.env;
-    this.#memory = of.files.memory(of.key) ?? emptyMemory('');
     this.#told = Date.now();
   }
 
@@ -39,6 +40,27 @@ export class Desk {
     if (JSON.stringify(memory) === JSON.stringify(this.#memory)) return;
     this.#memory = memory;
     this.files.writeMemory(this.key, memory);
+  }
+
+  /** @throws PodError `state` where the file cannot be read */
+  load(): void {
+    if (this.#isLoaded) return;
+    this.#memory = this.files.memory(this.key) ?? emptyMemory('');
+    this.#isLoaded = true;
+  }
+
+  /**
+   * That the pod's files are where they were: if stateDir was unmounted or emptied under the daemon, an order that is not
+   * there any more says nothing.
+   *
+   * @throws PodError `state`
+   */
+  requireFiles(): void {
+    if (this.#memory.uid === '' || this.files.memory(this.key)) return;
+    throw new PodError(
+      'state',
+      `failed to read the state of pod ${this.key}: the file in ${this.files.memoryDir} was removed while the daemon ran; nothing is changed; restore stateDir, or restart the daemon`,
+    );
   }
 
   forget(): void {

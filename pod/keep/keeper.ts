@@ -4,8 +4,11 @@ import type { Log } from '../../log/log.ts';
 import type { PodFiles } from '../control/files.ts';
 import { Docker, DockerAway, socketOf } from '../docker/daemon.ts';
 import { watchEvents } from '../docker/events.ts';
-import { listKeys } from '../docker/observe.ts';
-import { reasonOf } from '../errors.ts';
+import { listLabelled } from '../docker/observe.ts';
+import { isOurs } from '../docker/ownership.ts';
+import { PodError, reasonOf } from '../errors.ts';
+import type { PodKey } from '../manifest/key.ts';
+import { recordedOf } from '../plan/recorded.ts';
 import { PodWorker } from './worker.ts';
 
 export interface KeeperOptions {
@@ -24,7 +27,9 @@ const resyncMs = 60_000;
 export class Keeper {
   readonly #options: KeeperOptions;
   readonly #docker: Docker;
-  readonly #workers = new Map<string, { worker: PodWorker; done: Promise<void> }>();
+  readonly #workers = new Map<PodKey, { worker: PodWorker; done: Promise<void> }>();
+  /** Ids of containers that were reported as foreign. */
+  #foreign: ReadonlySet<string> = new Set();
   #isUp = false;
 
   /** @throws PodError `docker` where DOCKER_HOST names no socket */
@@ -54,7 +59,7 @@ export class Keeper {
             tell(undefined);
             this.sync();
           },
-          onEvent: (key) => this.#ring(key),
+          onEvent: (key) => this.#ringKnown(key),
           signal,
         });
         tell('the connection to Docker has ended');
@@ -76,13 +81,39 @@ export class Keeper {
     });
   }
 
-  /** Those that are wanted, and those that Docker has and nobody wants any more. */
+  /** Every pod that has an order or a memory. A container that has labels only is nobody's pod: it is reported. */
   async #ringAll(): Promise<void> {
-    for (const key of this.#options.files.keys()) this.#ring(key);
-    for (const key of await listKeys(this.#docker)) if (!this.#workers.has(key)) this.#ring(key);
+    const { files, log } = this.#options;
+    const keys = files.keys();
+    for (const key of keys) this.#ring(key);
+    const labelled = await listLabelled(this.#docker);
+    const foreign = labelled.filter((each) => {
+      if (each.key === undefined || !keys.has(each.key)) return true;
+      const recorded = this.#recorded(each.key);
+      return recorded !== undefined && !isOurs(each, recorded);
+    });
+    for (const { id, names } of foreign) {
+      if (!this.#foreign.has(id)) log.warn('pods.foreignContainer', { container: id.slice(0, 12), names });
+    }
+    this.#foreign = new Set(foreign.map(({ id }) => id));
   }
 
-  #ring(key: string): void {
+  /** Undefined where the files cannot be read: the pod's worker reports that. */
+  #recorded(key: PodKey) {
+    const { files } = this.#options;
+    try {
+      return recordedOf(key, files.order(key)?.uid, files.memory(key));
+    } catch (error) {
+      if (error instanceof PodError && error.code === 'state') return undefined;
+      throw error;
+    }
+  }
+
+  #ringKnown(key: PodKey): void {
+    if (this.#workers.has(key) || this.#options.files.has(key)) this.#ring(key);
+  }
+
+  #ring(key: PodKey): void {
     const { signal } = this.#options;
     if (signal.aborted) return;
     const known = this.#workers.get(key);

@@ -8,12 +8,14 @@ import { statusOf, withoutLength } from '../control/status.ts';
 import { removeVolumes } from '../docker/containers.ts';
 import { type Docker, DockerAway } from '../docker/daemon.ts';
 import { observe } from '../docker/observe.ts';
-import { reasonOf } from '../errors.ts';
+import { PodError, reasonOf } from '../errors.ts';
+import type { PodKey } from '../manifest/key.ts';
 import type { Container } from '../manifest/pod.ts';
 import { nextDelay } from '../plan/backoff.ts';
 import { emptyMemory, remember } from '../plan/memory.ts';
 import type { Observed } from '../plan/observed.ts';
 import { type Action, planPod } from '../plan/plan.ts';
+import { recordedOf } from '../plan/recorded.ts';
 import { Probing, type Target, type Verdict } from '../probe/probing.ts';
 import { Bell } from './bell.ts';
 import { endContainer, startContainer } from './containers.ts';
@@ -21,7 +23,7 @@ import { Desk } from './desk.ts';
 import { attachSandbox, detachSandbox, makeSandbox } from './sandbox.ts';
 
 export interface WorkerOptions {
-  readonly key: string;
+  readonly key: PodKey;
   readonly docker: Docker;
   readonly files: PodFiles;
   readonly log: Log;
@@ -60,15 +62,25 @@ export class PodWorker {
     });
   }
 
-  /** Something has happened. What is being done is interrupted if the pod is to be another by now. */
+  /** Something has happened. The running pass is interrupted if the order has changed. */
   ring(): void {
     this.#bell.ring();
-    if (this.#pass && this.#pass.mark !== markOf(this.#order())) this.#pass.hurry.abort();
+    if (this.#pass && this.#hasChanged(this.#pass.mark)) this.#pass.hurry.abort();
+  }
+
+  /** An order that cannot be read is reported by the next pass, and changes nothing. */
+  #hasChanged(mark: string): boolean {
+    try {
+      return mark !== markOf(this.#order());
+    } catch (error) {
+      if (error instanceof PodError && error.code === 'state') return false;
+      throw error;
+    }
   }
 
   /** Until the signal fires or nothing of the pod is left. */
   async run(): Promise<void> {
-    const { signal, log, key } = this.#options;
+    const { signal } = this.#options;
     try {
       while (!signal.aborted) {
         let wakeAtMs: number | undefined;
@@ -84,7 +96,7 @@ export class PodWorker {
           else {
             this.#faultDelayMs = nextDelay(this.#faultDelayMs, faultDelay);
             wakeAtMs = Date.now() + this.#faultDelayMs;
-            log.error('pod.passFailed', { pod: key, reason: reasonOf(error), err: error });
+            this.#report(error);
           }
         }
         await this.#bell.wait(wakeAtMs, signal);
@@ -97,8 +109,10 @@ export class PodWorker {
   async #keep(): Promise<{ wakeAtMs: number | undefined } | 'gone'> {
     const { key, docker, signal, onGone } = this.#options;
     for (let stage = 0; stage < mostStages; stage++) {
+      this.#desk.load();
+      this.#desk.requireFiles();
       const order = this.#order();
-      const observed = await observe(docker, key);
+      const observed = await observe(docker, recordedOf(key, order?.uid, this.#desk.memory));
       this.#desk.memory = remember(this.#desk.memory, observed, Date.now());
       this.#judge();
       const plan = planPod({ wanted: order, observed, memory: this.#desk.memory, nowMs: Date.now() });
@@ -238,6 +252,18 @@ export class PodWorker {
     const { key, files } = this.#options;
     const { memory, events } = this.#desk;
     if (order) files.writeStatus(key, statusOf({ wanted: order, observed, memory, events }));
+  }
+
+  /** Files that cannot be read are shown in `pod ls` too: nothing is done for the pod until they can. */
+  #report(error: unknown): void {
+    const { key, files, log } = this.#options;
+    if (!(error instanceof PodError) || error.code !== 'state') {
+      log.error('pod.passFailed', { pod: key, reason: reasonOf(error), err: error });
+      return;
+    }
+    log.error('pod.stateUnreadable', { pod: key, reason: error.message });
+    const status = files.status(key);
+    if (status) files.writeStatus(key, { ...status, reason: 'StateUnreadable', message: error.message });
   }
 
   #order(): Order | undefined {

@@ -2,6 +2,8 @@
  * A pod as weft runs it: a Kubernetes Pod (core/v1) with every default filled in and every name resolved. Plain
  * data, so that it can be written down, compared and read again.
  */
+import { PodError } from '../errors.ts';
+import { type PodKey, parseKey } from './key.ts';
 
 export interface Pod {
   readonly namespace: string;
@@ -137,8 +139,12 @@ export interface Probe {
   readonly graceSeconds: number | undefined;
 }
 
-/** What a pod is called in files and names: neither part can hold an underscore. */
-export const keyOf = ({ namespace, name }: Pick<Pod, 'namespace' | 'name'>): string => `${namespace}_${name}`;
+/** @throws Error where the names are not those that a manifest may give */
+export function keyOf({ namespace, name }: Pick<Pod, 'namespace' | 'name'>): PodKey {
+  const key = parseKey(`${namespace}_${name}`);
+  if (key === undefined) throw new PodError('manifest', `invalid pod name ${namespace}/${name}`);
+  return key;
+}
 
 /** What a pod is called to people: the default namespace goes without saying. */
 export const titleOf = ({ namespace, name }: Pick<Pod, 'namespace' | 'name'>): string =>

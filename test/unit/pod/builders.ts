@@ -6,7 +6,7 @@ import { type ContainerMemory, emptyMemory, fresh, type Memory } from '../../../
 import type { Observed } from '../../../pod/plan/observed.ts';
 import type { Wanted } from '../../../pod/plan/plan.ts';
 
-export const uid = 'uid-1';
+export const uid = '1f2e3d4c-0000-4000-8000-000000000001';
 export const nowMs = 1_000_000_000;
 
 export function pod(spec: object = {}): Pod {

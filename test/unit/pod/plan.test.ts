@@ -4,7 +4,7 @@ import { afterRestart, type Backoff, restartAt } from '../../../pod/plan/backoff
 import { type Memory, remember } from '../../../pod/plan/memory.ts';
 import type { Observed } from '../../../pod/plan/observed.ts';
 import { type Plan, planPod, type Wanted } from '../../../pod/plan/plan.ts';
-import { attached, container, exited, known, memory, nowMs, sandbox, wanted } from './builders.ts';
+import { attached, container, exited, known, memory, nowMs, sandbox, uid, wanted } from './builders.ts';
 
 const plan = (of: { wanted?: Wanted; observed?: Observed[]; memory?: Memory }): Plan => {
   const { observed = [] } = of;
@@ -187,7 +187,7 @@ describe('the plan of a pod', () => {
     const of = (observed: Observed[], memory: Memory) =>
       words(plan({ wanted: wanted({}, removal), observed, memory }));
     assert.deepEqual(of([sandbox(), exited('a', 0)], attached()), ['detach sandbox-1', 'remove sandbox-1']);
-    assert.deepEqual(of([exited('a', 0)], memory()), ['remove a-0', 'dropVolumes uid-1', 'forget']);
+    assert.deepEqual(of([exited('a', 0)], memory()), ['remove a-0', `dropVolumes ${uid}`, 'forget']);
   });
 
   it('treats what has no manifest any more in the same way', () => {
@@ -208,7 +208,7 @@ describe('the plan of a pod', () => {
     ]);
     assert.deepEqual(words(plan({ ...changed, observed: [exited('a', 0)], memory: memory() })), [
       'remove a-0',
-      'dropVolumes uid-1',
+      `dropVolumes ${uid}`,
       'adopt',
     ]);
   });
