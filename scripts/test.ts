@@ -64,6 +64,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
   etcd: ['etcd', 'etcdctl', 'openssl', 'setpriv'],
   lab: ['root', 'ip', 'bridge', 'nft', 'ping', 'mount', 'nsenter', 'setpriv', 'etcd', 'etcdctl', 'openssl'],
   flannel: ['root', 'go', 'ip', 'nft', 'ping', 'mount', 'nsenter', 'setpriv', 'etcd', 'etcdctl', 'openssl'],
+  kubernetes: ['etcd', 'etcdctl', 'openssl', 'setpriv'],
   package: [
     'root',
     'ip',
@@ -114,6 +115,7 @@ const onlyOnRequest: ReadonlySet<string> = new Set([
   'pods',
   'flannel',
   'firewalls',
+  'kubernetes',
 ]);
 
 const root = fileURLToPath(new URL('../../', import.meta.url));

@@ -1,0 +1,17 @@
+/** Reading JSON that comes from outside: what is not of the expected shape is undefined. */
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+export const objectIn = (object: JsonObject | undefined, name: string): JsonObject | undefined => {
+  const value = object?.[name];
+  return isObject(value) ? value : undefined;
+};
+
+/** A text that is not empty. */
+export const textIn = (object: JsonObject | undefined, name: string): string | undefined => {
+  const value = object?.[name];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+};

@@ -1,0 +1,67 @@
+/** A whole list, in pages: each page's objects are digested and let go before the next is asked for. */
+import type { ApiClient } from './client.ts';
+import { ApiError, isApiError } from './errors.ts';
+import { isObject, type JsonObject, objectIn, textIn } from './json.ts';
+import { nameOf, type Place, type Query } from './resource.ts';
+
+export interface ListOptions<T> {
+  readonly client: ApiClient;
+  readonly place: Place;
+  /** Selectors. */
+  readonly query?: Query;
+  readonly as?: 'object' | 'metadata';
+  readonly pageSize?: number;
+  /** What is kept of an object; throws where it is not one. */
+  readonly digest: (object: JsonObject) => T;
+  readonly signal: AbortSignal;
+}
+
+export interface Listed<T> {
+  readonly items: readonly T[];
+  /** Where a watch continues. */
+  readonly resourceVersion: string;
+}
+
+const defaultPageSize = 500;
+/** A list that is so slow that its continuation expires is started again; more often than that, something is wrong. */
+const attempts = 3;
+
+/** Everything at one resource version, or nothing: throws `ApiError` where one page is missing. */
+export async function listAll<T>(options: ListOptions<T>): Promise<Listed<T>> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await listOnce(options);
+    } catch (error) {
+      if (!isApiError(error, 'gone') || attempt === attempts) throw error;
+    }
+  }
+}
+
+async function listOnce<T>(options: ListOptions<T>): Promise<Listed<T>> {
+  const { client, place, query, as = 'object', digest, signal } = options;
+  const limit = options.pageSize ?? defaultPageSize;
+  const items: T[] = [];
+  let next: string | undefined;
+  for (;;) {
+    const page = await client.request({
+      verb: 'list',
+      place,
+      query: { ...query, limit, continue: next },
+      as,
+      signal,
+    });
+    const metadata = objectIn(page, 'metadata');
+    const resourceVersion = textIn(metadata, 'resourceVersion');
+    // An empty list of Go's is null. Anything else is not a list, and must not pass for an empty one.
+    const objects = page.items === null ? [] : page.items;
+    if (!String(page.kind).endsWith('List') || resourceVersion === undefined || !Array.isArray(objects)) {
+      throw new ApiError(
+        'unreachable',
+        `failed to list ${nameOf(place)} at ${client.server}: the answer is not a list; retrying`,
+      );
+    }
+    for (const object of objects) items.push(digest(isObject(object) ? object : {}));
+    next = textIn(metadata, 'continue');
+    if (next === undefined) return { items, resourceVersion };
+  }
+}
