@@ -80,7 +80,7 @@ async function live(
   const saved = readSaved({ stateDir: config.stateDir, boot: readBootId(), clock: systemClock });
   const underlay = await FollowedUnderlay.find({
     find: (known) => findUnderlay({ config: running.current, file, rtnl: sockets.rtnl, known }),
-    known: saved?.lease.publicIps ?? [],
+    known: saved.kind === 'read' ? saved.saved.lease.publicIps : [],
     onWarnings: (warnings) => log.warn('underlay.warnings', { warnings }),
   });
   log.info('agent.started', { nodeId: identity.nodeId, underlay: underlay.current.name });

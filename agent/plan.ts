@@ -35,8 +35,10 @@ export interface HostPlan {
  * @throws AgentError `state` where no agent has held a lease here yet, `underlay`; KernelError; NftError
  */
 export async function planHost({ config, file }: { config: Config; file: string }): Promise<HostPlan> {
-  const saved = readSaved({ stateDir: config.stateDir, boot: readBootId(), clock: systemClock });
-  if (!saved) throw noLease(config);
+  const read = readSaved({ stateDir: config.stateDir, boot: readBootId(), clock: systemClock });
+  if (read.kind === 'absent') throw noLease(config);
+  if (read.kind === 'unreadable') throw new AgentError('state', read.reason);
+  const { saved } = read;
   const rtnl = openRtnl();
   const nfnl = openNfnl();
   try {

@@ -32,7 +32,7 @@ export function describeNode(node: Command): void {
       const { identityPath, readIdentity } = await import('../agent/identity/identity.ts');
       const { bootId } = await import('../agent/lease/clock.ts');
       const { readRun } = await import('../agent/lease/disk/run.ts');
-      const { renounceSaved } = await import('../agent/lease/disk/saved.ts');
+      const { renounceSaved } = await import('../agent/lease/disk/renounce.ts');
       const config = configOf(options);
       const { runDir, stateDir } = config;
       const nodeId = readIdentity(identityPath(stateDir))?.nodeId;

@@ -33,6 +33,7 @@ export const events = {
   'lease.released': 'subnet lease released',
   'lease.resumed': 'store unreachable, continuing with the saved subnet lease',
   'lease.saveFailed': 'failed to save the subnet lease',
+  'lease.unreadable': 'failed to read the lease on disk, continuing without it',
   'lease.updateFailed': 'failed to update the subnet lease in the store, retrying',
   'lease.updated': 'subnet lease updated in the store',
   'notify.failed': 'failed to notify the service manager',

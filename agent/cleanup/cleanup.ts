@@ -56,10 +56,11 @@ export async function cleanUpHost(options: { config: Config; force: boolean }): 
   const rtnl = openRtnl();
   try {
     if (!force) refuseWithPods(rtnl, attachments);
+    const gateways = gatewaysOf(config, force);
     return [
       ...(await removePods(config.runDir, attachments)),
       ...removeRoutes(rtnl),
-      ...removeLinks(rtnl, config, attachments),
+      ...removeLinks(rtnl, gateways, attachments),
       ...removeFirewall(),
       ...new SysctlLedger(config.stateDir).restore(),
       ...removeFiles(config),
@@ -129,11 +130,10 @@ function removeRoutes(rtnl: Rtnl): string[] {
 }
 
 /** Our VXLAN devices, and the bridges that our pods were on, unless somebody else's interface is on one. */
-function removeLinks(rtnl: Rtnl, config: Config, attachments: readonly Attachment[]): string[] {
+function removeLinks(rtnl: Rtnl, gateways: readonly Ip[], attachments: readonly Attachment[]): string[] {
   const links = link.links(rtnl);
   const devices = links.filter((each) => each.vxlan && isOwnDevice(each));
   const recorded = new Set(attachments.map(({ bridge }) => bridge));
-  const gateways = gatewaysOf(config);
   const bridges = links.filter(
     ({ kind, name, index }) =>
       kind === 'bridge' &&
@@ -148,10 +148,16 @@ function removeLinks(rtnl: Rtnl, config: Config, attachments: readonly Attachmen
   return ours.map(({ name }) => `link ${name}`);
 }
 
-/** Of this node's subnets: `.1`, on the bridge. */
-function gatewaysOf(config: Config): Ip[] {
-  const saved = readSaved({ stateDir: config.stateDir, boot: readBootId(), clock: systemClock });
-  return (saved?.lease.subnets ?? []).map((subnet) => nthIp(subnet, 1));
+/** Of this node's subnets: `.1`, on the bridge, by which the bridge of an earlier boot is recognised. */
+function gatewaysOf(config: Config, force: boolean): Ip[] {
+  const read = readSaved({ stateDir: config.stateDir, boot: readBootId(), clock: systemClock });
+  if (read.kind === 'unreadable' && !force) {
+    throw new AgentError(
+      'cleanup',
+      `${read.reason}; without it the bridge of this node may not be recognised: restore the file, or use --force and remove the bridge by hand`,
+    );
+  }
+  return read.kind === 'read' ? read.saved.lease.subnets.map((subnet) => nthIp(subnet, 1)) : [];
 }
 
 const hasGateway = (rtnl: Rtnl, index: number, gateways: readonly Ip[]): boolean =>

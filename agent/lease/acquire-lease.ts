@@ -1,14 +1,16 @@
 /** The lease protocol with this machine's clock, disk and store: what `main` calls. */
 import type { Log } from '../../log/log.ts';
 import { bootId, systemClock } from './clock.ts';
+import { type ReadLeaseFile, readLeaseFile, writeLeaseFile } from './disk/lease-file.ts';
 import { LeaseFiles } from './disk/lease-files.ts';
 import { ensureRun } from './disk/run.ts';
-import { readLeaseFile, readSaved, writeLeaseFile } from './disk/saved.ts';
+import { readSaved } from './disk/saved.ts';
 import { type ClusterBackend, contradictions } from './flannel/cluster-config.ts';
 import { flannelSubnetFile, readFlannelSubnets } from './flannel/subnet-file.ts';
 import type { LeaseHolder } from './holder.ts';
 import type { LeaseAttributes, LeaseNetwork } from './lease.ts';
 import { LeaseKeeper } from './protocol/keeper.ts';
+import type { SavedLease } from './protocol/standing.ts';
 import type { LeaseStore } from './store/store.ts';
 import { defaultTiming, type LeaseTiming } from './timing.ts';
 
@@ -43,15 +45,20 @@ export async function acquireLease(options: AcquireOptions): Promise<LeaseHolder
   const { signal } = life;
   const clock = systemClock;
   const boot = bootId();
-  const published = readLeaseFile(runDir, boot);
-  const before = readSaved({ stateDir, boot, clock });
-  const saved =
-    before && published?.key === before.lease.key ? { ...before, deadlineMs: published.deadlineMs } : before;
-  const run = ensureRun({ runDir, stateDir, boot });
   const { log } = options;
-  if (published?.phase === 'left') {
-    // Whoever starts the agent joins again: from here on, to be told to leave is news.
-    writeLeaseFile(runDir, { ...published, boot, phase: 'lost', reason: 'weftd has no lease yet' });
+  const published = readLeaseFile(runDir, boot);
+  const onDisk = readSaved({ stateDir, boot, clock });
+  for (const file of [published, onDisk]) {
+    if (file.kind === 'unreadable') log.warn('lease.unreadable', { reason: file.reason });
+  }
+  const before = onDisk.kind === 'read' ? onDisk.saved : undefined;
+  const saved = before && { ...before, deadlineMs: deadlineOf(before, published) };
+  const had = before?.lease.key ?? (onDisk.kind === 'unreadable' ? onDisk.key : undefined);
+  const run = ensureRun({ runDir, stateDir, boot });
+  if (published.kind === 'read' && published.phase === 'left') {
+    // Starting the agent means joining again: from here on, to be told to leave is news.
+    const { key, deadlineMs } = published;
+    writeLeaseFile(runDir, { key, deadlineMs, boot, phase: 'lost', reason: 'weftd has no lease yet' });
   }
   const files = new LeaseFiles({ runDir, stateDir, boot, clock, log, signal });
   const local = { networks: options.networks, backend: options.backend };
@@ -66,7 +73,7 @@ export async function acquireLease(options: AcquireOptions): Promise<LeaseHolder
       boot,
       run,
       attributes: options.attributes,
-      had: saved ? [saved.lease.key] : [],
+      had: [had, published.kind === 'read' ? published.key : undefined].filter((key) => key !== undefined),
       flannelHad: readFlannelSubnets(options.flannelSubnetFile ?? flannelSubnetFile),
     },
     local,
@@ -84,4 +91,11 @@ export async function acquireLease(options: AcquireOptions): Promise<LeaseHolder
     throw error;
   }
   return keeper;
+}
+
+/** What was published for this boot is newer than what was saved; where it cannot be read, nothing is proven. */
+function deadlineOf(saved: SavedLease, published: ReadLeaseFile): number {
+  if (published.kind === 'unreadable') return 0;
+  if (published.kind === 'absent' || published.key !== saved.lease.key) return saved.deadlineMs;
+  return published.deadlineMs;
 }

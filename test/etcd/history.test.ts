@@ -5,8 +5,9 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { bootId, systemClock } from '../../agent/lease/clock.ts';
+import { readLeaseFile } from '../../agent/lease/disk/lease-file.ts';
+import { renounceSaved } from '../../agent/lease/disk/renounce.ts';
 import { readRun } from '../../agent/lease/disk/run.ts';
-import { readLeaseFile, renounceSaved } from '../../agent/lease/disk/saved.ts';
 import type { LeaseHolder } from '../../agent/lease/holder.ts';
 import { leaveCluster } from '../../agent/lease/operator/administer.ts';
 import { cidr } from '../../inet/cidr.ts';
@@ -82,7 +83,7 @@ class TestNode {
   /** The subnet by which pods would be made now: what was claimed stands on the disk, the agent running or not. */
   get claimed(): string | undefined {
     const file = readLeaseFile(this.#folders.runDir, bootId());
-    return file && file.deadlineMs > systemClock.now() ? file.key : undefined;
+    return file.kind === 'read' && file.deadlineMs > systemClock.now() ? file.key : undefined;
   }
 
   /** `weftctl node leave`, which has a way to etcd of its own. Resolves whether or not it is answered. */

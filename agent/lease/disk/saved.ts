@@ -1,61 +1,18 @@
-/**
- * The lease on disk. `runDir/lease.json` is for this boot: until when the subnet is provably ours, for whoever
- * makes pods. `stateDir/lease.json` outlives a reboot: what to come up with while the store is away.
- */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+/** `stateDir/lease.json`: the lease and the peers that a node starts with while the store is unreachable. */
+import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
+import { LeaseError } from '../errors.ts';
 import { type ClusterConfig, decodeClusterConfig, encodeClusterConfig } from '../flannel/cluster-config.ts';
-import { field, isObject, parseJsonObject } from '../flannel/go-json.ts';
+import { field, isObject } from '../flannel/go-json.ts';
 import { parseSubnetKey } from '../flannel/key.ts';
 import { decodeValue, encodeValue } from '../flannel/value.ts';
-import type { LeaseStatus } from '../holder.ts';
 import type { Lease } from '../lease.ts';
-import { type SavedLease, toldToLeave } from '../protocol/standing.ts';
+import type { SavedLease } from '../protocol/standing.ts';
+import { readJsonFile } from './read-json.ts';
 
-/** The content of `runDir/lease.json`. */
-export interface LeaseFile extends Pick<LeaseStatus, 'phase' | 'deadlineMs'> {
-  /** The kernel's boot id: of another boot, the file says nothing. */
-  readonly boot: string;
-  /** `10.244.1.0-24` */
-  readonly key: string;
-  readonly reason: string | null;
-}
+export const savedPath = (stateDir: string): string => join(stateDir, 'lease.json');
 
-export const leaseFilePath = (runDir: string): string => join(runDir, 'lease.json');
-
-/** Undefined where there is none of this boot. */
-export function readLeaseFile(
-  runDir: string,
-  boot: string,
-): Pick<LeaseFile, 'key' | 'phase' | 'deadlineMs'> | undefined {
-  const object = readObject(leaseFilePath(runDir));
-  if (!object || object.boot !== boot || typeof object.key !== 'string') return undefined;
-  const phase = phases.find((one) => one === object.phase) ?? 'lost';
-  return { key: object.key, phase, deadlineMs: Number(object.deadlineMs) || 0 };
-}
-
-const phases = ['held', 'away', 'lost', 'left'] as const;
-
-export const writeLeaseFile = (runDir: string, file: LeaseFile): void =>
-  replaceFile(leaseFilePath(runDir), JSON.stringify(file));
-
-/**
- * Ends the deadline on disk, from which a plugin without agent, or an agent that starts without store, would go on:
- * to be done before the subnet is given back for an agent that may not run.
- */
-export function renounceSaved({ runDir, stateDir }: { runDir: string; stateDir: string }): void {
-  const ended = { deadlineMs: 0, phase: 'left', reason: toldToLeave };
-  for (const [path, changes] of [
-    [join(stateDir, 'lease.json'), { deadlineMs: 0, wallDeadlineMs: 0 }],
-    [leaseFilePath(runDir), ended],
-  ] as const) {
-    const object = readObject(path);
-    if (object) replaceFile(path, JSON.stringify({ ...object, ...changes }));
-  }
-}
-
-/** What is written to `stateDir/lease.json`, and read back by another life of this node. */
+/** What the file holds. */
 export interface SavedState {
   readonly lease: Lease;
   readonly cluster: ClusterConfig;
@@ -63,13 +20,22 @@ export interface SavedState {
   readonly deadlineMs: number;
 }
 
-export function writeSaved(options: {
-  stateDir: string;
+export type ReadSaved =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'read'; readonly saved: SavedLease }
+  /** `key` is the subnet that the node held, where that much can be read. */
+  | { readonly kind: 'unreadable'; readonly reason: string; readonly key: string | undefined };
+
+/** The file's text. */
+export function encodeSaved({
+  state,
+  boot,
+  clock,
+}: {
   state: SavedState;
   boot: string;
   clock: Clock;
-}): void {
-  const { stateDir, state, boot, clock } = options;
+}): string {
   const wallMs = clock.wallNow();
   const object = {
     ...encodeLease(state.lease),
@@ -80,32 +46,46 @@ export function writeSaved(options: {
     savedWallMs: wallMs,
     peers: state.peers.map(encodeLease),
   };
-  replaceFile(join(stateDir, 'lease.json'), JSON.stringify(object));
+  return `${JSON.stringify(object)}\n`;
 }
 
 /**
- * The lease of before; undefined where there is none that can be read. Its deadline holds over a reboot by the
- * wall clock, and not at all if that was turned back.
+ * What the node held before. Its deadline holds over a reboot by the wall clock, and not at all if that was turned
+ * back. Never throws: a file that cannot be read must not keep an agent from a store that is reachable.
  */
-export function readSaved(options: { stateDir: string; boot: string; clock: Clock }): SavedLease | undefined {
+export function readSaved(options: { stateDir: string; boot: string; clock: Clock }): ReadSaved {
   const { stateDir, boot, clock } = options;
-  const path = join(stateDir, 'lease.json');
-  const object = readObject(path);
-  const lease = object && decodeLease(object);
-  if (!object || !lease || typeof object.cluster !== 'string') return undefined;
+  const path = savedPath(stateDir);
+  const file = readJsonFile(path);
+  if (file.kind === 'absent') return file;
+  if (file.kind === 'unreadable') return { ...file, key: undefined };
+  const { object } = file;
+  const unreadable = (why: string): ReadSaved => {
+    const key = typeof object.key === 'string' && parseSubnetKey(object.key) ? object.key : undefined;
+    return { kind: 'unreadable', reason: `failed to read ${path}: ${why}`, key };
+  };
+  const lease = decodeLease(object);
+  if (!lease) return unreadable('it holds no lease');
+  if (typeof object.cluster !== 'string') return unreadable('it holds no cluster configuration');
+  let cluster: ClusterConfig;
+  try {
+    cluster = decodeClusterConfig(object.cluster, path);
+  } catch (error) {
+    if (error instanceof LeaseError) return unreadable(error.message);
+    throw error;
+  }
   const peers = Array.isArray(object.peers) ? object.peers.filter(isObject) : [];
   const number = (name: string): number => Number(object[name]) || 0;
   const wallMs = clock.wallNow();
   const left = wallMs < number('savedWallMs') ? 0 : number('wallDeadlineMs') - wallMs;
+  const deadlineMs = object.boot === boot ? number('deadlineMs') : left > 0 ? clock.now() + left : 0;
   return {
-    lease,
-    cluster: decodeClusterConfig(object.cluster, path),
-    peers: peers.flatMap((peer) => decodeLease(peer) ?? []),
-    deadlineMs: object.boot === boot ? number('deadlineMs') : left > 0 ? clock.now() + left : 0,
+    kind: 'read',
+    saved: { lease, cluster, peers: peers.flatMap((peer) => decodeLease(peer) ?? []), deadlineMs },
   };
 }
 
-/** Made of each of thousands once: a lease that has not changed is the same object. */
+/** Encoded once for each of thousands: a lease that has not changed is the same object. */
 function encodeLease(lease: Lease): object {
   const known = encoded.get(lease);
   if (known) return known;
@@ -123,20 +103,4 @@ function decodeLease(object: Record<string, unknown>): Lease | undefined {
   const attributes = decodeValue(value);
   if (!subnets || typeof attributes === 'string') return undefined;
   return { key, subnets, ...attributes, ...(typeof name === 'string' ? { nodeName: name } : {}) };
-}
-
-/** Undefined where there is no such file, or no JSON object in it. */
-export function readObject(path: string): Record<string, unknown> | undefined {
-  try {
-    return parseJsonObject(readFileSync(path, 'utf8'));
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-export function replaceFile(path: string, content: string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(`${path}.new`, `${content}\n`, { mode: 0o644 });
-  renameSync(`${path}.new`, path);
 }

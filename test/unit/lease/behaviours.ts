@@ -3,8 +3,10 @@ import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { bootId, sleep, systemClock } from '../../../agent/lease/clock.ts';
+import { readLeaseFile } from '../../../agent/lease/disk/lease-file.ts';
+import { renounceSaved } from '../../../agent/lease/disk/renounce.ts';
 import { readRun } from '../../../agent/lease/disk/run.ts';
-import { readLeaseFile, readSaved, renounceSaved } from '../../../agent/lease/disk/saved.ts';
+import { readSaved } from '../../../agent/lease/disk/saved.ts';
 import { LeaseError } from '../../../agent/lease/errors.ts';
 import { defaultRange } from '../../../agent/lease/flannel/cluster-config.ts';
 import { encodeValue } from '../../../agent/lease/flannel/value.ts';
@@ -326,9 +328,10 @@ export function leaseBehaviours(
       const onDisk = () => {
         const boot = bootId();
         const { runDir, stateDir } = foldersOf(home, 'node-1');
-        return [readLeaseFile(runDir, boot), readSaved({ stateDir, boot, clock: systemClock })].map(
-          (file) => (file?.deadlineMs ?? 0) > systemClock.now(),
-        );
+        const published = readLeaseFile(runDir, boot);
+        const saved = readSaved({ stateDir, boot, clock: systemClock });
+        assert.ok(published.kind === 'read' && saved.kind === 'read');
+        return [published, saved.saved].map(({ deadlineMs }) => deadlineMs > systemClock.now());
       };
       assert.deepEqual(onDisk(), [true, true]);
       await leave(store, home);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -135,4 +135,52 @@ test('of many processes that compare and write at once, one wins each round', li
     Number(counter),
   );
   assert.ok(Number(counter) >= rounds, counter);
+});
+
+test('file store, names in its records lead out of the folder: they are not followed', limit, async (t) => {
+  const home = scratch(t);
+  const path = join(home, 'store');
+  const store = openAt(path);
+  const outside = join(home, 'important.json');
+  writeFileSync(outside, 'kept');
+  writeFileSync(
+    join(path, 'weft/journal'),
+    JSON.stringify({
+      '../important.json': 'overwritten',
+      'subnets/../../important.json': null,
+      '../made': '{}',
+    }),
+  );
+  const session = JSON.stringify({
+    ttlSeconds: 0,
+    keys: ['../important.json', 'weft/nodes/../../../important.json'],
+  });
+  writeFileSync(join(path, 'weft/sessions/ab'), session);
+  writeFileSync(join(path, 'weft/heartbeats/ab'), 'other-boot 0');
+  utimesSync(join(path, 'weft/heartbeats/ab'), 0, 0);
+  await store.list(new AbortController().signal);
+  assert.equal(readFileSync(outside, 'utf8'), 'kept');
+  assert.ok(!existsSync(join(home, 'made')));
+  assert.ok(!existsSync(join(path, 'weft/journal')) && !existsSync(join(path, 'weft/sessions/ab')));
+});
+
+test('file store, symbolic links in the folder: nothing is written through them', limit, async (t) => {
+  const home = scratch(t);
+  const path = join(home, 'store');
+  const store = openAt(path);
+  const outside = join(home, 'important.json');
+  writeFileSync(outside, 'kept');
+  symlinkSync(outside, join(path, 'weft/tmp/next'));
+  symlinkSync(outside, join(path, 'subnets/10.244.1.0-24'));
+  const write = [{ type: 'put' as const, key: 'subnets/10.244.1.0-24', value: '{}', session: undefined }];
+  assert.ok(await store.commit({ compare: [], write }, new AbortController().signal));
+  assert.equal(readFileSync(outside, 'utf8'), 'kept');
+  assert.equal(readFileSync(join(path, 'subnets/10.244.1.0-24'), 'utf8'), '{}');
+  rmSync(join(path, 'subnets'), { recursive: true });
+  mkdirSync(join(home, 'elsewhere'));
+  symlinkSync(join(home, 'elsewhere'), join(path, 'subnets'));
+  await assert.rejects(
+    store.commit({ compare: [], write }, new AbortController().signal),
+    /subnets is a symbolic link: replace it by a folder/,
+  );
 });

@@ -14,7 +14,7 @@ import {
   type Transaction,
   type WatchItem,
 } from '../store.ts';
-import { Folder, recordFolders } from './folder.ts';
+import { Folder, isRecordName, recordFolders } from './folder.ts';
 import { encode, type Session, Sessions } from './sessions.ts';
 import { folderChanges } from './watch.ts';
 
@@ -29,9 +29,6 @@ export interface FileStoreOptions {
 
 /** Files between two places where others may have their turn. */
 const SOME = 32;
-
-const isRecordKey = (name: string): boolean =>
-  name === configKey || recordFolders.some((folder) => name.startsWith(`${folder}/`));
 
 /** Of each record once; of all together their sum is taken, so that a change costs no more than what changed. */
 const prints = new WeakMap<StoreRecord, bigint>();
@@ -170,7 +167,7 @@ export class FileStore implements LeaseStore {
   #readSome(names: ReadonlySet<string>): Snapshot {
     this.#endExpired();
     const bound = this.#bound();
-    const keys = [...names].filter(isRecordKey);
+    const keys = [...names].filter(isRecordName);
     // With a session goes what was bound to it.
     for (const [key, { session }] of this.#records) if (session !== bound.get(key)) keys.push(key);
     for (const key of keys) {

@@ -11,6 +11,7 @@
 import { createHash } from 'node:crypto';
 import {
   closeSync,
+  constants,
   fsyncSync,
   lstatSync,
   mkdirSync,
@@ -19,13 +20,13 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLock } from '../../../../kernel/ffi.ts';
 import { StoreError } from '../../errors.ts';
-import { isObject, parseJsonObject } from '../../flannel/go-json.ts';
+import { parseJsonObject } from '../../flannel/go-json.ts';
 
 /** Where records may lie; everything else under the root is the store's own, or foreign and left alone. */
 export const recordFolders = ['subnets', 'weft/nodes', 'weft/released', 'weft/claims'] as const;
@@ -49,23 +50,44 @@ export class Folder {
     this.root = root;
   }
 
+  /** Throws `StoreError` `refused` for a name outside the layout. */
   path(name: string): string {
+    if (!isOwnName(name)) {
+      throw new StoreError(
+        'refused',
+        `${this.root}: ${JSON.stringify(name)} is not a name of the file store`,
+      );
+    }
     return join(this.root, name);
   }
 
-  /** Makes what is missing of the layout. Throws `StoreError` `refused`. */
+  folderPath(folder: (typeof ownFolders)[number] | '.'): string {
+    return join(this.root, folder);
+  }
+
+  /**
+   * Makes the missing folders of the layout. Throws `StoreError` `refused`, also where one of them is a symbolic link:
+   * what is written there would land elsewhere.
+   */
   ensure(): void {
-    try {
-      for (const folder of ownFolders) mkdirSync(this.path(folder), { recursive: true, mode: 0o755 });
-    } catch (error) {
-      throw failure('refused', `cannot make the store's folder ${this.root}`, error);
+    for (const folder of ['.', 'weft', ...ownFolders]) {
+      const path = join(this.root, folder);
+      try {
+        mkdirSync(path, { recursive: true, mode: 0o755 });
+      } catch (error) {
+        throw failure('refused', `failed to create the store's folder ${path}`, error);
+      }
+      if (folder !== '.' && !lstatSync(path).isDirectory()) {
+        throw new StoreError('refused', `${path} is a symbolic link: replace it by a folder`);
+      }
     }
   }
 
   /** Runs the block as the only one in the folder, after completing what a killed process left. */
   async locked<T>(signal: AbortSignal, block: () => T | Promise<T>): Promise<T> {
     this.ensure();
-    const fd = openSync(this.path('weft/lock'), 'a', 0o600);
+    const { O_CREAT, O_APPEND, O_WRONLY, O_NOFOLLOW } = constants;
+    const fd = openSync(this.path('weft/lock'), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
     try {
       const giveUpMs = Date.now() + lockTimeoutMs;
       while (!tryLock(fd, `lock ${this.path('weft/lock')}`)) {
@@ -112,19 +134,20 @@ export class Folder {
   }
 
   /** Names of the files in a folder, sorted. */
-  names(folder: string): string[] {
+  names(folder: (typeof ownFolders)[number]): string[] {
     try {
-      return readdirSync(this.path(folder)).sort();
+      return readdirSync(this.folderPath(folder)).sort();
     } catch (error) {
       if (isMissing(error)) return [];
       throw error;
     }
   }
 
-  /** All or none of the changes: name → content, undefined to delete. */
+  /** All or none of the changes, durable when it returns: name → content, undefined to delete. */
   change(files: ReadonlyMap<string, string | undefined>): void {
     const entries = [...files].map(([name, content]) => [name, content ?? null]);
     this.#write('weft/journal', JSON.stringify(Object.fromEntries(entries)), { sync: true });
+    syncFolder(join(this.root, 'weft'));
     this.#completeJournal();
   }
 
@@ -136,29 +159,54 @@ export class Folder {
   #completeJournal(): void {
     const journal = this.read('weft/journal');
     if (!journal) return;
-    // A journal that is no JSON was never whole (power loss): nothing of it has been applied.
-    const files = parseJsonObject(journal.value);
-    if (isObject(files)) {
-      for (const [name, content] of Object.entries(files)) {
-        if (typeof content === 'string') this.#write(name, content, { sync: true });
-        else rmSync(this.path(name), { force: true });
-      }
+    // The journal is synced before it gets its name, so one that is not JSON was not written by a store.
+    const files = parseJsonObject(journal.value) ?? {};
+    const folders = new Set<string>();
+    for (const [name, content] of Object.entries(files)) {
+      // A name that leads out of the folder is not followed.
+      if (!isOwnName(name)) continue;
+      if (typeof content === 'string') this.#write(name, content, { sync: true });
+      else rmSync(this.path(name), { force: true });
+      folders.add(dirname(this.path(name)));
     }
+    for (const folder of folders) syncFolder(folder);
     rmSync(this.path('weft/journal'), { force: true });
   }
 
   #write(name: string, content: string, { sync }: { sync: boolean }): void {
-    // Only the lock's holder writes, so one temporary name is enough and nothing piles up.
+    // The lock's holder alone writes, so one temporary name is enough and nothing piles up.
     const temporary = this.path('weft/tmp/next');
-    const fd = openSync(temporary, 'w', 0o644);
+    rmSync(temporary, { force: true });
+    const fd = openSync(temporary, 'wx', 0o644);
     try {
-      writeSync(fd, content);
+      // Unlike writeSync, this writes all of it or throws.
+      writeFileSync(fd, content);
       if (sync) fsyncSync(fd);
     } finally {
       closeSync(fd);
     }
-    mkdirSync(dirname(this.path(name)), { recursive: true });
     renameSync(temporary, this.path(name));
+  }
+}
+
+/** `config`, or one name in one of the layout's folders. */
+export function isOwnName(name: string): boolean {
+  if (name === 'config' || name === 'weft/lock' || name === 'weft/journal') return true;
+  const folder = ownFolders.find((own) => name.startsWith(`${own}/`));
+  const rest = folder === undefined ? '' : name.slice(folder.length + 1);
+  return rest !== '' && rest !== '.' && rest !== '..' && !rest.includes('/') && !rest.includes('\0');
+}
+
+/** A record's key: what a session may name, which is deleted when the session ends. */
+export const isRecordName = (name: string): boolean =>
+  isOwnName(name) && (name === 'config' || recordFolders.some((folder) => name.startsWith(`${folder}/`)));
+
+function syncFolder(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

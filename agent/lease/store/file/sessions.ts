@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import type { Clock } from '../../clock.ts';
 import { field, parseJsonObject } from '../../flannel/go-json.ts';
-import type { Folder } from './folder.ts';
+import { type Folder, isRecordName } from './folder.ts';
 
 export interface Session {
   readonly id: string;
@@ -39,7 +39,7 @@ export class Sessions {
     const ttl = object && field(object, 'ttlSeconds');
     const keys = object && field(object, 'keys');
     if (typeof ttl !== 'number' || !Array.isArray(keys)) return undefined;
-    return { id, ttlSeconds: ttl, keys: keys.filter((key) => typeof key === 'string') };
+    return { id, ttlSeconds: ttl, keys: keys.filter((key) => typeof key === 'string' && isRecordName(key)) };
   }
 
   beat(id: string): void {

@@ -67,8 +67,8 @@ function openIfPossible(
 
 function open(folder: Folder, onEvent: (name: string | undefined) => void, lost: () => void): FSWatcher[] {
   folder.ensure();
-  return ['.', ...recordFolders].map((name) => {
-    const watcher = watch(folder.path(name), { persistent: false }, (event, file) => {
+  return (['.', ...recordFolders] as const).map((name) => {
+    const watcher = watch(folder.folderPath(name), { persistent: false }, (event, file) => {
       // A folder that was removed is watched no more: the next round makes and watches it anew.
       if (event === 'rename' && file !== null && recordFolders.some((own) => own.split('/').at(-1) === file))
         lost();
