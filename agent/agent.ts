@@ -5,16 +5,16 @@
  */
 import { setMaxListeners } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { systemClock } from '../clock/clock.ts';
+import { readBootId } from '../kernel/boot.ts';
 import { openRtnl } from '../kernel/netlink/rtnl.ts';
 import type { LevelledLog } from '../log/log.ts';
-import { readBootId } from '../plugin/ipam/boot.ts';
 import { keepPods } from '../pod/keep/keep-pods.ts';
 import type { Config } from './config/config.ts';
 import { RunningConfig } from './config/running.ts';
 import { AgentError } from './errors.ts';
 import { ensureIdentity } from './identity/identity.ts';
 import { keepNetwork, type RtnlSockets } from './keep-network.ts';
-import { systemClock } from './lease/clock.ts';
 import { readSaved } from './lease/disk/saved.ts';
 import type { Notifier } from './notify/notifier.ts';
 import { Readiness } from './readiness.ts';

@@ -4,8 +4,10 @@
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { replaceFile } from './disk/replace-file.ts';
-import { AgentError, reasonOf } from './errors.ts';
+import { replaceFile } from '../disk/replace-file.ts';
+import { isErrno } from '../kernel/errno.ts';
+import { reasonOf } from '../problem/reason.ts';
+import { AgentError } from './errors.ts';
 
 export interface ConflistPlace {
   /** Where runtimes look: `/etc/cni/net.d`. */
@@ -71,7 +73,7 @@ function read(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (isErrno(error, 'ENOENT')) return undefined;
     throw new AgentError('state', `${path} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
 }

@@ -30,7 +30,3 @@ export class AgentError extends Error {
     this.code = code;
   }
 }
-
-/** The text of whatever was thrown, for the tail of a message. */
-export const reasonOf = (thrown: unknown): string =>
-  thrown instanceof Error ? thrown.message : String(thrown);

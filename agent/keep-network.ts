@@ -5,11 +5,11 @@
 import { linkByName } from '../kernel/link.ts';
 import type { Rtnl } from '../kernel/netlink/rtnl.ts';
 import type { Log } from '../log/log.ts';
+import { reasonOf } from '../problem/reason.ts';
 import { Announcement } from './announcement.ts';
 import { KeptBridges } from './bridge/keep.ts';
 import type { Config } from './config/config.ts';
 import type { RunningConfig } from './config/running.ts';
-import { reasonOf } from './errors.ts';
 import { KeptFirewall } from './firewall/keep.ts';
 import type { Identity } from './identity/identity.ts';
 import type { LeaseHolder } from './lease/holder.ts';

@@ -6,7 +6,6 @@ import { parseArguments } from './arguments.ts';
 import { checkConfig } from './config/check.ts';
 import { type ConfigSource, configSource, loadConfig } from './config/load.ts';
 import { settleEngine } from './engine.ts';
-import { reasonOf } from './errors.ts';
 import { takeNotifier } from './notify/notifier.ts';
 import { planHost } from './plan.ts';
 import { version } from './version.ts';
@@ -24,7 +23,8 @@ export async function main(given: Start): Promise<void> {
   try {
     await obey(given);
   } catch (error) {
-    leave(1, `${reasonOf(error).replace(/^(?!weftd: )/gm, 'weftd: ')}\n`);
+    const text = error instanceof Error ? error.message : String(error);
+    leave(1, `${text.replace(/^(?!weftd: )/gm, 'weftd: ')}\n`);
   }
 }
 

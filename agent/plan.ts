@@ -2,19 +2,19 @@
  * `weftd plan`: what the agent would change on this host now, changing nothing. It goes by what an agent has saved
  * of the lease and the peers, so it needs no store and works beside a running agent.
  */
+import { systemClock } from '../clock/clock.ts';
 import { formatCidr } from '../inet/cidr.ts';
 import type { Family } from '../inet/ip.ts';
+import { readBootId } from '../kernel/boot.ts';
 import { openRtnl, type Rtnl } from '../kernel/netlink/rtnl.ts';
 import { openNfnl } from '../kernel/nft/nfnetlink.ts';
 import { type Route, RTPROT_WEFT, routes } from '../kernel/route.ts';
-import { readBootId } from '../plugin/ipam/boot.ts';
 import { previewBridges } from './bridge/preview.ts';
 import type { Config } from './config/config.ts';
 import { AgentError } from './errors.ts';
 import { Firewall } from './firewall/firewall.ts';
 import { desiredFirewall } from './firewall/keep.ts';
 import { identityPath, readIdentity } from './identity/identity.ts';
-import { systemClock } from './lease/clock.ts';
 import { readSaved } from './lease/disk/saved.ts';
 import type { Lease } from './lease/lease.ts';
 import { previewOverlay } from './overlay/preview.ts';

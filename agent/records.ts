@@ -1,9 +1,10 @@
 /** What is on record of this node's pods, read again only where a record has changed. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { readBootId } from '../kernel/boot.ts';
+import { isErrno } from '../kernel/errno.ts';
 import { type Attachment, decodeAttachment } from '../plugin/attach/attachment.ts';
 import { hostInterfaceOf } from '../plugin/attach/names.ts';
-import { readBootId } from '../plugin/ipam/boot.ts';
 import type { Pods } from './firewall/desired.ts';
 
 interface Known {
@@ -66,7 +67,7 @@ export class PodRecords {
     try {
       return readdirSync(this.#directory).filter((name) => name.endsWith('.json'));
     } catch (error) {
-      if (isMissing(error)) return [];
+      if (isErrno(error, 'ENOENT')) return [];
       throw error;
     }
   }
@@ -75,11 +76,8 @@ export class PodRecords {
     try {
       return readFileSync(join(this.#directory, file), 'utf8');
     } catch (error) {
-      if (isMissing(error)) return undefined;
+      if (isErrno(error, 'ENOENT')) return undefined;
       throw error;
     }
   }
 }
-
-const isMissing = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT';

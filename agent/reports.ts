@@ -1,5 +1,5 @@
 /** What the agent's parts know, as its health says it. */
-import { systemClock } from './lease/clock.ts';
+import { systemClock } from '../clock/clock.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import type { FamilyProbes } from './probe/family-probes.ts';
 import type { Health } from './serve/health/health.ts';

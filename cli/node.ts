@@ -30,7 +30,7 @@ export function describeNode(node: Command): void {
       const { leaveCluster } = await import('../agent/lease/operator/administer.ts');
       const { conflistDirectory, teardownConflist } = await import('../agent/conflist.ts');
       const { identityPath, readIdentity } = await import('../agent/identity/identity.ts');
-      const { bootId } = await import('../agent/lease/clock.ts');
+      const { readBootId } = await import('../kernel/boot.ts');
       const { readRun } = await import('../agent/lease/disk/run.ts');
       const { renounceSaved } = await import('../agent/lease/disk/renounce.ts');
       const config = configOf(options);
@@ -43,7 +43,7 @@ export function describeNode(node: Command): void {
         leaveCluster({
           store,
           nodeId,
-          run: readRun(runDir, bootId()),
+          run: readRun(runDir, readBootId()),
           renounce: () => renounceSaved({ runDir, stateDir }),
           signal,
         }),

@@ -4,7 +4,7 @@
  */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isObject, type Json, parseObject } from './json.ts';
+import { isObject, type Json, parseObject } from '../json/object.ts';
 
 export const defaultCacheDir = '/var/lib/cni/results';
 

@@ -6,6 +6,7 @@ import { constants as osConstants } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isErrno } from '../kernel/errno.ts';
 import { NetworkError } from './errors.ts';
 
 export interface PluginProcess {
@@ -95,9 +96,6 @@ async function isExecutable(path: string): Promise<boolean> {
     () => false,
   );
 }
-
-const isErrno = (error: unknown, code: string): boolean =>
-  error instanceof Error && 'code' in error && error.code === code;
 
 const signalNumber = (signal: NodeJS.Signals | null): number =>
   signal === null ? 0 : (osConstants.signals[signal] ?? 0);

@@ -4,10 +4,11 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { isObject, type Json } from '../json/object.ts';
+import { isErrno } from '../kernel/errno.ts';
 import { checkNetworkName } from '../plugin/protocol/names.ts';
 import { type CniVersion, cniVersions, isCniVersion } from '../plugin/protocol/version.ts';
 import { NetworkError } from './errors.ts';
-import { isObject, type Json } from './json.ts';
 
 export interface Network {
   readonly name: string;
@@ -135,7 +136,7 @@ async function filesOf(folder: string, pattern: RegExp): Promise<string[]> {
     const names = entries.filter((each) => !each.isDirectory() && pattern.test(each.name));
     return names.map((each) => join(folder, each.name)).sort();
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (isErrno(error, 'ENOENT')) return [];
     throw error;
   }
 }

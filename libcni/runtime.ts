@@ -2,12 +2,12 @@
  * The runtime's half of CNI (specification 1.1.0, section 3 and 4; `libcni/api.go` of the CNI repository):
  * runs a network's chain of plugins, derives each plugin's input, keeps results.
  */
+import { isObject, type Json, parseObject } from '../json/object.ts';
 import { checkContainerId, checkInterfaceName } from '../plugin/protocol/names.ts';
 import { atLeast } from '../plugin/protocol/version.ts';
 import { type CachedAttachment, type CacheKey, ResultCache } from './cache.ts';
 import { NetworkError, PluginError } from './errors.ts';
 import { executePlugin, type PluginProcess } from './execute.ts';
-import { isObject, type Json, parseObject } from './json.ts';
 import type { Network, PluginConfig } from './network.ts';
 
 export interface RuntimeOptions extends Pick<PluginProcess, 'pluginDirs' | 'prefix' | 'signal'> {

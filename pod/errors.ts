@@ -33,7 +33,3 @@ export class PodError extends Error {
     this.code = code;
   }
 }
-
-/** The text of whatever was thrown, on one line. */
-export const reasonOf = (thrown: unknown): string =>
-  (thrown instanceof Error ? thrown.message : String(thrown)).trim().replace(/\s*\n\s*/g, ' ');

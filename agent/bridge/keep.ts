@@ -14,7 +14,7 @@ import * as newLink from '../../kernel/new-link.ts';
 import { ensureSysctl } from '../../kernel/sysctl.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
 import { bridgeMac } from '../../plugin/attach/names.ts';
-import { reasonOf } from '../errors.ts';
+import { reasonOf } from '../../problem/reason.ts';
 import type { Damage } from '../overlay/damage.ts';
 import type { Pass, PassPart } from '../overlay/service.ts';
 import type { OverlayState } from '../overlay/state.ts';

@@ -3,7 +3,7 @@ import { addresses } from '../../kernel/address.ts';
 import { links } from '../../kernel/link.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
-import { reasonOf } from '../errors.ts';
+import { reasonOf } from '../../problem/reason.ts';
 import type { Preview } from '../overlay/preview.ts';
 import type { OverlayState } from '../overlay/state.ts';
 import { bridgeNamed } from './keep.ts';

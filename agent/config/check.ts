@@ -1,7 +1,7 @@
 /** `weftd --check-config`: what the configuration means, or all that is wrong with it. */
 import { formatConfig } from './effective.ts';
+import { ConfigError } from './error.ts';
 import { type ConfigSource, loadConfig } from './load.ts';
-import { ConfigError } from './problem.ts';
 
 export interface Checked {
   readonly status: 0 | 1;

@@ -1,8 +1,9 @@
 /** Which file weft.yaml is, and reading it. */
 import { accessSync, constants, readFileSync } from 'node:fs';
-import { reasonOf } from '../errors.ts';
+import { errnoOf } from '../../kernel/errno.ts';
+import { reasonOf } from '../../problem/reason.ts';
 import type { Config } from './config.ts';
-import { ConfigError } from './problem.ts';
+import { ConfigError } from './error.ts';
 import { readConfig } from './read.ts';
 
 export const defaultConfigPath = '/etc/weft/weft.yaml';
@@ -38,7 +39,7 @@ export function loadConfig({ path, named }: ConfigSource): LoadedConfig {
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
   } catch (error) {
-    if (codeOf(error) === 'ENOENT' && !named) return { config: readConfig(path, ''), path: undefined };
+    if (errnoOf(error) === 'ENOENT' && !named) return { config: readConfig(path, ''), path: undefined };
     throw new ConfigError([
       { file: path, line: undefined, column: undefined, field: '', text: unreadable(error) },
     ]);
@@ -51,14 +52,14 @@ function whyUnreadable(path: string): string | undefined {
     accessSync(path, constants.R_OK);
     return undefined;
   } catch (error) {
-    return codeOf(error) === 'ENOENT'
+    return errnoOf(error) === 'ENOENT'
       ? `${path} does not exist`
       : `${path} cannot be read: ${reasonOf(error)}`;
   }
 }
 
 function unreadable(error: unknown): string {
-  switch (codeOf(error)) {
+  switch (errnoOf(error)) {
     case 'ENOENT':
       return 'does not exist; create it (an empty file means all defaults), or do not name it';
     case 'EACCES':
@@ -71,6 +72,3 @@ function unreadable(error: unknown): string {
       return `cannot be read: ${reasonOf(error)}`;
   }
 }
-
-const codeOf = (error: unknown): unknown =>
-  error instanceof Error && 'code' in error ? error.code : undefined;

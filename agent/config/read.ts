@@ -1,5 +1,8 @@
 /** The text of weft.yaml → Config. Pure: every problem it has is found and placed, none of them is thrown singly. */
 import { type Cidr, cidr } from '../../inet/cidr.ts';
+import { readDocument } from '../../problem/document.ts';
+import { faultsOf, inGeneral } from '../../problem/explain.ts';
+import type { FieldPath } from '../../problem/problem.ts';
 import type {
   ClusterNetwork,
   Config,
@@ -8,9 +11,7 @@ import type {
   StoreConfig,
   UnderlayChoice,
 } from './config.ts';
-import { readDocument } from './document.ts';
-import { faultsOf, inGeneral } from './explain.ts';
-import { ConfigError, type FieldPath } from './problem.ts';
+import { ConfigError } from './error.ts';
 import { familyFields, faultsBetween, fileFaults } from './rules.ts';
 import { configShape, keysUnder, type ReadConfig } from './schema.ts';
 

@@ -1,8 +1,8 @@
 /** What the fields of weft.yaml say about one another. Pure: read fields in, faults out. */
 import { containsCidr, containsIp, formatCidr, overlaps } from '../../inet/cidr.ts';
 import { formatIp, type Ip, parseIp } from '../../inet/ip.ts';
+import type { Fault, FieldPath } from '../../problem/problem.ts';
 import type { ClusterNetwork } from './config.ts';
-import type { Fault, FieldPath } from './problem.ts';
 import { unreachable } from './scalars.ts';
 import type { ReadConfig } from './schema.ts';
 

@@ -4,7 +4,7 @@ import IPCIDR from 'ip-cidr';
 import * as z from 'zod/mini';
 import { type Cidr, firstIp, networkOf, parseCidr, parseInterfaceAddress } from '../../inet/cidr.ts';
 import { type Family, formatIp, type Ip, parseIp } from '../../inet/ip.ts';
-import { expected } from './explain.ts';
+import { expected } from '../../problem/explain.ts';
 
 /** A text's value, or why it is none. */
 export type Reading<T> = { readonly value: T } | { readonly refusal: string };

@@ -6,9 +6,9 @@
  */
 import * as z from 'zod/mini';
 import { logLevels } from '../../log/log.ts';
+import { expected } from '../../problem/explain.ts';
 import { endpointText, listenText, prefixText, underlayText } from './choices.ts';
 import { backendTypes, defaultRunDir } from './config.ts';
-import { expected } from './explain.ts';
 import { cidrText, cidrTextOf, durationText, hostIpText, pathText } from './scalars.ts';
 
 const wholeNumber = (least: number, most: number) => {

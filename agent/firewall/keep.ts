@@ -4,7 +4,7 @@ import type { Ip } from '../../inet/ip.ts';
 import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
 import { NETLINK_NETFILTER, NFNLGRP_NFTABLES, type Nfnl, openNfnl } from '../../kernel/nft/nfnetlink.ts';
 import { generation } from '../../kernel/nft/state.ts';
-import { reasonOf } from '../errors.ts';
+import { reasonOf } from '../../problem/reason.ts';
 import { hasTunnel } from '../overlay/device.ts';
 import type { OverlayState } from '../overlay/state.ts';
 import type { DesiredFirewall, Pods, Tunnel } from './desired.ts';

@@ -9,10 +9,12 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { createFile } from '../../disk/replace-file.ts';
 import type { Family } from '../../inet/ip.ts';
 import { localUnicastMac, parseMac } from '../../inet/mac.ts';
-import { createFile } from '../disk/replace-file.ts';
-import { AgentError, reasonOf } from '../errors.ts';
+import { isErrno } from '../../kernel/errno.ts';
+import { reasonOf } from '../../problem/reason.ts';
+import { AgentError } from '../errors.ts';
 
 export interface Identity {
   /** A UUID. */
@@ -59,7 +61,7 @@ export function readIdentity(path: string): Identity | undefined {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (isErrno(error, 'ENOENT')) return undefined;
     throw new AgentError('state', `${path} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
   const identity = parseIdentity(text);

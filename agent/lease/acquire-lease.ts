@@ -1,6 +1,8 @@
 /** The lease protocol with this machine's clock, disk and store: what `main` calls. */
+
+import { systemClock } from '../../clock/clock.ts';
+import { readBootId } from '../../kernel/boot.ts';
 import type { Log } from '../../log/log.ts';
-import { bootId, systemClock } from './clock.ts';
 import { type ReadLeaseFile, readLeaseFile, writeLeaseFile } from './disk/lease-file.ts';
 import { LeaseFiles } from './disk/lease-files.ts';
 import { ensureRun } from './disk/run.ts';
@@ -44,7 +46,7 @@ export async function acquireLease(options: AcquireOptions): Promise<LeaseHolder
   options.signal.addEventListener('abort', end, { once: true });
   const { signal } = life;
   const clock = systemClock;
-  const boot = bootId();
+  const boot = readBootId();
   const { log } = options;
   const published = readLeaseFile(runDir, boot);
   const onDisk = readSaved({ stateDir, boot, clock });

@@ -1,7 +1,8 @@
 /** Telling the service manager how the agent does: sd_notify(3). Without one, nothing is told. */
 import { KernelError } from '../../kernel/errors.ts';
 import { sendDatagram } from '../../kernel/unix-datagram.ts';
-import { AgentError, reasonOf } from '../errors.ts';
+import { reasonOf } from '../../problem/reason.ts';
+import { AgentError } from '../errors.ts';
 
 export interface Notifier {
   /** READY=1: pods can be made; `status` is one line for people. */

@@ -10,7 +10,7 @@ import { receiveNow, sendNow } from '../../kernel/unix-stream.ts';
 import { CniError } from '../../plugin/errors.ts';
 import { encodeAnswer, RequestReader, WireError } from '../../plugin/launcher/wire.ts';
 import { type PluginAnswer, type PluginCall, refusal } from '../../plugin/protocol/answer.ts';
-import { reasonOf } from '../errors.ts';
+import { reasonOf } from '../../problem/reason.ts';
 import type { CniServerOptions } from './cni-server.ts';
 
 /** `work` aborts when the caller goes away, and may be aborted when the time for the work is over. */

@@ -2,9 +2,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { formatIp } from '../../inet/ip.ts';
+import { reasonOf } from '../../problem/reason.ts';
 import type { Listen } from '../config/config.ts';
 import { formatListen } from '../config/effective.ts';
-import { AgentError, reasonOf } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 
 export interface Page {
   readonly status: number;

@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { replaceFile } from '../../disk/replace-file.ts';
 import { type Cidr, formatCidr, formatInterfaceAddress, nthIp } from '../../inet/cidr.ts';
-import { replaceFile } from '../disk/replace-file.ts';
 
 export interface SubnetFile {
   /** The cluster's networks, at most one per family. */

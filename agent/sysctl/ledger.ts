@@ -4,9 +4,10 @@
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { replaceFile } from '../../disk/replace-file.ts';
+import { readBootId } from '../../kernel/boot.ts';
+import { isErrno } from '../../kernel/errno.ts';
 import { ensureSysctl, readSysctl } from '../../kernel/sysctl.ts';
-import { readBootId } from '../../plugin/ipam/boot.ts';
-import { replaceFile } from '../disk/replace-file.ts';
 
 /** Sets a setting where it differs; returns the value that stood there, undefined where nothing was changed. */
 export type SetSysctl = (key: string, value: string) => string | undefined;
@@ -59,7 +60,7 @@ export class SysctlLedger {
         ? { ...nothing, ...notes }
         : nothing;
     } catch (error) {
-      const absent = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      const absent = isErrno(error, 'ENOENT');
       if (absent || error instanceof SyntaxError) return nothing;
       throw error;
     }

@@ -2,8 +2,9 @@
 import { lookup } from 'node:dns/promises';
 import { type Ip, parseIp } from '../../inet/ip.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
+import { reasonOf } from '../../problem/reason.ts';
 import type { Config, StoreConfig } from '../config/config.ts';
-import { AgentError, reasonOf } from '../errors.ts';
+import { AgentError } from '../errors.ts';
 import { chooseUnderlay, type Underlay } from './choose.ts';
 import { underlayFacts } from './facts.ts';
 

@@ -2,11 +2,11 @@
  * What a process that attaches pods keeps open and remembers between calls. Nothing in it is trusted: each
  * memory is one that the kernel or the directory contradicts when it is out of date.
  */
+import { readBootId } from '../../kernel/boot.ts';
 import { linkByName } from '../../kernel/link.ts';
 import { type LinkRemover, waitingRemover } from '../../kernel/link-removal.ts';
 import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { type Nfnl, openNfnl } from '../../kernel/nft/nfnetlink.ts';
-import { readBootId } from '../ipam/boot.ts';
 import { AddressStore } from '../ipam/store.ts';
 import type { EnsuredBridge } from './bridge.ts';
 import { LeaseReader } from './lease.ts';

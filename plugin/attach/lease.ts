@@ -8,7 +8,7 @@ import { uptime } from 'node:os';
 import { join } from 'node:path';
 import { type Cidr, networkOf, parseCidr, parseInterfaceAddress } from '../../inet/cidr.ts';
 import type { Ip } from '../../inet/ip.ts';
-import { isErrno } from '../errno.ts';
+import { isErrno } from '../../kernel/errno.ts';
 import { CniError } from '../errors.ts';
 
 export interface LeasedSubnet {

@@ -16,7 +16,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { isErrno } from '../errno.ts';
+import { isErrno } from '../../kernel/errno.ts';
 import { CniError } from '../errors.ts';
 import { lockFile } from '../lock.ts';
 import type { AttachmentKey } from '../protocol/request.ts';

@@ -30,8 +30,8 @@ import {
 import { join } from 'node:path';
 import { digestOf } from '../../inet/digest.ts';
 import { formatIp, type Ip, parseIp } from '../../inet/ip.ts';
+import { isErrno } from '../../kernel/errno.ts';
 import { tryLock } from '../../kernel/ffi.ts';
-import { isErrno } from '../errno.ts';
 import { CniError } from '../errors.ts';
 import type { Released } from './order.ts';
 import { type AllocationRecord, decodeRecord, encodeRecord, type Owner } from './record.ts';

@@ -10,8 +10,8 @@
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Ip, parseIp } from '../../inet/ip.ts';
-import { isErrno } from '../errno.ts';
-import { isOlderThanBoot } from './boot.ts';
+import { isOlderThanBoot } from '../../kernel/boot.ts';
+import { isErrno } from '../../kernel/errno.ts';
 import type { Owner } from './record.ts';
 
 /** Addresses of any network of host-local's that are in use. */

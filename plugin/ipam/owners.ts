@@ -1,7 +1,7 @@
 /** Who has addresses, of whatever network. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { isErrno } from '../errno.ts';
+import { isErrno } from '../../kernel/errno.ts';
 import { NetworkDirectory } from './directory.ts';
 import type { Owner } from './record.ts';
 

@@ -8,10 +8,10 @@
  *   addresses is read again whenever its version has changed.
  */
 import { formatIp, type Ip } from '../../inet/ip.ts';
-import { isErrno } from '../errno.ts';
+import { isOlderThanBoot, readBootId } from '../../kernel/boot.ts';
+import { isErrno } from '../../kernel/errno.ts';
 import { CniError } from '../errors.ts';
 import type { RangeSet } from '../protocol/network.ts';
-import { isOlderThanBoot, readBootId } from './boot.ts';
 import { type Found, NetworkDirectory } from './directory.ts';
 import { hostLocalAddresses } from './hostlocal.ts';
 import { FreeOrder } from './order.ts';

@@ -14,8 +14,8 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { isErrno } from '../../kernel/errno.ts';
 import type { Log } from '../../log/log.ts';
-import { isErrno } from '../errno.ts';
 import { CniError } from '../errors.ts';
 import { lockFile } from '../lock.ts';
 import { type PluginAnswer, type PluginCall, refusal } from '../protocol/answer.ts';

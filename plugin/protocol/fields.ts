@@ -6,6 +6,7 @@
  * Of several keys that differ in case only, the last wins; `null` is the same as absent. A value of
  * another type than asked for is a `CniError` `undecodable` that names the path.
  */
+import { folded } from '../../json/object.ts';
 import { CniError } from '../errors.ts';
 
 export class Fields {
@@ -23,18 +24,18 @@ export class Fields {
       throw mistyped(path, 'an object', value);
     }
     const values = new Map<string, unknown>();
-    for (const [key, each] of Object.entries(value)) values.set(key.toLowerCase(), each);
+    for (const [key, each] of Object.entries(value)) values.set(folded(key), each);
     return new Fields(path, values);
   }
 
   /** Whether the key is there at all, be it as null. */
   has(key: string): boolean {
-    return this.#values.has(key.toLowerCase());
+    return this.#values.has(folded(key));
   }
 
   /** The value as it stands; undefined for null. */
   raw(key: string): unknown {
-    return this.#values.get(key.toLowerCase()) ?? undefined;
+    return this.#values.get(folded(key)) ?? undefined;
   }
 
   /** The value, or undefined where it is absent, null or empty. */

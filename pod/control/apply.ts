@@ -1,7 +1,8 @@
 /** `weftctl pod apply`: manifests become orders, and the agent carries them out. */
 import { createHash, randomUUID } from 'node:crypto';
+import { reasonOf } from '../../problem/reason.ts';
 import { Docker, socketOf } from '../docker/daemon.ts';
-import { PodError, reasonOf } from '../errors.ts';
+import { PodError } from '../errors.ts';
 import { keyOf, type Pod, titleOf } from '../manifest/pod.ts';
 import { contentOf, type Order, type Places, PodFiles } from './files.ts';
 import { follow, refuseWithoutKeeper } from './follow.ts';

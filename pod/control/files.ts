@@ -8,12 +8,13 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { replaceFile } from '../../agent/disk/replace-file.ts';
+import { replaceFile } from '../../disk/replace-file.ts';
+import { isErrno } from '../../kernel/errno.ts';
 import { type PodKey, parseKey } from '../manifest/key.ts';
 import type { Pod } from '../manifest/pod.ts';
 import type { Memory } from '../plan/memory.ts';
 import type { Wanted } from '../plan/plan.ts';
-import { isAbsent, readState } from './read-state.ts';
+import { readState } from './read-state.ts';
 import { format, memoryShape, orderShape } from './shapes.ts';
 import type { PodStatus } from './status.ts';
 
@@ -157,7 +158,7 @@ function keysIn(folder: string): PodKey[] {
       name.endsWith('.json') ? (parseKey(name.slice(0, -'.json'.length)) ?? []) : [],
     );
   } catch (error) {
-    if (isAbsent(error)) return [];
+    if (isErrno(error, 'ENOENT')) return [];
     throw error;
   }
 }
@@ -168,7 +169,7 @@ function read<T extends object>(path: string): T | undefined {
   try {
     content = readFileSync(path, 'utf8');
   } catch (error) {
-    if (isAbsent(error)) return undefined;
+    if (isErrno(error, 'ENOENT')) return undefined;
     throw error;
   }
   try {

@@ -2,10 +2,13 @@
  * Reads a file of stateDir. A file that is absent and a file that cannot be read are two things: what is absent is not
  * wanted, and of what cannot be read nothing is known, so that nothing may be changed.
  */
+
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { core } from 'zod/mini';
-import { PodError, reasonOf } from '../errors.ts';
+import { isErrno } from '../../kernel/errno.ts';
+import { reasonOf } from '../../problem/reason.ts';
+import { PodError } from '../errors.ts';
 import { format } from './shapes.ts';
 
 export interface StateFile<T> {
@@ -29,7 +32,7 @@ export function readState<T extends object>({ path, shape, remedy }: StateFile<T
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if (!isAbsent(error)) throw unreadable(reasonOf(error), error);
+    if (!isErrno(error, 'ENOENT')) throw unreadable(reasonOf(error), error);
     const folder = dirname(path);
     if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return undefined;
     throw unreadable(`the folder ${folder} is absent`);
@@ -51,6 +54,3 @@ export function readState<T extends object>({ path, shape, remedy }: StateFile<T
   }
   return value as T;
 }
-
-export const isAbsent = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT';

@@ -1,13 +1,15 @@
 /** Docker on this host: the connection, and its refusals in words. */
 import Dockerode from 'dockerode';
-import { PodError, reasonOf } from '../errors.ts';
+import { errnoOf } from '../../kernel/errno.ts';
+import { reasonOf } from '../../problem/reason.ts';
+import { PodError } from '../errors.ts';
 
 /** Docker cannot be reached: whatever was asked may be asked again when it is back. */
 export class DockerAway extends PodError {
   constructor(socket: string, cause: unknown) {
     super(
       'docker',
-      `Docker does not answer on ${socket} (${codeOf(cause) ?? reasonOf(cause)}): start it (systemctl start docker), or name its socket in DOCKER_HOST=unix://PATH`,
+      `Docker does not answer on ${socket} (${errnoOf(cause) ?? reasonOf(cause)}): start it (systemctl start docker), or name its socket in DOCKER_HOST=unix://PATH`,
       { cause },
     );
   }
@@ -71,9 +73,6 @@ export const statusOf = (error: unknown): number | undefined =>
     ? error.statusCode
     : undefined;
 
-const codeOf = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-
 export const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
 
 const connectionCodes: ReadonlySet<string> = new Set([
@@ -88,7 +87,7 @@ const connectionCodes: ReadonlySet<string> = new Set([
 /** A daemon that is being stopped answers for a while, and has lost what it answers by. */
 const leaving = /containerd\.sock|daemon is shutting down|transport is closing|context canceled/;
 
-const isConnection = (error: unknown): boolean => connectionCodes.has(codeOf(error) ?? '');
+const isConnection = (error: unknown): boolean => connectionCodes.has(errnoOf(error) ?? '');
 
 /** Docker's own words, without the status line that dockerode puts before them. */
 function wordsOf(error: unknown): string {

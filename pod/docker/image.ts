@@ -1,6 +1,7 @@
 /** Images: there, pulled, or made here. */
 import { Readable } from 'node:stream';
-import { PodError, reasonOf } from '../errors.ts';
+import { reasonOf } from '../../problem/reason.ts';
+import { PodError } from '../errors.ts';
 import type { PullPolicy } from '../manifest/pod.ts';
 import { pauseImage } from '../pause/image.ts';
 import type { Docker } from './daemon.ts';

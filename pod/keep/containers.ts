@@ -1,12 +1,13 @@
 /** The actions that concern a pod's containers: start, with its hook; end, with its hook. */
 import { hostname } from 'node:os';
+import { reasonOf } from '../../problem/reason.ts';
 import type { Order } from '../control/files.ts';
 import { withoutLength } from '../control/status.ts';
 import { createContainer } from '../docker/containers.ts';
 import { DockerAway, isAbort } from '../docker/daemon.ts';
 import { ensureImage } from '../docker/image.ts';
 import { stopContainer } from '../docker/stop.ts';
-import { PodError, reasonOf } from '../errors.ts';
+import { PodError } from '../errors.ts';
 import type { PodFacts } from '../manifest/fields.ts';
 import { gatewayOf } from '../network/gateway.ts';
 import { afterRestart, firstDelayMs, longestDelayMs } from '../plan/backoff.ts';

@@ -1,11 +1,12 @@
 /** What one pod's worker has before it: memory, events, and what its actions need. */
 import type { Log } from '../../log/log.ts';
+import { reasonOf } from '../../problem/reason.ts';
+import { type DelayRange, nextDelay } from '../../retry/backoff.ts';
 import type { PodFiles } from '../control/files.ts';
 import type { PodEvent } from '../control/status.ts';
 import type { Docker } from '../docker/daemon.ts';
-import { PodError, reasonOf } from '../errors.ts';
+import { PodError } from '../errors.ts';
 import type { PodKey } from '../manifest/key.ts';
-import { nextDelay } from '../plan/backoff.ts';
 import { type ContainerMemory, emptyMemory, type Memory, type Trouble } from '../plan/memory.ts';
 
 /** So many are kept for whoever asks. */
@@ -99,9 +100,4 @@ export class Desk {
     if (isFault) this.log.warn('pod.problem', { pod: this.key, text });
     else this.log.info('pod.changed', { pod: this.key, text });
   }
-}
-
-export interface DelayRange {
-  readonly leastMs: number;
-  readonly mostMs: number;
 }

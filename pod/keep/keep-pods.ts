@@ -4,8 +4,8 @@
  */
 import { type FSWatcher, watch } from 'node:fs';
 import type { Log } from '../../log/log.ts';
+import { reasonOf } from '../../problem/reason.ts';
 import { PodFiles, startTicksOf } from '../control/files.ts';
-import { reasonOf } from '../errors.ts';
 import type { Keeper } from './keeper.ts';
 
 export interface KeepPodsOptions {

@@ -1,12 +1,13 @@
 /** Keeps all pods of this host: one worker each, and the connection to Docker that wakes them. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../../log/log.ts';
+import { reasonOf } from '../../problem/reason.ts';
 import type { PodFiles } from '../control/files.ts';
 import { Docker, DockerAway, socketOf } from '../docker/daemon.ts';
 import { watchEvents } from '../docker/events.ts';
 import { listLabelled } from '../docker/observe.ts';
 import { isOurs } from '../docker/ownership.ts';
-import { PodError, reasonOf } from '../errors.ts';
+import { PodError } from '../errors.ts';
 import type { PodKey } from '../manifest/key.ts';
 import { recordedOf } from '../plan/recorded.ts';
 import { PodWorker } from './worker.ts';

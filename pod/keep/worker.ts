@@ -2,22 +2,24 @@
  * Keeps one pod: looks, plans, does, until there is nothing to do, and again whenever something happens. Everything of
  * a pod is done here, one thing after another.
  */
+import { systemClock } from '../../clock/clock.ts';
 import type { Log } from '../../log/log.ts';
+import { reasonOf } from '../../problem/reason.ts';
+import { nextDelay } from '../../retry/backoff.ts';
+import { Bell } from '../../retry/bell.ts';
 import type { Order, PodFiles } from '../control/files.ts';
 import { statusOf, withoutLength } from '../control/status.ts';
 import { removeVolumes } from '../docker/containers.ts';
 import { type Docker, DockerAway } from '../docker/daemon.ts';
 import { observe } from '../docker/observe.ts';
-import { PodError, reasonOf } from '../errors.ts';
+import { PodError } from '../errors.ts';
 import type { PodKey } from '../manifest/key.ts';
 import type { Container } from '../manifest/pod.ts';
-import { nextDelay } from '../plan/backoff.ts';
 import { emptyMemory, remember } from '../plan/memory.ts';
 import type { Observed } from '../plan/observed.ts';
 import { type Action, planPod } from '../plan/plan.ts';
 import { recordedOf } from '../plan/recorded.ts';
 import { Probing, type Target, type Verdict } from '../probe/probing.ts';
-import { Bell } from './bell.ts';
 import { endContainer, startContainer } from './containers.ts';
 import { Desk } from './desk.ts';
 import { attachSandbox, detachSandbox, makeSandbox } from './sandbox.ts';
@@ -42,7 +44,7 @@ const mostStages = 100;
 export class PodWorker {
   readonly #options: WorkerOptions;
   readonly #desk: Desk;
-  readonly #bell = new Bell();
+  readonly #bell = new Bell(systemClock);
   readonly #probing: Probing;
   #verdicts: Verdict[] = [];
   /** What the present pass goes by, and what interrupts it. */
@@ -99,7 +101,7 @@ export class PodWorker {
             this.#report(error);
           }
         }
-        await this.#bell.wait(wakeAtMs, signal);
+        await this.#bell.wait(wakeAtMs === undefined ? undefined : wakeAtMs - Date.now(), signal);
       }
     } finally {
       this.#probing.stop();

@@ -1,7 +1,7 @@
 /** Which keys a schema knows at a path, and a document without those that it does not. */
 import type { core } from 'zod/mini';
-import { nearestOf } from '../../agent/config/explain.ts';
-import type { Fault, FieldPath } from '../../agent/config/problem.ts';
+import { nearestOf } from '../../problem/explain.ts';
+import type { Fault, FieldPath } from '../../problem/problem.ts';
 
 /** Empty where there is no mapping of fixed keys at the path. */
 export function keysAt(schema: core.$ZodType, path: FieldPath): string[] {

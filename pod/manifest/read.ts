@@ -4,10 +4,11 @@
  */
 import { type Document, LineCounter, parseAllDocuments } from 'yaml';
 import type { core } from 'zod/mini';
-import { offsetOf } from '../../agent/config/document.ts';
-import { faultsOf, inGeneral } from '../../agent/config/explain.ts';
-import { type Fault, formatField, formatProblem, type Problem } from '../../agent/config/problem.ts';
-import { PodError, reasonOf } from '../errors.ts';
+import { offsetOf } from '../../problem/document.ts';
+import { faultsOf, inGeneral } from '../../problem/explain.ts';
+import { type Fault, formatField, formatProblem, type Problem } from '../../problem/problem.ts';
+import { reasonOf } from '../../problem/reason.ts';
+import { PodError } from '../errors.ts';
 import { podOf } from './convert.ts';
 import { keysAt, prune } from './known-keys.ts';
 import { keyOf, type Pod, titleOf } from './pod.ts';

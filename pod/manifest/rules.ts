@@ -1,6 +1,6 @@
 /** What the fields of a manifest say about one another. Pure: read fields in, faults out. */
-import type { Fault, FieldPath } from '../../agent/config/problem.ts';
 import { parseIp } from '../../inet/ip.ts';
+import type { Fault, FieldPath } from '../../problem/problem.ts';
 import { bandwidthKeys, readBandwidth } from './bandwidth.ts';
 import { isKnownField } from './fields.ts';
 import type { ReadContainer, ReadHook, ReadPod, ReadProbe } from './schema.ts';

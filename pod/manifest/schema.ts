@@ -1,6 +1,6 @@
 /** The fields of a Pod manifest (Kubernetes API, core/v1 `Pod`) that weft knows; their shape and no more. */
 import * as z from 'zod/mini';
-import { expected } from '../../agent/config/explain.ts';
+import { expected } from '../../problem/explain.ts';
 import { hostPathTypes, protocols, pullPolicies, restartPolicies } from './pod.ts';
 
 const wholeNumber = (least: number, most: number) => {

@@ -1,5 +1,5 @@
 /** What a manifest asks for in fields that weft knows, and will not get as Kubernetes would give it. */
-import type { Fault } from '../../agent/config/problem.ts';
+import type { Fault } from '../../problem/problem.ts';
 import type { ReadPod } from './schema.ts';
 
 export function warningsOf({ spec }: ReadPod): Fault[] {

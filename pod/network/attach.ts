@@ -1,11 +1,12 @@
 /** A sandbox on the host's CNI network, and off it. */
+import type { Json } from '../../json/object.ts';
 import { PluginError } from '../../libcni/errors.ts';
 import { networkOfHost, runtimeOfHost } from '../../libcni/host.ts';
-import type { Json } from '../../libcni/json.ts';
 import { type Network, parseNetwork } from '../../libcni/network.ts';
 import type { Attachment, CniRuntime } from '../../libcni/runtime.ts';
 import { cniCodes } from '../../plugin/errors.ts';
-import { PodError, reasonOf } from '../errors.ts';
+import { reasonOf } from '../../problem/reason.ts';
+import { PodError } from '../errors.ts';
 import type { Pod } from '../manifest/pod.ts';
 import type { AttachmentMemory } from '../plan/memory.ts';
 import type { Observed } from '../plan/observed.ts';

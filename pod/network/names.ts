@@ -1,7 +1,9 @@
 /** Puts a pod's resolv.conf and hosts in place: the files that Docker mounts into each of its containers. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { isErrno } from '../../kernel/errno.ts';
+import { reasonOf } from '../../problem/reason.ts';
 import type { Docker } from '../docker/daemon.ts';
-import { PodError, reasonOf } from '../errors.ts';
+import { PodError } from '../errors.ts';
 import type { Pod } from '../manifest/pod.ts';
 import type { Observed } from '../plan/observed.ts';
 import { hostsFile, namesOnlyLoopback, resolvConf } from './resolv.ts';
@@ -35,7 +37,7 @@ function readIfThere(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    if (isErrno(error, 'ENOENT')) return '';
     throw error;
   }
 }

@@ -23,9 +23,3 @@ export const afterRestart = (backoff: Backoff | undefined, nowMs: number): Backo
   delayMs: backoff && !isOver(backoff, nowMs) ? Math.min(2 * backoff.delayMs, longestDelayMs) : firstDelayMs,
   sinceMs: nowMs,
 });
-
-/** The next delay of what is tried again until it succeeds. */
-export const nextDelay = (
-  beforeMs: number | undefined,
-  range: { leastMs: number; mostMs: number },
-): number => (beforeMs === undefined ? range.leastMs : Math.min(2 * beforeMs, range.mostMs));

@@ -3,9 +3,10 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { reasonOf } from '../../problem/reason.ts';
 import type { Docker } from '../docker/daemon.ts';
 import { execInContainer } from '../docker/exec.ts';
-import { PodError, reasonOf } from '../errors.ts';
+import { PodError } from '../errors.ts';
 import type { Handler, HttpGet } from '../manifest/pod.ts';
 
 export interface Asked {

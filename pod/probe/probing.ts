@@ -1,7 +1,8 @@
 /** Asks the containers of one pod, each as often as its probes say. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { reasonOf } from '../../problem/reason.ts';
 import type { Docker } from '../docker/daemon.ts';
-import { PodError, reasonOf } from '../errors.ts';
+import { PodError } from '../errors.ts';
 import type { Probe, ProbeKind } from '../manifest/pod.ts';
 import { ask } from './ask.ts';
 import { after, beginning, isDue, type ProbeState } from './machine.ts';

@@ -1,7 +1,7 @@
 /** One case, on one subject, in one version, on a ground of its own: what a case works with. */
 import assert from 'node:assert/strict';
+import { isObject, type Json } from '../../json/object.ts';
 import { executePlugin, type PluginExit } from '../../libcni/execute.ts';
-import { isObject, type Json } from '../../libcni/json.ts';
 import type { CniVersion } from '../../plugin/protocol/version.ts';
 import type { Ground } from './ground.ts';
 import { type Address, globalAddresses, type Link, type Route } from './kernel-state.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { systemClock } from '../../agent/lease/clock.ts';
 import type { LeaseHolder } from '../../agent/lease/holder.ts';
+import { systemClock } from '../../clock/clock.ts';
 import { peersWhen, scratch, startAgent, statusWhen } from '../unit/lease/builders.ts';
 import { startEtcd } from './server.ts';
 

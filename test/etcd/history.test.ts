@@ -1,16 +1,18 @@
 /** Short histories of nodes on a real etcd, faults in an order that chance gives: what `test/simulation` does, for real. */
+
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { bootId, systemClock } from '../../agent/lease/clock.ts';
 import { readLeaseFile } from '../../agent/lease/disk/lease-file.ts';
 import { renounceSaved } from '../../agent/lease/disk/renounce.ts';
 import { readRun } from '../../agent/lease/disk/run.ts';
 import type { LeaseHolder } from '../../agent/lease/holder.ts';
 import { leaveCluster } from '../../agent/lease/operator/administer.ts';
+import { systemClock } from '../../clock/clock.ts';
 import { cidr } from '../../inet/cidr.ts';
+import { readBootId } from '../../kernel/boot.ts';
 import { World } from '../simulation/world.ts';
 import {
   foldersOf,
@@ -82,7 +84,7 @@ class TestNode {
 
   /** The subnet by which pods would be made now: what was claimed stands on the disk, the agent running or not. */
   get claimed(): string | undefined {
-    const file = readLeaseFile(this.#folders.runDir, bootId());
+    const file = readLeaseFile(this.#folders.runDir, readBootId());
     return file.kind === 'read' && file.deadlineMs > systemClock.now() ? file.key : undefined;
   }
 
@@ -90,7 +92,7 @@ class TestNode {
   async leave(): Promise<void> {
     const { cooldownSeconds } = timing;
     const renounce = () => renounceSaved(this.#folders);
-    const run = readRun(this.#folders.runDir, bootId());
+    const run = readRun(this.#folders.runDir, readBootId());
     const nodeId = `id-of-${this.name}`;
     const store = this.#etcd.open();
     await leaveCluster({ store, nodeId, run, renounce, cooldownSeconds, signal: never }).catch(

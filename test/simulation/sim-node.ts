@@ -1,10 +1,10 @@
 /** A machine with an agent on it: it can be paused, cut off, crash, reboot, and be made again. */
-import type { Clock } from '../../agent/lease/clock.ts';
 import type { LeaseStatus } from '../../agent/lease/holder.ts';
 import type { Lease, LeaseAttributes, LeaseNetwork, Peers } from '../../agent/lease/lease.ts';
 import { type KeeperOptions, LeaseKeeper } from '../../agent/lease/protocol/keeper.ts';
 import type { SavedLease, SaveTime } from '../../agent/lease/protocol/standing.ts';
 import type { LeaseTiming } from '../../agent/lease/timing.ts';
+import type { Clock } from '../../clock/clock.ts';
 import type { Ip } from '../../inet/ip.ts';
 import { silentLog } from '../../log/log.ts';
 import { type Host, SimStore } from './network.ts';

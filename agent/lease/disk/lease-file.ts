@@ -3,7 +3,7 @@
  * a pod. Of another boot it says nothing, so a power loss cannot leave a wrong one.
  */
 import { join } from 'node:path';
-import { replaceFile } from '../../disk/replace-file.ts';
+import { replaceFile } from '../../../disk/replace-file.ts';
 import type { LeasePhase, LeaseStatus } from '../holder.ts';
 import { readJsonFile } from './read-json.ts';
 

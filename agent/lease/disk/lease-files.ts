@@ -1,8 +1,9 @@
 /** Writes the lease to disk as it changes: `lease-file.ts` for this boot, `saved.ts` for later ones. */
+
+import type { Clock } from '../../../clock/clock.ts';
+import { prepareFile } from '../../../disk/prepare-file.ts';
+import { replaceFile } from '../../../disk/replace-file.ts';
 import type { Log } from '../../../log/log.ts';
-import { prepareFile } from '../../disk/prepare-file.ts';
-import { replaceFile } from '../../disk/replace-file.ts';
-import type { Clock } from '../clock.ts';
 import type { LeaseHolder } from '../holder.ts';
 import type { Lease, Peers } from '../lease.ts';
 import { type LeaseFile, readLeaseFile, writeLeaseFile } from './lease-file.ts';

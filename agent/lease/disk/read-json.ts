@@ -1,7 +1,9 @@
 /** A JSON object on disk, with the difference between a file that is not there and one that cannot be read. */
+
 import { readFileSync } from 'node:fs';
+import { parseObject } from '../../../json/object.ts';
+import { isErrno } from '../../../kernel/errno.ts';
 import { textOf } from '../errors.ts';
-import { parseJsonObject } from '../flannel/go-json.ts';
 
 export type JsonFile =
   | { readonly kind: 'absent' }
@@ -14,10 +16,10 @@ export function readJsonFile(path: string): JsonFile {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { kind: 'absent' };
+    if (isErrno(error, 'ENOENT')) return { kind: 'absent' };
     return { kind: 'unreadable', reason: `failed to read ${path}: ${textOf(error)}` };
   }
-  const object = parseJsonObject(text);
+  const object = parseObject(text);
   return object
     ? { kind: 'object', object }
     : { kind: 'unreadable', reason: `failed to read ${path}: not a JSON object` };

@@ -1,7 +1,8 @@
 /** The end of the deadline on disk, before a subnet is given back by hand. */
+
 import { join } from 'node:path';
-import { replaceFile } from '../../disk/replace-file.ts';
-import { bootId } from '../clock.ts';
+import { replaceFile } from '../../../disk/replace-file.ts';
+import { readBootId } from '../../../kernel/boot.ts';
 import { toldToLeave } from '../protocol/standing.ts';
 import { leaseFilePath } from './lease-file.ts';
 import { readJsonFile } from './read-json.ts';
@@ -21,7 +22,7 @@ export function renounceSaved({ runDir, stateDir }: { runDir: string; stateDir: 
   ] as const) {
     const file = readJsonFile(path);
     if (file.kind === 'absent') continue;
-    const before = file.kind === 'object' ? file.object : { boot: bootId(), key: '' };
+    const before = file.kind === 'object' ? file.object : { boot: readBootId(), key: '' };
     replaceFile({ path, content: `${JSON.stringify({ ...before, ...changes })}\n` });
   }
 }

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { replaceFile } from '../../disk/replace-file.ts';
+import { replaceFile } from '../../../disk/replace-file.ts';
 import { readJsonFile } from './read-json.ts';
 
 const pathIn = (folder: string): string => join(folder, 'run.json');

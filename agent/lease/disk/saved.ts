@@ -1,9 +1,9 @@
 /** `stateDir/lease.json`: the lease and the peers that a node starts with while the store is unreachable. */
 import { join } from 'node:path';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../../clock/clock.ts';
+import { field, isObject } from '../../../json/object.ts';
 import { LeaseError } from '../errors.ts';
 import { type ClusterConfig, decodeClusterConfig, encodeClusterConfig } from '../flannel/cluster-config.ts';
-import { field, isObject } from '../flannel/go-json.ts';
 import { parseSubnetKey } from '../flannel/key.ts';
 import { decodeValue, encodeValue } from '../flannel/value.ts';
 import type { Lease } from '../lease.ts';

@@ -2,7 +2,6 @@
  * The cluster's configuration in the store, `config`: flannel's JSON (flannel pkg/subnet/config.go), read with
  * flannel's defaults and written with as little as flannel needs.
  */
-
 import {
   type Cidr,
   containsCidr,
@@ -14,10 +13,10 @@ import {
   parseCidr,
 } from '../../../inet/cidr.ts';
 import { bitsOf, type Family, formatIp, type Ip, parseIp } from '../../../inet/ip.ts';
+import { field, isObject, parseObject } from '../../../json/object.ts';
 import type { Config } from '../../config/config.ts';
 import { LeaseError } from '../errors.ts';
 import type { LeaseNetwork } from '../lease.ts';
-import { field, isObject, parseJsonObject } from './go-json.ts';
 
 export const configKey = 'config';
 
@@ -85,7 +84,7 @@ export function encodeClusterConfig(config: ClusterConfig): string {
 
 /** Throws `LeaseError` `cluster-config`, naming `where`, the field and the remedy. */
 export function decodeClusterConfig(value: string, where: string): ClusterConfig {
-  const object = parseJsonObject(value);
+  const object = parseObject(value);
   if (!object) throw fault(where, 'it is not a JSON object');
   const networks: ClusterRange[] = [];
   if (field(object, 'EnableIPv4') !== false) networks.push(decodeRange(object, 'ipv4', where));

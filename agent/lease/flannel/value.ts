@@ -4,8 +4,8 @@
  */
 import { formatIp, type Ip, parseIp } from '../../../inet/ip.ts';
 import { parseMac } from '../../../inet/mac.ts';
+import { field, parseObject } from '../../../json/object.ts';
 import type { LeaseAttributes, LeaseBackend } from '../lease.ts';
-import { field, parseJsonObject } from './go-json.ts';
 
 /** No value of ours is a tenth of this; a longer one is not a lease. */
 export const maxValueBytes = 16_384;
@@ -29,7 +29,7 @@ export function encodeValue(attributes: LeaseAttributes): string {
 /** The attributes, or, as text, why it is not a lease. Fields that nobody knows are no fault. */
 export function decodeValue(value: string): LeaseAttributes | string {
   if (value.length > maxValueBytes) return `the value has ${value.length} characters: no lease is that long`;
-  const object = parseJsonObject(value);
+  const object = parseObject(value);
   if (!object) return 'the value is not a JSON object';
   const publicIps: Ip[] = [];
   for (const [name, family] of [

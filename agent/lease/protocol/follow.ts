@@ -2,7 +2,8 @@
  * Keeps a view up to date for as long as the signal lets it: list, watch from there on, resume where the watch
  * broke off, list again after compaction and every so often.
  */
-import { Backoff, type Clock, jittered, type Random, sleep } from '../clock.ts';
+import { type Clock, sleep } from '../../../clock/clock.ts';
+import { Backoff, jittered, type Random } from '../../../retry/backoff.ts';
 import { isStoreError, StoreError } from '../errors.ts';
 import type { LeaseStore, WatchItem } from '../store/store.ts';
 

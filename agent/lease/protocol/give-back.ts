@@ -4,8 +4,9 @@
  * (the deadline on disk is gone by then); and they are deleted only under a mark, at which the next life writes them
  * anew (`decide.ts`), so that a deletion which is still on its way finds nothing to delete.
  */
+import { type Clock, sleep } from '../../../clock/clock.ts';
 import type { Log } from '../../../log/log.ts';
-import { Backoff, type Clock, type Random, sleep } from '../clock.ts';
+import { Backoff, type Random } from '../../../retry/backoff.ts';
 import { isStoreError, LeaseError } from '../errors.ts';
 import type { LeaseStore } from '../store/store.ts';
 import type { LeaseTiming } from '../timing.ts';

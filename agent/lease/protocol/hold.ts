@@ -1,6 +1,7 @@
 /** Keeping a lease: renewed by keepalives alone; written again only when what we say of ourselves changes. */
-import type { Bell } from '../bell.ts';
-import { Backoff, type Clock, jittered, type Random } from '../clock.ts';
+import type { Clock } from '../../../clock/clock.ts';
+import { Backoff, jittered, type Random } from '../../../retry/backoff.ts';
+import type { Bell } from '../../../retry/bell.ts';
 import { StoreError } from '../errors.ts';
 import { subnetsFolder } from '../flannel/key.ts';
 import type { LeaseStore } from '../store/store.ts';
@@ -51,7 +52,8 @@ export async function hold(held: Held, options: HoldOptions): Promise<void> {
     }
     if (standing.held !== held) return;
     const nextMs = Math.min(renewAtMs, tendPeers() ?? renewAtMs);
-    await bell.wait(Math.max(nextMs - clock.now(), 1));
+    await bell.wait(Math.max(nextMs - clock.now(), 1), signal);
+    signal.throwIfAborted();
   }
 }
 

@@ -6,9 +6,10 @@
  * transactions are ever under way at once, apart from one whose answer was lost: and that one compares
  * versions which the next attempt either sees changed or changes itself.
  */
+import type { Clock } from '../../../clock/clock.ts';
 import type { Log } from '../../../log/log.ts';
-import { Bell } from '../bell.ts';
-import { Backoff, type Clock, type Random } from '../clock.ts';
+import { Backoff, type Random } from '../../../retry/backoff.ts';
+import { Bell } from '../../../retry/bell.ts';
 import { LeaseError, StoreError } from '../errors.ts';
 import type { ClusterBackend, ClusterConfig } from '../flannel/cluster-config.ts';
 import type { LeaseHolder, LeaseStatus } from '../holder.ts';
@@ -67,7 +68,7 @@ export class LeaseKeeper implements LeaseHolder {
   constructor(options: KeeperOptions) {
     this.#options = options;
     const { store, clock, random, log, timing, us, saved, onSave, renounced, signal } = options;
-    this.#bell = new Bell(clock, signal);
+    this.#bell = new Bell(clock);
     this.#table = new PeerTable({ graceSeconds: timing.graceSeconds, clock, saved: saved?.peers ?? [] });
     this.#standing = new Standing({ us, log, onSave, renounced, onLease: () => this.#updatePeers() });
     this.#agreement = new Agreement(options);
@@ -126,10 +127,13 @@ export class LeaseKeeper implements LeaseHolder {
     signal.addEventListener('abort', abort);
     try {
       signal.throwIfAborted();
-      const waiting = new Bell(this.#options.clock, over.signal);
+      const waiting = new Bell(this.#options.clock);
       this.watchStatus(() => waiting.ring(), over.signal);
       // Whoever gave other attributes meanwhile waits for those.
-      while (this.#standing.value === value && !this.#standing.told) await waiting.wait(60_000);
+      while (this.#standing.value === value && !this.#standing.told) {
+        await waiting.wait(60_000, over.signal);
+        over.signal.throwIfAborted();
+      }
     } finally {
       signal.removeEventListener('abort', abort);
       over.abort();
@@ -216,16 +220,16 @@ export class LeaseKeeper implements LeaseHolder {
     const backoff = new Backoff({ firstMs: 200, longestMs: 5000, random });
     for (let attempt = 0; !signal.aborted && !standing.failed; ) {
       try {
-        if (standing.phase === 'left') await bell.wait(3_600_000);
+        if (standing.phase === 'left') await bell.wait(3_600_000, signal);
         else if (standing.held) {
           await hold(standing.held, holding);
           if (standing.phase === 'lost') this.#follower.relist();
           attempt = 0;
-        } else if (!view.complete) await bell.wait(60_000);
+        } else if (!view.complete) await bell.wait(60_000, signal);
         else if (await this.#seeker.seek(attempt)) backoff.reset();
         else {
           attempt++;
-          await bell.wait(backoff.next());
+          await bell.wait(backoff.next(), signal);
         }
       } catch (error) {
         if (signal.aborted) return;
@@ -234,7 +238,7 @@ export class LeaseKeeper implements LeaseHolder {
           standing.refuse(error);
         } else if (error.kind === 'refused' && !standing.settled) standing.fail(error);
         else standing.unanswered(error);
-        await bell.wait(backoff.next()).catch(() => undefined);
+        await bell.wait(backoff.next(), signal);
       }
     }
   }

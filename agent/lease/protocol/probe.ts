@@ -1,5 +1,5 @@
 /** Whether the holder of a session is alive: decided by its renewals alone, on our clock. */
-import { type Clock, sleep } from '../clock.ts';
+import { type Clock, sleep } from '../../../clock/clock.ts';
 import type { LeaseStore } from '../store/store.ts';
 
 /** A holder that misses this many renewals in a row is dead to whoever has its address. */

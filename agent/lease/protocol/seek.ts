@@ -1,6 +1,6 @@
 /** From no lease to one: one attempt after another, each decided on what is known and won by a comparison. */
+import type { Clock } from '../../../clock/clock.ts';
 import type { Log } from '../../../log/log.ts';
-import type { Clock } from '../clock.ts';
 import type { LeaseStore } from '../store/store.ts';
 import type { LeaseTiming } from '../timing.ts';
 import type { ClusterView } from '../view/view.ts';

@@ -1,6 +1,7 @@
 /** From the configuration to a store. Only the configured one is loaded. */
+import { systemClock } from '../../../clock/clock.ts';
+import { readBootId } from '../../../kernel/boot.ts';
 import type { StoreConfig } from '../../config/config.ts';
-import { bootId, systemClock } from '../clock.ts';
 import { FileStore } from './file/file-store.ts';
 import type { LeaseStore } from './store.ts';
 
@@ -8,7 +9,7 @@ import type { LeaseStore } from './store.ts';
 export async function openStore(config: StoreConfig): Promise<LeaseStore> {
   switch (config.type) {
     case 'file':
-      return new FileStore({ path: config.path, clock: systemClock, boot: bootId() });
+      return new FileStore({ path: config.path, clock: systemClock, boot: readBootId() });
     case 'etcd': {
       const { EtcdStore } = await import('./etcd/etcd-store.ts');
       return EtcdStore.open(config);

@@ -2,7 +2,7 @@
  * Who owns a lease: `weft/nodes/<node id>`, beside flannel's records and out of its sight. One per node id, so
  * that the comparison which creates it also proves that no other agent runs under that id.
  */
-import { field, parseJsonObject } from '../flannel/go-json.ts';
+import { field, parseObject } from '../../../json/object.ts';
 
 export const nodesFolder = 'weft/nodes/';
 /** Marks of subnets given back, `weft/released/<key>`: they keep others off for a while. */
@@ -30,7 +30,7 @@ export const encodeNode = (node: NodeRecord): string => {
 
 /** The record, or undefined where the value is not one. */
 export function decodeNode(id: string, value: string): NodeRecord | undefined {
-  const object = parseJsonObject(value);
+  const object = parseObject(value);
   if (!object) return undefined;
   const text = (name: string): string => {
     const found = field(object, name);

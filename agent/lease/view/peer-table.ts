@@ -1,6 +1,6 @@
 /** The peers as they are told to the rest of the agent: with memory, and with grace for what has just ended. */
+import type { Clock } from '../../../clock/clock.ts';
 import { overlaps } from '../../../inet/cidr.ts';
-import type { Clock } from '../clock.ts';
 import type { Lease, Peers } from '../lease.ts';
 import { noPeers, type PeerRules, peersOf } from './peers.ts';
 import { SubnetIndex } from './subnet-index.ts';

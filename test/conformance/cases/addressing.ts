@@ -1,6 +1,6 @@
 /** host-local's options: ranges, addresses that are asked for, routes; and what it left on disk. */
 import assert from 'node:assert/strict';
-import type { Json } from '../../../libcni/json.ts';
+import type { Json } from '../../../json/object.ts';
 import type { CniVersion } from '../../../plugin/protocol/version.ts';
 import { type Case, since } from '../case.ts';
 import type { Hop } from '../kernel-state.ts';

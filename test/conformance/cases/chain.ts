@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Json } from '../../../libcni/json.ts';
+import type { Json } from '../../../json/object.ts';
 import { type Network, parseNetwork } from '../../../libcni/network.ts';
 import { type Attachment, CniRuntime } from '../../../libcni/runtime.ts';
 import type { CniVersion } from '../../../plugin/protocol/version.ts';

@@ -1,6 +1,6 @@
 /** CHECK finds what is gone; GC removes what is not listed; STATUS says whether ADD would work. */
 import assert from 'node:assert/strict';
-import type { Json } from '../../../libcni/json.ts';
+import type { Json } from '../../../json/object.ts';
 import { type Case, since } from '../case.ts';
 import { isVeth } from '../kernel-state.ts';
 import { addressesIn, listOf, of, onlyOne, type Trial } from '../trial.ts';

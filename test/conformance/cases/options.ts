@@ -1,6 +1,6 @@
 /** The options of the reference bridge, and configurations that it refuses. */
 import assert from 'node:assert/strict';
-import type { Json } from '../../../libcni/json.ts';
+import type { Json } from '../../../json/object.ts';
 import { type Case, since } from '../case.ts';
 import { globalAddresses, isVeth, type Link } from '../kernel-state.ts';
 import { type CallOptions, ipv4, ipv6, of, type Refusal, type Trial } from '../trial.ts';

@@ -1,6 +1,6 @@
 /** What ADD prints, by version. */
 import assert from 'node:assert/strict';
-import type { Json } from '../../../libcni/json.ts';
+import type { Json } from '../../../json/object.ts';
 import { atLeast } from '../../../plugin/protocol/version.ts';
 import { before, type Case, since } from '../case.ts';
 import { addressesIn, dual, listOf, netnsOf, type Trial } from '../trial.ts';

@@ -1,6 +1,6 @@
 /** What options and capabilities do to packets: masquerade, host ports, bandwidth. */
 import assert from 'node:assert/strict';
-import type { Json } from '../../../libcni/json.ts';
+import type { Json } from '../../../json/object.ts';
 import type { Case } from '../case.ts';
 import { dual, of, type Refusal, type Trial } from '../trial.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ConfigError } from '../../../agent/config/problem.ts';
+import { ConfigError } from '../../../agent/config/error.ts';
 import { readConfig } from '../../../agent/config/read.ts';
 
 const etcd = (rest: string) => `store: { type: etcd, endpoints: [https://192.168.188.100:2379]${rest} }`;

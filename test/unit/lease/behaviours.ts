@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { bootId, sleep, systemClock } from '../../../agent/lease/clock.ts';
 import { readLeaseFile } from '../../../agent/lease/disk/lease-file.ts';
 import { renounceSaved } from '../../../agent/lease/disk/renounce.ts';
 import { readRun } from '../../../agent/lease/disk/run.ts';
@@ -17,8 +16,10 @@ import {
   listNodes,
 } from '../../../agent/lease/operator/administer.ts';
 import type { LeaseStore } from '../../../agent/lease/store/store.ts';
+import { sleep, systemClock } from '../../../clock/clock.ts';
 import { cidr, formatCidr } from '../../../inet/cidr.ts';
 import { formatIp, ip } from '../../../inet/ip.ts';
+import { readBootId } from '../../../kernel/boot.ts';
 import {
   attributes,
   foldersOf,
@@ -38,7 +39,7 @@ const leave = (store: LeaseStore, home: string): Promise<string> =>
   leaveCluster({
     store,
     nodeId: 'id-of-node-1',
-    run: readRun(foldersOf(home, 'node-1').runDir, bootId()),
+    run: readRun(foldersOf(home, 'node-1').runDir, readBootId()),
     renounce: () => renounceSaved(foldersOf(home, 'node-1')),
     signal: never,
   });
@@ -326,7 +327,7 @@ export function leaseBehaviours(
       const a = await startAgent(t, { store, home, name: 'node-1', publicIp: '192.168.188.101' });
       await a.stop();
       const onDisk = () => {
-        const boot = bootId();
+        const boot = readBootId();
         const { runDir, stateDir } = foldersOf(home, 'node-1');
         const published = readLeaseFile(runDir, boot);
         const saved = readSaved({ stateDir, boot, clock: systemClock });

@@ -1,21 +1,23 @@
 /** What is promised to be on disk is synced before it counts: the lease, its renunciation, the folder store. */
+
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { bootId, systemClock } from '../../../agent/lease/clock.ts';
 import { readLeaseFile } from '../../../agent/lease/disk/lease-file.ts';
 import { renounceSaved } from '../../../agent/lease/disk/renounce.ts';
 import { FileStore } from '../../../agent/lease/store/file/file-store.ts';
+import { systemClock } from '../../../clock/clock.ts';
 import { ip } from '../../../inet/ip.ts';
+import { readBootId } from '../../../kernel/boot.ts';
 import { foldersOf, peersWhen, scratch, startAgent, tamper } from './builders.ts';
 import { type DiskTrace, traceDisk } from './disk-trace.ts';
 
 const limit = { timeout: 60_000 };
 const never = new AbortController().signal;
-const openAt = (path: string) => new FileStore({ path, clock: systemClock, boot: bootId() });
+const openAt = (path: string) => new FileStore({ path, clock: systemClock, boot: readBootId() });
 const node = { name: 'node-1', publicIp: '192.168.188.101' };
 
 let trace: DiskTrace | undefined;
@@ -73,7 +75,7 @@ test('node leave, runDir/lease.json is garbage: it is replaced by one without a 
   mkdirSync(folders.runDir, { recursive: true });
   writeFileSync(join(folders.runDir, 'lease.json'), '{"boot":"');
   renounceSaved(folders);
-  const file = readLeaseFile(folders.runDir, bootId());
+  const file = readLeaseFile(folders.runDir, readBootId());
   assert.deepEqual(file, { kind: 'read', key: '', phase: 'left', deadlineMs: 0 });
 });
 

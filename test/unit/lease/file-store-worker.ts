@@ -1,11 +1,12 @@
 /** Adds one to a record under compare, as often as told; prints how often its comparison held. */
-import { bootId, systemClock } from '../../../agent/lease/clock.ts';
 import { isStoreError } from '../../../agent/lease/errors.ts';
 import { FileStore } from '../../../agent/lease/store/file/file-store.ts';
 import { absent } from '../../../agent/lease/store/store.ts';
+import { systemClock } from '../../../clock/clock.ts';
+import { readBootId } from '../../../kernel/boot.ts';
 
 const [path = '', rounds = '0'] = process.argv.slice(2);
-const store = new FileStore({ path, clock: systemClock, boot: bootId() });
+const store = new FileStore({ path, clock: systemClock, boot: readBootId() });
 const signal = new AbortController().signal;
 const key = 'subnets/10.244.1.0-24';
 

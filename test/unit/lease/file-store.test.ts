@@ -5,14 +5,15 @@ import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, w
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { bootId, systemClock } from '../../../agent/lease/clock.ts';
 import { FileStore } from '../../../agent/lease/store/file/file-store.ts';
 import type { LeaseStore } from '../../../agent/lease/store/store.ts';
+import { systemClock } from '../../../clock/clock.ts';
+import { readBootId } from '../../../kernel/boot.ts';
 import { leaseBehaviours } from './behaviours.ts';
 import { peersWhen, scratch, startAgent, subnetValues } from './builders.ts';
 
 const limit = { timeout: 60_000 };
-const openAt = (path: string) => new FileStore({ path, clock: systemClock, boot: bootId() });
+const openAt = (path: string) => new FileStore({ path, clock: systemClock, boot: readBootId() });
 
 leaseBehaviours(async (t) => {
   const path = join(scratch(t), 'store');
@@ -80,7 +81,7 @@ test(
   async (t) => {
     const home = scratch(t);
     const path = join(home, 'store');
-    const store = new FileStore({ path, clock: systemClock, boot: bootId(), pollSeconds: 0.2 });
+    const store = new FileStore({ path, clock: systemClock, boot: readBootId(), pollSeconds: 0.2 });
     const { holder } = await startAgent(t, {
       store,
       home,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Clock } from '../../../agent/lease/clock.ts';
 import { StoreError } from '../../../agent/lease/errors.ts';
 import { follow } from '../../../agent/lease/protocol/follow.ts';
 import type { LeaseStore, WatchItem } from '../../../agent/lease/store/store.ts';
+import type { Clock } from '../../../clock/clock.ts';
 
 /** The pauses that a follower makes, of which none ever ends. */
 function pausing(): { clock: Clock; pauses: number[] } {

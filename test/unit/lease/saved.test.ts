@@ -1,18 +1,20 @@
 /** A saved lease that cannot be read: what it costs, and what it must not cost. */
+
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { bootId, systemClock } from '../../../agent/lease/clock.ts';
 import { readSaved } from '../../../agent/lease/disk/saved.ts';
 import { StoreError } from '../../../agent/lease/errors.ts';
 import { FileStore } from '../../../agent/lease/store/file/file-store.ts';
 import type { LeaseStore } from '../../../agent/lease/store/store.ts';
+import { systemClock } from '../../../clock/clock.ts';
+import { readBootId } from '../../../kernel/boot.ts';
 import { type Log, silentLog } from '../../../log/log.ts';
 import { foldersOf, scratch, startAgent } from './builders.ts';
 
 const limit = { timeout: 60_000 };
-const openAt = (path: string) => new FileStore({ path, clock: systemClock, boot: bootId() });
+const openAt = (path: string) => new FileStore({ path, clock: systemClock, boot: readBootId() });
 const node = { name: 'node-1', publicIp: '192.168.188.101' };
 
 const good = {
@@ -90,7 +92,7 @@ test('saved lease cannot be read and store is unreachable: file is left as it is
   startAgent(t, { store, home, ...node, signal: stop.signal }).catch(() => undefined);
   await asked;
   assert.equal(readFileSync(path, 'utf8'), '{"key":"10.2');
-  assert.equal(readSaved({ stateDir, boot: bootId(), clock: systemClock }).kind, 'unreadable');
+  assert.equal(readSaved({ stateDir, boot: readBootId(), clock: systemClock }).kind, 'unreadable');
 });
 
 test('published deadline cannot be read: saved deadline proves nothing', limit, async (t) => {
@@ -104,7 +106,7 @@ test('published deadline cannot be read: saved deadline proves nothing', limit, 
       throw new StoreError('away', 'store: no answer');
     },
   });
-  const saved = readSaved({ stateDir, boot: bootId(), clock: systemClock });
+  const saved = readSaved({ stateDir, boot: readBootId(), clock: systemClock });
   assert.ok(saved.kind === 'read' && saved.saved.deadlineMs > systemClock.now());
   const again = await startAgent(t, { store, home, ...node });
   assert.deepEqual([again.holder.status.phase, again.holder.status.deadlineMs], ['away', 0]);

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Json } from '../../../libcni/json.ts';
+import type { Json } from '../../../json/object.ts';
 
 export interface Seen {
   readonly plugin: string;

@@ -1,8 +1,8 @@
 /** The store of a cluster on one machine: a folder that its agents share. See `folder.ts` for the layout. */
 import { createHash } from 'node:crypto';
+import type { Clock } from '../../../../clock/clock.ts';
 import type { Steps } from '../../../../kernel/steps.ts';
 import { inSlices } from '../../../slices.ts';
-import type { Clock } from '../../clock.ts';
 import { StoreError } from '../../errors.ts';
 import { configKey } from '../../flannel/cluster-config.ts';
 import {

@@ -8,6 +8,7 @@
  *   weft/heartbeats/S  "BOOT_ID MILLISECONDS": the last renewal by CLOCK_BOOTTIME
  *   weft/lock  weft/journal  weft/tmp/
  */
+
 import { createHash } from 'node:crypto';
 import {
   closeSync,
@@ -24,9 +25,10 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseObject } from '../../../../json/object.ts';
+import { isErrno } from '../../../../kernel/errno.ts';
 import { tryLock } from '../../../../kernel/ffi.ts';
 import { StoreError } from '../../errors.ts';
-import { parseJsonObject } from '../../flannel/go-json.ts';
 
 /** Where records may lie; everything else under the root is the store's own, or foreign and left alone. */
 export const recordFolders = ['subnets', 'weft/nodes', 'weft/released', 'weft/claims'] as const;
@@ -160,7 +162,7 @@ export class Folder {
     const journal = this.read('weft/journal');
     if (!journal) return;
     // The journal is synced before it gets its name, so one that is not JSON was not written by a store.
-    const files = parseJsonObject(journal.value) ?? {};
+    const files = parseObject(journal.value) ?? {};
     const folders = new Set<string>();
     for (const [name, content] of Object.entries(files)) {
       // A name that leads out of the folder is not followed.
@@ -210,8 +212,7 @@ function syncFolder(path: string): void {
   }
 }
 
-const isMissing = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+const isMissing = (error: unknown): boolean => isErrno(error, 'ENOENT', 'ENOTDIR');
 
 const failure = (kind: 'away' | 'refused', what: string, cause: unknown): StoreError =>
   new StoreError(kind, `${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });

@@ -1,8 +1,8 @@
 /** Sessions of the file store: what etcd's leases are there. To be used by whoever holds the folder's lock. */
 import { randomBytes } from 'node:crypto';
 import { lstatSync } from 'node:fs';
-import type { Clock } from '../../clock.ts';
-import { field, parseJsonObject } from '../../flannel/go-json.ts';
+import type { Clock } from '../../../../clock/clock.ts';
+import { field, parseObject } from '../../../../json/object.ts';
 import { type Folder, isRecordName } from './folder.ts';
 
 export interface Session {
@@ -35,7 +35,7 @@ export class Sessions {
 
   get(id: string): Session | undefined {
     if (!/^[0-9a-f]+$/.test(id)) return undefined;
-    const object = parseJsonObject(this.#folder.read(`weft/sessions/${id}`)?.value ?? '');
+    const object = parseObject(this.#folder.read(`weft/sessions/${id}`)?.value ?? '');
     const ttl = object && field(object, 'ttlSeconds');
     const keys = object && field(object, 'keys');
     if (typeof ttl !== 'number' || !Array.isArray(keys)) return undefined;

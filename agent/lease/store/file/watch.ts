@@ -1,7 +1,7 @@
 /** When the file store's folder may have changed, and where: by inotify at once, by the timer in any case. */
 import { type FSWatcher, watch } from 'node:fs';
-import { Bell } from '../../bell.ts';
-import { systemClock } from '../../clock.ts';
+import { systemClock } from '../../../../clock/clock.ts';
+import { Bell } from '../../../../retry/bell.ts';
 import { type Folder, recordFolders } from './folder.ts';
 
 /** Names of files that changed, relative to the folder; `undefined`: any may have. */
@@ -17,7 +17,7 @@ export async function* folderChanges(options: {
   signal: AbortSignal;
 }): AsyncGenerator<FolderChange> {
   const { folder, pollSeconds, signal } = options;
-  const bell = new Bell(systemClock, signal);
+  const bell = new Bell(systemClock);
   let changed = new Set<string>();
   let whole = true;
   let watchers: FSWatcher[] = [];
@@ -45,7 +45,7 @@ export async function* folderChanges(options: {
       whole = false;
       changed = new Set();
       yield change;
-      await bell.wait(pollSeconds * 1000).catch(() => undefined);
+      await bell.wait(pollSeconds * 1000, signal);
     }
   } finally {
     close();

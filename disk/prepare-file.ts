@@ -2,8 +2,8 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { AgentError, reasonOf } from '../errors.ts';
-import type { WholeFile } from './replace-file.ts';
+import { isErrno } from '../kernel/errno.ts';
+import { DiskError, type WholeFile } from './replace-file.ts';
 
 export interface PreparedFile {
   /** Replaces the file at once; resolves when the new name is durable too. */
@@ -14,15 +14,15 @@ export interface PreparedFile {
 /**
  * Writes the content beside its place. The caller decides with `place` or `discard` whether it is still wanted.
  *
- * @throws AgentError `state`, also from `place`
+ * @throws DiskError, also from `place`
  */
 export async function prepareFile({ path, content, mode = 0o644 }: WholeFile): Promise<PreparedFile> {
   const folder = dirname(path);
   // Another name than that of `replaceFile`, which may run meanwhile; fixed, so that crashes leave one file at most.
   const made = `${path}.next`;
-  const failed = (error: unknown): AgentError => {
-    rmSync(made, { force: true });
-    return new AgentError('state', `failed to write ${path}: ${reasonOf(error)}`, { cause: error });
+  const failed = (error: unknown): DiskError => {
+    if (!isErrno(error, 'ENOTDIR', 'EEXIST')) rmSync(made, { force: true });
+    return new DiskError(path, error);
   };
   try {
     mkdirSync(folder, { recursive: true });

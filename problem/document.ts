@@ -1,7 +1,7 @@
 /** A YAML document as plain values, together with where in the file each of them stands. */
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
-import { reasonOf } from '../errors.ts';
 import { type Fault, formatField, type Problem } from './problem.ts';
+import { reasonOf } from './reason.ts';
 
 export interface ConfigDocument {
   /** What the document says; `{}` where it says nothing. */

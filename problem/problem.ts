@@ -1,5 +1,4 @@
 /** What is wrong with a configuration, and where: one line each, however many there are. */
-import { AgentError } from '../errors.ts';
 
 /** The way from the document's root to a field: `['store', 'endpoints', 0]`. */
 export type FieldPath = readonly (string | number)[];
@@ -19,17 +18,6 @@ export interface Problem {
   readonly column: number | undefined;
   readonly field: string;
   readonly text: string;
-}
-
-/** Every problem of one configuration; `message` has one line for each. */
-export class ConfigError extends AgentError {
-  override readonly name = 'ConfigError';
-  readonly problems: readonly Problem[];
-
-  constructor(problems: readonly Problem[]) {
-    super('config', problems.map(formatProblem).join('\n'));
-    this.problems = problems;
-  }
 }
 
 /** `/etc/weft/weft.yaml:3:15: subnetLength: …`, on one line whatever the texts contain. */
