@@ -29,6 +29,51 @@ export const replace = (entry: Entry): NetlinkRequest =>
 export const remove = (entry: Entry): NetlinkRequest => request('remove', RTM_DELNEIGH, 0, entry);
 
 const NTF_SELF = 2;
+const NTF_MASTER = 4;
+const NTF_STICKY = 0x40;
+/** NUD_NOARP: the bridge never ages the entry. */
+const NUD_NOARP = 0x40;
+const NDA_MASTER = 9;
+
+/** A MAC that a bridge forwards to one of its ports only, whichever port frames with that source arrive at. */
+export interface HeldMac {
+  /** The port's index. */
+  readonly port: number;
+  readonly mac: string;
+}
+
+/**
+ * Binds a MAC to a bridge port: a static and sticky entry. A static entry alone follows the frames to another port
+ * (net/bridge/br_fdb.c, br_fdb_update). The entry goes with the port.
+ */
+export function hold({ port, mac }: HeldMac): NetlinkRequest {
+  const header = out.begin(ND_HEADER_BYTES);
+  header[0] = AF_BRIDGE;
+  header.writeInt32LE(port, 4);
+  header.writeUInt16LE(NUD_NOARP, 8);
+  header[10] = NTF_MASTER | NTF_STICKY;
+  out.attribute(NDA_LLADDR, bytesOfMac(mac));
+  return {
+    type: RTM_NEWNEIGH,
+    flags: NLM_F_CREATE | NLM_F_REPLACE,
+    body: out.finish(),
+    attempted: () => `bind ${mac} to bridge port ${port}`,
+  };
+}
+
+/** The MACs that a bridge holds to its ports. */
+export function heldMacs(rtnl: Rtnl, bridge: number): HeldMac[] {
+  const header = out.begin(ND_HEADER_BYTES);
+  header[0] = AF_BRIDGE;
+  out.u32(NDA_MASTER, bridge);
+  const attempted = () => `list forwarding entries of bridge ${bridge}`;
+  const messages = rtnl.dump({ type: RTM_GETNEIGH, flags: 0, body: out.finish(), attempted });
+  return messages.flatMap(({ body }) => {
+    const mac = found.read(body, ND_HEADER_BYTES).bytes(NDA_LLADDR);
+    const isHeld = body[0] === AF_BRIDGE && ((body[10] ?? 0) & NTF_STICKY) !== 0;
+    return isHeld && mac?.length === 6 ? { port: body.readInt32LE(4), mac: formatMac(mac) } : [];
+  });
+}
 
 const out = new BodyWriter();
 const found = new AttributeIndex();

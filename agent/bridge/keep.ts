@@ -6,6 +6,7 @@ import { formatInterfaceAddress, type InterfaceAddress } from '../../inet/cidr.t
 import { formatIp } from '../../inet/ip.ts';
 import * as address from '../../kernel/address.ts';
 import { failedWith } from '../../kernel/errors.ts';
+import { heldMacs } from '../../kernel/fdb.ts';
 import * as link from '../../kernel/link.ts';
 import { linkNameOf, linkStateOf } from '../../kernel/link-message.ts';
 import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
@@ -105,7 +106,8 @@ export class KeptBridges {
     const mac = this.#knownMac(name) ?? bridge.mac;
     const addresses = address.addresses(this.#rtnl, { index: bridge.index });
     const links = !found || whole ? link.links(this.#rtnl) : undefined;
-    const steps = planBridge(wish, mac, { bridge, addresses, links });
+    const held = links && heldMacs(this.#rtnl, bridge.index);
+    const steps = planBridge(wish, mac, { bridge, addresses, links, held });
     for (const refusal of this.#rtnl.attempt(steps.flatMap(({ requests }) => requests))) {
       if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
     }

@@ -2,6 +2,7 @@
 import { formatInterfaceAddress, type InterfaceAddress, sameInterfaceAddress } from '../../inet/cidr.ts';
 import { linkLocalIp } from '../../inet/ip.ts';
 import * as address from '../../kernel/address.ts';
+import { type HeldMac, hold } from '../../kernel/fdb.ts';
 import * as link from '../../kernel/link.ts';
 import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
 import type { BridgeWish } from './wish.ts';
@@ -17,11 +18,18 @@ export interface ActualBridge {
   readonly addresses: readonly InterfaceAddress[];
   /** Every link of the host; undefined where the ports are not looked at. */
   readonly links: readonly Pick<link.Link, 'index' | 'name' | 'master'>[] | undefined;
+  /** MACs that the bridge holds to its ports; looked at with the links. */
+  readonly held?: readonly HeldMac[] | undefined;
 }
 
 /** `mac`: the one that pods know; undefined: whatever it has. */
 export function planBridge(wish: BridgeWish, mac: string | undefined, actual: ActualBridge): BridgeStep[] {
-  return [...linkSteps(wish, mac, actual.bridge), ...addressSteps(wish, actual), ...portSteps(wish, actual)];
+  return [
+    ...linkSteps(wish, mac, actual.bridge),
+    ...addressSteps(wish, actual),
+    ...portSteps(wish, actual),
+    ...heldSteps(wish, actual),
+  ];
 }
 
 function linkSteps(
@@ -67,11 +75,25 @@ function portSteps({ name, ports }: BridgeWish, { bridge, links = [] }: ActualBr
   return ports.flatMap((port) => {
     const found = byIndex.get(port.index);
     if (!found || found.name !== port.name || found.master !== undefined) return [];
-    const { index, hairpin, isolated } = port;
+    const { index, hairpin, isolated, heldMac } = port;
     const requests = [
       link.set({ index, master: bridge.index, up: true }),
       link.setPort({ index, hairpin, isolated }),
+      ...(heldMac === undefined ? [] : [hold({ port: index, mac: heldMac })]),
     ];
     return { requests, text: `${name}: ${port.name} on it` };
+  });
+}
+
+/** Pods' interfaces on the bridge whose MAC it does not hold to them. */
+function heldSteps(
+  { name, ports }: BridgeWish,
+  { bridge, links = [], held = [] }: ActualBridge,
+): BridgeStep[] {
+  const onBridge = new Set(links.filter(({ master }) => master === bridge.index).map(({ index }) => index));
+  const isHeld = new Set(held.map(({ port, mac }) => `${port} ${mac}`));
+  return ports.flatMap(({ name: port, index, heldMac }) => {
+    if (heldMac === undefined || !onBridge.has(index) || isHeld.has(`${index} ${heldMac}`)) return [];
+    return { requests: [hold({ port: index, mac: heldMac })], text: `${name}: ${heldMac} bound to ${port}` };
   });
 }

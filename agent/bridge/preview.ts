@@ -1,5 +1,6 @@
 /** What an agent would do to the pods' bridges, in words, doing nothing. */
 import { addresses } from '../../kernel/address.ts';
+import { heldMacs } from '../../kernel/fdb.ts';
 import { links } from '../../kernel/link.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
@@ -31,6 +32,7 @@ function previewBridge(rtnl: Rtnl, wish: BridgeWish): string[] {
     bridge,
     addresses: found ? addresses(rtnl, { index: found.index }) : [],
     links: links(rtnl),
+    held: found ? heldMacs(rtnl, found.index) : [],
   });
   return [...(found ? [] : [`${wish.name}: made anew`]), ...steps.map(({ text }) => text)];
 }

@@ -5,7 +5,7 @@ import {
   nthIp,
   sameInterfaceAddress,
 } from '../../inet/cidr.ts';
-import type { Attachment } from '../../plugin/attach/attachment.ts';
+import { type Attachment, holdsMac } from '../../plugin/attach/attachment.ts';
 import { contradicts } from '../../plugin/attach/bridge.ts';
 import type { OverlayState } from '../overlay/state.ts';
 
@@ -22,6 +22,8 @@ export interface BridgePortWish {
   readonly index: number;
   readonly hairpin: boolean;
   readonly isolated: boolean;
+  /** The MAC that the bridge forwards to this port only. */
+  readonly heldMac: string | undefined;
 }
 
 /**
@@ -43,7 +45,13 @@ export function bridgeWishes(
     addresses: gatewaysOf(all).filter((address) => onBridge(name, address)),
     ports: all
       .filter(({ phase }) => phase !== 'intent')
-      .map(({ host, hairpin, isolated }) => ({ name: host.name, index: host.index, hairpin, isolated })),
+      .map((attachment) => ({
+        name: attachment.host.name,
+        index: attachment.host.index,
+        hairpin: attachment.hairpin,
+        isolated: attachment.isolated,
+        heldMac: holdsMac(attachment) ? attachment.container.mac : undefined,
+      })),
   }));
 }
 

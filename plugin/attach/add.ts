@@ -177,7 +177,11 @@ function intentOf(host: Host, { request, sandbox, names, plan }: Work): Attachme
     addresses: [],
     hostLocalDir: config.addressing.kind === 'none' ? '' : config.addressing.hostLocalDir,
     masquerade: config.bridge.ipMasq && config.addressing.kind === 'ranges',
-    spoofCheck: { mac: config.bridge.macspoofchk, address: config.bridge.ipspoofchk },
+    spoofCheck: {
+      mac: config.bridge.macspoofchk,
+      address: config.bridge.ipspoofchk,
+      holdsMac: config.bridge.holdsMac,
+    },
     hostPorts: config.hostPorts,
     bandwidth: config.bandwidth,
     pod,

@@ -44,11 +44,23 @@ export interface Attachment extends AttachmentKey {
   readonly hostLocalDir: string;
   /** What the steps after the interface are to make. */
   readonly masquerade: boolean;
-  readonly spoofCheck: { readonly mac: boolean; readonly address: boolean };
+  readonly spoofCheck: {
+    readonly mac: boolean;
+    readonly address: boolean;
+    /** Absent in records of versions before 0.2. */
+    readonly holdsMac?: boolean;
+  };
   readonly hostPorts: readonly PortMapping[];
   readonly bandwidth: Bandwidth;
   readonly pod: PodIdentity;
 }
+
+/**
+ * Whether the bridge forwards the pod's MAC to its port only. An earlier version's record does not say: then it does
+ * where addresses are checked, which is the default of a leased network, as this is.
+ */
+export const holdsMac = ({ spoofCheck }: Pick<Attachment, 'spoofCheck'>): boolean =>
+  spoofCheck.holdsMac ?? (spoofCheck.address || spoofCheck.mac);
 
 const VERSION = 1;
 

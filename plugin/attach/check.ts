@@ -13,6 +13,7 @@ import {
 } from '../../inet/cidr.ts';
 import { formatIp, sameIp } from '../../inet/ip.ts';
 import * as address from '../../kernel/address.ts';
+import * as fdb from '../../kernel/fdb.ts';
 import * as link from '../../kernel/link.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import * as route from '../../kernel/route.ts';
@@ -21,7 +22,7 @@ import { CniError } from '../errors.ts';
 import { sameOwner } from '../ipam/record.ts';
 import type { CheckRequest } from '../protocol/request.ts';
 import type { CniInterface, CniResult } from '../protocol/result.ts';
-import type { Attachment } from './attachment.ts';
+import { type Attachment, holdsMac } from './attachment.ts';
 import type { Host } from './host.ts';
 import { familiesOf, kernelRoute } from './plan.ts';
 import { readRecord } from './record.ts';
@@ -124,7 +125,16 @@ function checkHostEnd({ host, request, attachment }: Seen, bridge: link.Link): l
   expect(`${name}'s MTU`, found.mtuBytes, attachment.mtuBytes);
   expect(`${name}'s hairpin mode`, found.port?.hairpin, request.config.bridge.hairpinMode);
   expect(`${name}'s isolation`, found.port?.isolated, request.config.bridge.portIsolation);
+  if (holdsMac(attachment)) checkMacHeld(host.rtnl, { port: found.index, bridge, attachment });
   return found;
+}
+
+function checkMacHeld(rtnl: Rtnl, at: { port: number; bridge: link.Link; attachment: Attachment }): void {
+  const { mac } = at.attachment.container;
+  const isHeld = fdb
+    .heldMacs(rtnl, at.bridge.index)
+    .some((held) => held.port === at.port && held.mac === mac);
+  if (!isHeld) throw amiss(`the MAC ${mac} is not bound to ${at.attachment.host.name} on ${at.bridge.name}`);
 }
 
 function checkContainerEnd({ request, attachment, sandbox }: Seen, hostEnd: link.Link): void {

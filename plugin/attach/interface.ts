@@ -6,6 +6,7 @@
 
 import * as address from '../../kernel/address.ts';
 import { failedWith, type KernelError } from '../../kernel/errors.ts';
+import * as fdb from '../../kernel/fdb.ts';
 import * as link from '../../kernel/link.ts';
 import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
 import * as newLink from '../../kernel/new-link.ts';
@@ -13,7 +14,7 @@ import * as route from '../../kernel/route.ts';
 import { ensureSysctl } from '../../kernel/sysctl.ts';
 import { CniError } from '../errors.ts';
 import type { CniRoute } from '../protocol/result.ts';
-import type { Attachment } from './attachment.ts';
+import { type Attachment, holdsMac } from './attachment.ts';
 import { type BridgeWish, bridgeKey, type EnsuredBridge, ensureBridge } from './bridge.ts';
 import type { Host } from './host.ts';
 import { aliasOf } from './names.ts';
@@ -128,6 +129,7 @@ function pairRequests(options: {
     }),
     link.set({ index: host.index, alias: aliasOf(attachment) }),
     ...(hairpin || isolated ? [link.setPort({ index: host.index, ...port })] : []),
+    ...(holdsMac(attachment) ? [fdb.hold({ port: host.index, mac: container.mac })] : []),
   ];
 }
 
@@ -144,8 +146,12 @@ export interface PodWish {
 export function ensurePod(sandbox: Sandbox, wish: PodWish): void {
   const { attachment, enableDad } = wish;
   const { index } = attachment.container;
-  if (attachment.addresses.some(({ address: { family } }) => family === 'ipv6')) {
-    sandbox.run(() => ensureIpv6Settings(attachment.ifname, enableDad));
+  if (attachment.addresses.length > 0) {
+    const hasIpv6 = attachment.addresses.some(({ address: { family } }) => family === 'ipv6');
+    sandbox.run(() => {
+      refuseAdvertisements(attachment.ifname);
+      if (hasIpv6) ensureIpv6Settings(attachment.ifname, enableDad);
+    });
   }
   const made = [
     loopbackUp,
@@ -167,6 +173,14 @@ const unusable = ({ message }: KernelError): CniError =>
 
 /** The kernel announces the interface's addresses whenever its MAC is set. */
 const announcing = new Map([[link.IPV4_DEVCONF_ARP_NOTIFY, 1]]);
+
+/**
+ * A pod with addresses of ours takes no others, and no routes, from router advertisements: any neighbour could send one
+ * (CVE-2020-10749). A layer-2 network may be configured by them.
+ */
+function refuseAdvertisements(ifname: string): void {
+  for (const key of ['accept_ra', 'autoconf']) ensureSysctl(`net/ipv6/conf/${ifname}/${key}`, '0');
+}
 
 /**
  * IPv6 may be switched off by default in a pod, and its settings have no netlink. A kernel without IPv6 has none

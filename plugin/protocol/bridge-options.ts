@@ -32,6 +32,7 @@ export function decodeBridgeOptions(network: Fields, addressing: Addressing): Br
     hairpinMode: network.boolean('hairpinMode') ?? (leased && !promiscMode),
     promiscMode,
     macspoofchk: network.boolean('macspoofchk') ?? false,
+    holdsMac: network.boolean('macspoofchk') ?? leased,
     ipspoofchk: network.boolean('ipspoofchk') ?? leased,
     portIsolation: network.boolean('portIsolation') ?? false,
     enabledad: network.boolean('enabledad') ?? false,

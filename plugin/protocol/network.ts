@@ -45,6 +45,8 @@ export interface BridgeOptions {
   readonly promiscMode: boolean;
   /** The pod sends from its own MAC only. */
   readonly macspoofchk: boolean;
+  /** The bridge forwards the pod's MAC to its port only. Default: true with a leased subnet, else as `macspoofchk`. */
+  readonly holdsMac: boolean;
   /** The pod sends from its own addresses only. Not in the reference. */
   readonly ipspoofchk: boolean;
   readonly portIsolation: boolean;

@@ -62,14 +62,19 @@ export class Pod {
     return ipJson('-n', this.namespace, ...args);
   }
 
-  /** A file as a process inside sees it. */
-  read(path: string): string {
+  /** Runs a synchronous block inside. */
+  within<T>(block: () => T): T {
     const netns = openNetns(this.netns);
     try {
-      return within(netns, () => readFileSync(path, 'utf8'));
+      return within(netns, block);
     } finally {
       netns.close();
     }
+  }
+
+  /** A file as a process inside sees it. */
+  read(path: string): string {
+    return this.within(() => readFileSync(path, 'utf8'));
   }
 
   run(command: string, ...args: string[]): string {

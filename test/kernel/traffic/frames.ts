@@ -18,7 +18,7 @@ export interface Wire {
 }
 
 /** A packet socket on an interface of a place. */
-export function openWire(place: Place, ifname: string): Wire {
+export function openWire(place: Pick<Place, 'within'>, ifname: string): Wire {
   const fd = place.within(() => {
     const rtnl = openRtnl();
     const index = linkByName(rtnl, ifname)?.index ?? 0;
