@@ -11,7 +11,7 @@ export function agentOf({ lab, node, weftd }: { lab: string; node: string; weftd
     label: `weftd on ${node}`,
     logFile: join(folder, 'weftd.log'),
     pidFile: join(folder, 'weftd.json'),
-    notify: { outside: join(folder, 'run/notify'), inside: '/run/notify' },
+    ready: { notify: { outside: join(folder, 'run/notify'), inside: '/run/notify' } },
     command: () => onGround({ lab, node }, [process.execPath, weftd]),
   });
 }

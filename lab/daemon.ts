@@ -10,6 +10,7 @@ import { identify, isRunning, type ProcessId, signalProcess } from './processes.
 import { loadProcess, saveProcess } from './state.ts';
 
 const readyWithinMs = 20_000;
+const askEveryMs = 25;
 const goneWithinMs = 10_000;
 
 export interface DaemonOptions {
@@ -19,11 +20,21 @@ export interface DaemonOptions {
   /** Where its output goes; kept over restarts. */
   readonly logFile: string;
   readonly pidFile: string;
-  /** The socket on which it says that it is ready: its path for us, and for it. */
-  readonly notify: { readonly outside: string; readonly inside: string };
+  /** How it is known to be ready. */
+  readonly ready: Readiness;
+  /** Default 20 s. */
+  readonly readyWithinMs?: number;
   /** What is executed; asked at every start. */
   readonly command: () => readonly string[];
 }
+
+/**
+ * `notify`: the socket on which it says so, by its path for us and for it. `ask`: where it has no such socket, a
+ * question that is asked again until the answer is yes.
+ */
+export type Readiness =
+  | { readonly notify: { readonly outside: string; readonly inside: string } }
+  | { readonly ask: () => Promise<boolean> };
 
 export class Daemon {
   readonly #options: DaemonOptions;
@@ -53,18 +64,20 @@ export class Daemon {
 
   /** Starts it and waits until it says it is ready. Throws `LabError` with the end of its log if it does not. */
   async start(): Promise<void> {
-    const { label, notify } = this.#options;
+    const { label, ready } = this.#options;
     if (this.running()) throw new LabError(`${label} is running already`);
-    const socket = new NotifySocket(notify.outside);
+    const socket = 'notify' in ready ? new NotifySocket(ready.notify.outside) : undefined;
     const over = new AbortController();
     try {
-      const child = this.#spawn({ NOTIFY_SOCKET: notify.inside });
+      const child = this.#spawn('notify' in ready ? { NOTIFY_SOCKET: ready.notify.inside } : {});
       child.once('error', (error) => over.abort(error));
       child.once('exit', (code, signal) => over.abort(`ended with ${signal ?? `status ${code}`}`));
-      const late = `was not ready after ${readyWithinMs / 1000} s`;
-      const timer = setTimeout(() => over.abort(late), readyWithinMs);
+      const withinMs = this.#options.readyWithinMs ?? readyWithinMs;
+      const late = `was not ready after ${withinMs / 1000} s`;
+      const timer = setTimeout(() => over.abort(late), withinMs);
       try {
-        await socket.ready(over.signal);
+        await socket?.ready(over.signal);
+        if ('ask' in ready) await untilYes(ready.ask, over.signal);
       } finally {
         clearTimeout(timer);
         child.removeAllListeners();
@@ -74,7 +87,7 @@ export class Daemon {
       if (over.signal.aborted) throw new LabError(`${label} ${over.signal.reason}\n${this.#logTail()}`);
       throw error;
     } finally {
-      socket.close();
+      socket?.close();
     }
   }
 
@@ -131,6 +144,12 @@ export class Daemon {
   #logTail(): string {
     const lines = this.log().trimEnd().split('\n').slice(-15);
     return `${this.logFile}:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+  }
+}
+
+async function untilYes(ask: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
+  while (!(await ask())) {
+    await delay(askEveryMs, undefined, { signal });
   }
 }
 

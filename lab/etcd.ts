@@ -2,16 +2,15 @@
  * The cluster's store where it is etcd: real members in network namespaces of their own, behind the nodes' gateways.
  * TLS with client certificates on every connection, as between machines.
  */
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { Authority } from './authority.ts';
 import { mustRun, type Outcome, run } from './command.ts';
 import type { Configuration } from './configuration.ts';
 import { Daemon } from './daemon.ts';
 import { labFolder, netnsPath, nodeFolder, processMark } from './names.ts';
 import type { LabNode } from './node.ts';
 import { type Member, plainAddress, type Topology } from './topology.ts';
-
-const validDays = '30';
 
 /** One member of the lab's etcd. */
 export class EtcdMember {
@@ -30,7 +29,7 @@ export class EtcdMember {
       label: member.name,
       logFile: join(folder, 'etcd.log'),
       pidFile: join(folder, 'etcd.json'),
-      notify: { outside: join(folder, 'notify'), inside: join(folder, 'notify') },
+      ready: { notify: { outside: join(folder, 'notify'), inside: join(folder, 'notify') } },
       command: () => this.#inNamespace(['etcd', ...etcdArguments(topology, member)]),
     });
   }
@@ -59,45 +58,17 @@ export async function prepareEtcd(topology: Topology): Promise<void> {
   for (const { name } of topology.etcd)
     mkdirSync(nodeFolder(topology.lab, name), { recursive: true, mode: 0o700 });
   const tls = tlsFiles(topology.lab);
-  mkdirSync(tls.folder, { recursive: true });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  const openssl = (...args: string[]) => mustRun(['openssl', ...args]);
-  const authority = ['-keyout', tls.caKey, '-out', tls.ca, '-days', validDays, '-subj', '/CN=weft lab'];
-  await openssl('req', '-x509', ...key, ...authority);
+  const authority = await Authority.make({ certificate: tls.ca, key: tls.caKey, name: 'weft lab' });
   const names = topology.etcd.map((member) => `IP:${addressOf(member)}`);
   await Promise.all([
-    sign({
+    authority.sign({
       key: tls.serverKey,
       certificate: tls.server,
       subject: '/CN=etcd',
       names: [...names, 'IP:127.0.0.1'],
     }),
-    sign({ key: tls.clientKey, certificate: tls.client, subject: '/CN=weft', names: ['DNS:weft'] }),
+    authority.sign({ key: tls.clientKey, certificate: tls.client, subject: '/CN=weft', names: ['DNS:weft'] }),
   ]);
-
-  async function sign(to: {
-    key: string;
-    certificate: string;
-    subject: string;
-    names: string[];
-  }): Promise<void> {
-    const request = `${to.certificate}.csr`;
-    const extensions = `${to.certificate}.ext`;
-    writeFileSync(extensions, `subjectAltName=${to.names.join(',')}\n`);
-    await openssl('req', ...key, '-keyout', to.key, '-out', request, '-subj', to.subject);
-    await openssl(
-      ...['x509', '-req', '-in', request, '-extfile', extensions, '-CA', tls.ca, '-CAkey', tls.caKey],
-      ...[
-        '-CAcreateserial',
-        '-CAserial',
-        `${to.certificate}.srl`,
-        '-out',
-        to.certificate,
-        '-days',
-        validDays,
-      ],
-    );
-  }
 }
 
 /** Puts what a node needs to reach etcd onto it. Returns the keys of `weft.yaml` that say so. */

@@ -74,6 +74,7 @@ export class Lab {
       subnets: options.subnets ?? 1,
       families: options.families ?? ['ipv4'],
       etcdMembers: options.store === 'etcd' ? (options.etcdMembers ?? 1) : 0,
+      controlPlane: options.store === 'kubernetes',
     });
     const record: LabRecord = {
       topology,
@@ -92,6 +93,7 @@ export class Lab {
         await prepareEtcd(topology);
         await allSettled(lab.etcd.map((member) => member.daemon.start()));
       }
+      if (record.store === 'kubernetes') return lab;
       for (const node of lab.nodes) lab.#configure(node, options.configuration ?? {});
       const quiet = options.withoutAgents ?? false;
       const started = lab.nodes.filter((node) =>

@@ -46,6 +46,9 @@ export const nodeFolder = (lab: string, node: string): string => join(labFolder(
 /** The namespace that stands for the network between the nodes: bridges, gateway, and the world beyond. */
 export const fabric = 'fabric';
 
+/** The host of Kubernetes' control plane. */
+export const controlPlane = 'control-plane';
+
 /** Name of a member's network namespace on the host: `weft-lab-node-1`, `weft-lab-fabric`. */
 export const netnsName = (lab: string, member: string): string => `weft-${lab}-${member}`;
 
@@ -56,9 +59,15 @@ export const netnsPath = (lab: string, member: string): string => `/run/netns/${
  * labs `a` and `a-node-1` never take each other's.
  */
 export function isMemberOf(lab: string, netns: string): boolean {
-  const match = /^weft-(.+)-(?:node-[1-9]\d*|etcd-[1-9]\d*|fabric)$/.exec(netns);
+  const match = /^weft-(.+)-(?:node-[1-9]\d*|etcd-[1-9]\d*|control-plane|fabric)$/.exec(netns);
   return match?.[1] === lab;
 }
+
+/** The cgroup of all pods of a lab's kubelets: a path from the root of each hierarchy. */
+export const labCgroup = (lab: string): string => `/weft-lab-${lab}`;
+
+/** That of one node's pods. A kubelet removes what it does not know in its own. */
+export const nodeCgroup = (lab: string, node: string): string => join(labCgroup(lab), node);
 
 /** A container id as runtimes make them: 64 hexadecimal digits; new for every sandbox. */
 export const containerId = (seed: string): string => createHash('sha256').update(seed).digest('hex');

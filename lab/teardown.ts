@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { tryLock } from '../kernel/ffi.ts';
+import { removeCgroups } from './cgroup.ts';
 import { run } from './command.ts';
 import { LabError } from './errors.ts';
 import { isMemberOf, labFolder, labsFolder } from './names.ts';
@@ -26,6 +27,7 @@ const namespacesFolder = '/run/netns';
 
 export async function teardownLab(lab: string): Promise<void> {
   await endProcesses(lab);
+  await removeCgroups(lab);
   await unmountBelow(labFolder(lab));
   await deleteNamespaces(lab);
   rmSync(labFolder(lab), { recursive: true, force: true });

@@ -8,7 +8,7 @@
  */
 import type { Family } from '../inet/ip.ts';
 import { LabError } from './errors.ts';
-import { fabric, netnsName } from './names.ts';
+import { controlPlane, fabric, netnsName } from './names.ts';
 
 export const maxNodes = 150;
 export const maxSubnets = 16;
@@ -22,6 +22,8 @@ export interface TopologyOptions {
   readonly families: readonly Family[];
   /** Members of etcd; 0 where the store is another. */
   readonly etcdMembers?: number;
+  /** Whether there is a host beside the nodes for Kubernetes' control plane. */
+  readonly controlPlane?: boolean;
 }
 
 export interface Member {
@@ -39,6 +41,8 @@ export interface Topology {
   readonly nodes: readonly Member[];
   /** In a subnet of their own. */
   readonly etcd: readonly Member[];
+  /** In the first subnet, so that it can have routes to the pods by way of their nodes. */
+  readonly controlPlane?: Member;
 }
 
 /** What pods' addresses come from, per family. */
@@ -77,6 +81,9 @@ export function planTopology(options: TopologyOptions): Topology {
     families: options.families,
     segments: [...(etcd.length > 0 ? [storeSegment] : []), ...upTo(options.subnets)],
     etcd,
+    ...(options.controlPlane
+      ? { controlPlane: { name: controlPlane, segment: 1, addresses: addresses(1, 10) } }
+      : {}),
     nodes: upTo(options.nodes).map((number) => {
       const segment = ((number - 1) % options.subnets) + 1;
       return { name: `node-${number}`, segment, addresses: addresses(segment, 100 + number) };
@@ -103,7 +110,11 @@ function checkCount(what: string, count: number, most: number): void {
 }
 
 /** Everybody with a cable. */
-export const members = (topology: Topology): Member[] => [...topology.nodes, ...topology.etcd];
+export const members = (topology: Topology): Member[] => [
+  ...topology.nodes,
+  ...topology.etcd,
+  ...(topology.controlPlane ? [topology.controlPlane] : []),
+];
 
 /** `192.168.188.101/24` without its length. */
 export const plainAddress = (address: string): string => address.slice(0, address.indexOf('/'));
