@@ -75,6 +75,8 @@ export async function startFaultProxy(t: Cleanup, server: ApiServer): Promise<Fa
       (answer) => {
         const { 'content-length': length, ...headers } = answer.headers;
         to.writeHead(answer.statusCode ?? 500, half ? headers : answer.headers);
+        // A watch has nothing to say at first.
+        to.flushHeaders();
         if (!half) return answer.pipe(to);
         return void answer.once('data', (data: Buffer) => {
           to.write(data.subarray(0, Math.floor(data.length / 2)), () => from.socket.destroy());
