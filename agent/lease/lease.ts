@@ -1,6 +1,7 @@
 /** What a lease is to the rest of the agent: one node's subnet, and how its peers reach it. */
 import type { Cidr } from '../../inet/cidr.ts';
 import type { Ip } from '../../inet/ip.ts';
+import type { NodeExtension } from './extension.ts';
 
 export interface Lease {
   /** flannel's name for it, `10.244.1.0-24` or `10.12.13.0-24&fd00:12:13::-56`: unique in the cluster. */
@@ -12,6 +13,8 @@ export interface Lease {
   readonly backend: LeaseBackend;
   /** Known of weft's nodes only: flannel's records have no place for it. */
   readonly nodeName?: string;
+  /** Known of weft's nodes only, and not of those of 0.1.0. */
+  readonly extension?: NodeExtension;
 }
 
 export interface LeaseBackend {
@@ -28,6 +31,8 @@ export interface LeaseBackend {
 export interface LeaseAttributes {
   readonly publicIps: readonly Ip[];
   readonly backend: LeaseBackend;
+  /** What flannel's record has no place for. */
+  readonly extension?: NodeExtension;
 }
 
 export interface Peers {

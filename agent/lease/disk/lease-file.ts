@@ -41,5 +41,5 @@ export function readLeaseFile(runDir: string, boot: string): ReadLeaseFile {
 
 /** Throws `AgentError` `state`. */
 export function writeLeaseFile(runDir: string, file: LeaseFile): void {
-  replaceFile({ path: leaseFilePath(runDir), content: `${JSON.stringify(file)}\n` });
+  replaceFile({ path: leaseFilePath(runDir), content: `${JSON.stringify(file)}\n`, durable: false });
 }

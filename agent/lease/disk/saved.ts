@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../../clock/clock.ts';
 import { field, isObject } from '../../../json/object.ts';
 import { LeaseError } from '../errors.ts';
+import { decodeExtension, encodeExtension } from '../extension.ts';
 import { type ClusterConfig, decodeClusterConfig, encodeClusterConfig } from '../flannel/cluster-config.ts';
 import { parseSubnetKey } from '../flannel/key.ts';
 import { decodeValue, encodeValue } from '../flannel/value.ts';
@@ -89,7 +90,8 @@ export function readSaved(options: { stateDir: string; boot: string; clock: Cloc
 function encodeLease(lease: Lease): object {
   const known = encoded.get(lease);
   if (known) return known;
-  const made = { key: lease.key, value: encodeValue(lease), name: lease.nodeName };
+  const extension = lease.extension && encodeExtension(lease.extension);
+  const made = { key: lease.key, value: encodeValue(lease), name: lease.nodeName, extension };
   encoded.set(lease, made);
   return made;
 }
@@ -102,5 +104,12 @@ function decodeLease(object: Record<string, unknown>): Lease | undefined {
   const subnets = parseSubnetKey(key);
   const attributes = decodeValue(value);
   if (!subnets || typeof attributes === 'string') return undefined;
-  return { key, subnets, ...attributes, ...(typeof name === 'string' ? { nodeName: name } : {}) };
+  const extension = typeof object.extension === 'string' ? decodeExtension(object.extension) : undefined;
+  return {
+    key,
+    subnets,
+    ...attributes,
+    ...(typeof name === 'string' ? { nodeName: name } : {}),
+    ...(typeof extension === 'object' ? { extension } : {}),
+  };
 }

@@ -1,4 +1,6 @@
 /** The transactions that take, change and give back a lease. Each compares every record that it touches (I2). */
+
+import { type NodeExtension, sameExtension, withUnknown } from '../extension.ts';
 import { configKey } from '../flannel/cluster-config.ts';
 import { parseSubnetKey, subnetKey, subnetsFolder } from '../flannel/key.ts';
 import { encodeValue } from '../flannel/value.ts';
@@ -83,8 +85,7 @@ export function takeLease(options: {
   builder.put(subnetsFolder + key, encodeValue(us.attributes), bound);
   for (const claim of claimKeys(key)) builder.put(claim, us.id, toBeOpened);
   builder.delete(releasedFolder + key);
-  const node = { id: us.id, name: us.name, subnet: key, boot: us.boot, run: us.run, renewSeconds };
-  builder.put(nodesFolder + us.id, encodeNode(node), toBeOpened);
+  builder.put(nodesFolder + us.id, nodeValue({ view, us, key, renewSeconds }), toBeOpened);
   const { compare, write } = builder.build();
   return (session) => ({
     compare,
@@ -102,7 +103,31 @@ export function changeLease(options: {
   const builder = new TransactionBuilder(view);
   builder.compare(nodesFolder + us.id);
   builder.put(subnetsFolder + key, encodeValue(us.attributes), view.subnet(key)?.session);
+  const node = view.node(us.id);
+  if (node && !tellsExtension(view, us)) {
+    const { renewSeconds, session } = node;
+    builder.put(nodesFolder + us.id, nodeValue({ view, us, key, renewSeconds }), session);
+  }
   return builder.build();
+}
+
+/** What is unknown to this version in the extension that the store has, is written again. */
+function extensionFor(view: ClusterView, { id, attributes }: Claimant): NodeExtension | undefined {
+  const { extension } = attributes;
+  return extension && withUnknown(extension, view.node(id)?.extension);
+}
+
+/** Whether the node's record has the extension that it should have. */
+export function tellsExtension(view: ClusterView, us: Claimant): boolean {
+  const extension = extensionFor(view, us);
+  return extension === undefined || sameExtension(extension, view.node(us.id)?.extension);
+}
+
+function nodeValue(at: { view: ClusterView; us: Claimant; key: string; renewSeconds: number }): string {
+  const { view, us, key, renewSeconds } = at;
+  const { id, name, boot, run } = us;
+  const extension = extensionFor(view, us);
+  return encodeNode({ id, name, subnet: key, boot, run, renewSeconds, ...(extension ? { extension } : {}) });
 }
 
 /** Says that a subnet which is held is about to be given back: see give-back.ts. */

@@ -7,7 +7,7 @@ import { subnetsFolder } from '../flannel/key.ts';
 import type { LeaseStore } from '../store/store.ts';
 import type { LeaseTiming } from '../timing.ts';
 import type { ClusterView } from '../view/view.ts';
-import { changeLease } from './claim.ts';
+import { changeLease, tellsExtension } from './claim.ts';
 import type { Held, Standing } from './standing.ts';
 import { readLease, seemsOurs, verdictOf } from './verdict.ts';
 
@@ -59,19 +59,19 @@ export async function hold(held: Held, options: HoldOptions): Promise<void> {
 
 /** Compares our record with what it should be: asks the store only if the view raises a doubt. */
 async function look(held: Held, { store, view, standing, signal }: HoldOptions): Promise<void> {
-  const { us, value } = standing;
+  const { us, value, text } = standing;
   const { key } = held;
-  if (seemsOurs(view, us, held) && view.records.get(subnetsFolder + key)?.value === value) {
-    return standing.published();
-  }
+  const told = (known: ClusterView): boolean =>
+    known.records.get(subnetsFolder + key)?.value === value && tellsExtension(known, us);
+  if (seemsOurs(view, us, held) && told(view)) return standing.published(text);
   const fresh = await readLease({ store, key, nodeId: us.id, signal });
   if (standing.held !== held) return;
   const verdict = verdictOf(fresh, us, key);
   if (verdict === 'left') return standing.leave();
   if (verdict !== 'ours') return standing.lose(verdict);
-  if (fresh.records.get(subnetsFolder + key)?.value !== standing.value) {
-    const change = changeLease({ view: fresh, us: standing.us, key });
+  if (!told(fresh)) {
+    const change = changeLease({ view: fresh, us, key });
     if (!(await store.commit(change, signal))) return;
   }
-  standing.published();
+  standing.published(text);
 }

@@ -120,7 +120,7 @@ export class LeaseKeeper implements LeaseHolder {
 
   async updateAttributes(attributes: LeaseAttributes, signal: AbortSignal): Promise<void> {
     this.#standing.describe(attributes);
-    const { value } = this.#standing;
+    const { text } = this.#standing;
     this.#bell.ring();
     const over = new AbortController();
     const abort = (): void => over.abort(signal.reason);
@@ -130,7 +130,7 @@ export class LeaseKeeper implements LeaseHolder {
       const waiting = new Bell(this.#options.clock);
       this.watchStatus(() => waiting.ring(), over.signal);
       // Whoever gave other attributes meanwhile waits for those.
-      while (this.#standing.value === value && !this.#standing.told) {
+      while (this.#standing.text === text && !this.#standing.told) {
         await waiting.wait(60_000, over.signal);
         over.signal.throwIfAborted();
       }

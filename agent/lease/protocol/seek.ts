@@ -84,7 +84,9 @@ export class Seeker {
       relist();
       return false;
     }
-    const attributes = view.subnet(key)?.attributes ?? standing.us.attributes;
+    const extension = view.node(id)?.extension;
+    const stored = view.subnet(key)?.attributes;
+    const attributes = stored ? { ...stored, ...(extension ? { extension } : {}) } : standing.us.attributes;
     standing.gain({ key, session }, { askedMs, ttlSeconds }, attributes);
     return true;
   }

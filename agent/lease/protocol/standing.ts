@@ -4,6 +4,7 @@
  */
 import type { Log } from '../../../log/log.ts';
 import type { LeaseError, StoreError } from '../errors.ts';
+import { encodeExtension } from '../extension.ts';
 import type { ClusterConfig } from '../flannel/cluster-config.ts';
 import { parseSubnetKey } from '../flannel/key.ts';
 import { encodeValue } from '../flannel/value.ts';
@@ -62,9 +63,11 @@ export class Standing {
   readonly #options: StandingOptions;
   #us: Claimant;
   #value: string;
+  /** Value and extension. */
+  #text: string;
   #lease: Lease | undefined;
   /** The lease's attributes as the store has them: what peers have been told. */
-  #publishedValue = '';
+  #publishedText = '';
   #held: Held | undefined;
   #phase: LeasePhase = 'lost';
   #reason: string | undefined;
@@ -78,6 +81,7 @@ export class Standing {
     this.#options = options;
     this.#us = options.us;
     this.#value = encodeValue(options.us.attributes);
+    this.#text = textOfAttributes(options.us.attributes);
     this.acquired = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -92,6 +96,11 @@ export class Standing {
   /** Our attributes, as the store should have them. */
   get value(): string {
     return this.#value;
+  }
+
+  /** The same with what flannel's record has no place for. */
+  get text(): string {
+    return this.#text;
   }
 
   get lease(): Lease | undefined {
@@ -125,11 +134,12 @@ export class Standing {
   describe(attributes: LeaseAttributes): void {
     this.#us = { ...this.#us, attributes };
     this.#value = encodeValue(attributes);
+    this.#text = textOfAttributes(attributes);
   }
 
   /** Whether the store has what peers are to be told. */
   get told(): boolean {
-    return this.#lease !== undefined && this.#publishedValue === this.#value && this.#phase === 'held';
+    return this.#lease !== undefined && this.#publishedText === this.#text && this.#phase === 'held';
   }
 
   gain(held: Held, term: Term, attributes: LeaseAttributes): void {
@@ -137,7 +147,7 @@ export class Standing {
     this.#held = held;
     const subnets = parseSubnetKey(held.key) ?? [];
     this.#lease = { key: held.key, subnets, ...attributes, nodeName: this.#us.name };
-    this.#publishedValue = encodeValue(attributes);
+    this.#publishedText = textOfAttributes(attributes);
     this.confirm(term);
     if (this.#held) log.info('lease.acquired', { key: held.key, session: held.session });
     onLease();
@@ -154,12 +164,12 @@ export class Standing {
     this.save('soon');
   }
 
-  /** The store has what we say of ourselves. */
-  published(): void {
+  /** The store has these attributes of ours, given as `text`. */
+  published(text: string): void {
     const lease = this.#lease;
-    if (!lease || this.#publishedValue === this.#value) return;
+    if (!lease || this.#publishedText === text || text !== this.#text) return;
     const { log, onLease } = this.#options;
-    this.#publishedValue = this.#value;
+    this.#publishedText = text;
     this.#lease = { ...lease, ...this.#us.attributes };
     log.info('lease.updated', { key: lease.key, value: this.#value });
     onLease();
@@ -260,3 +270,6 @@ export class Standing {
     this.#resolve();
   }
 }
+
+const textOfAttributes = (attributes: LeaseAttributes): string =>
+  [encodeValue(attributes), attributes.extension ? encodeExtension(attributes.extension) : ''].join('\n');

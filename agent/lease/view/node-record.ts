@@ -3,6 +3,8 @@
  * that the comparison which creates it also proves that no other agent runs under that id.
  */
 import { field, parseObject } from '../../../json/object.ts';
+import { encodeExtension, extensionOf, type NodeExtension } from '../extension.ts';
+import { maxValueBytes } from '../flannel/value.ts';
 
 export const nodesFolder = 'weft/nodes/';
 /** Marks of subnets given back, `weft/released/<key>`: they keep others off for a while. */
@@ -21,15 +23,20 @@ export interface NodeRecord {
   readonly run: string;
   /** How often its holder renews. */
   readonly renewSeconds: number;
+  readonly extension?: NodeExtension;
+  /** Why the record's extension is left out. */
+  readonly extensionProblem?: string;
 }
 
 export const encodeNode = (node: NodeRecord): string => {
-  const { name, subnet, boot, run, renewSeconds } = node;
-  return JSON.stringify({ name, subnet, boot, run, renewSeconds });
+  const { name, subnet, boot, run, renewSeconds, extension } = node;
+  const parsed: unknown = extension && JSON.parse(encodeExtension(extension));
+  return JSON.stringify({ name, subnet, boot, run, renewSeconds, extension: parsed });
 };
 
 /** The record, or undefined where the value is not one. */
 export function decodeNode(id: string, value: string): NodeRecord | undefined {
+  if (value.length > maxValueBytes) return undefined;
   const object = parseObject(value);
   if (!object) return undefined;
   const text = (name: string): string => {
@@ -40,5 +47,16 @@ export function decodeNode(id: string, value: string): NodeRecord | undefined {
   if (subnet === '') return undefined;
   const renew = field(object, 'renewSeconds');
   const renewSeconds = typeof renew === 'number' && renew > 0 ? renew : 10;
-  return { id, name: text('name'), subnet, boot: text('boot'), run: text('run'), renewSeconds };
+  const given = field(object, 'extension');
+  const extension = given === undefined ? undefined : extensionOf(given);
+  return {
+    id,
+    name: text('name'),
+    subnet,
+    boot: text('boot'),
+    run: text('run'),
+    renewSeconds,
+    ...(typeof extension === 'object' ? { extension } : {}),
+    ...(typeof extension === 'string' ? { extensionProblem: extension } : {}),
+  };
 }

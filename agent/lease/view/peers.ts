@@ -4,8 +4,10 @@
  */
 import { type Cidr, containsCidr, containsIp, formatCidr, networkOf, overlaps } from '../../../inet/cidr.ts';
 import { formatIp, type Ip, ip, sameIp } from '../../../inet/ip.ts';
+import { type NodeExtension, sameExtension } from '../extension.ts';
 import { subnetsFolder } from '../flannel/key.ts';
 import type { Lease, LeaseAttributes, LeaseNetwork, PeerProblem, Peers } from '../lease.ts';
+import { nodesFolder } from './node-record.ts';
 import { SubnetIndex } from './subnet-index.ts';
 import type { ClusterView, HeldNode, SubnetRecord } from './view.ts';
 
@@ -36,10 +38,18 @@ export function peersOf(view: ClusterView, rules: PeerRules): Peers {
   // Those we know come first: of two that overlap, the newcomer is the one left out.
   for (const record of [...known, ...fresh]) {
     if (record.key === rules.own) continue;
-    const lease = meaningOf(record, rules.before.get(record.key), view.ownerOf(record));
+    const owner = view.ownerOf(record);
+    const meaning = meaningOf(record, { before: rules.before.get(record.key), owner, rules });
+    const { lease } = meaning;
     if (record.problem !== undefined) {
       const consequence = lease ? 'what it said before still holds' : 'that node cannot be reached';
       report(record.key, `${record.problem}: ${consequence}; have its agent write it again, or delete it`);
+    }
+    if (owner && meaning.extensionProblem !== undefined) {
+      problems.push({
+        key: nodesFolder + owner.id,
+        reason: `${meaning.extensionProblem}; the extension is ignored`,
+      });
     }
     if (!lease) continue;
     const other = occupied.overlapping(lease.subnets)?.name;
@@ -70,22 +80,43 @@ export function peersOf(view: ClusterView, rules: PeerRules): Peers {
   return { leases, complete: view.complete, problems };
 }
 
+interface Meaning {
+  readonly lease: Lease | undefined;
+  readonly extensionProblem?: string;
+}
+
 function meaningOf(
   record: SubnetRecord,
-  before: Lease | undefined,
-  owner: HeldNode | undefined,
-): Lease | undefined {
-  if (!record.attributes) return before;
+  at: { before: Lease | undefined; owner: HeldNode | undefined; rules: PeerRules },
+): Meaning {
+  const { before, owner, rules } = at;
+  if (!record.attributes) return { lease: before };
   const { publicIps, backend } = record.attributes;
-  const nodeName = owner?.name;
-  if (before && before.nodeName === nodeName && sameAttributes(before, record.attributes)) return before;
-  return {
-    key: record.key,
-    subnets: record.subnets,
-    publicIps,
-    backend,
-    ...(nodeName === undefined || nodeName === '' ? {} : { nodeName }),
-  };
+  const nodeName = owner?.name === '' ? undefined : owner?.name;
+  const extensionProblem =
+    owner?.extensionProblem ?? (owner?.extension ? harmOfExtension(owner.extension, rules) : undefined);
+  // An extension that stops making sense keeps the meaning it had, as the record does.
+  const extension = extensionProblem === undefined ? owner?.extension : before?.extension;
+  const attributes = { publicIps, backend, ...(extension ? { extension } : {}) };
+  const problem = extensionProblem === undefined ? {} : { extensionProblem };
+  if (before && before.nodeName === nodeName && sameAttributes(before, attributes)) {
+    return { lease: before, ...problem };
+  }
+  const { key, subnets } = record;
+  const lease = { key, subnets, ...attributes, ...(nodeName === undefined ? {} : { nodeName }) };
+  return { lease, ...problem };
+}
+
+/** Why the addresses that a peer sends from must not be trusted; undefined if they may. */
+function harmOfExtension({ localIps }: NodeExtension, rules: PeerRules): string | undefined {
+  for (const address of localIps) {
+    const kind = unusableKind(address);
+    if (kind !== undefined) return `its local IP ${formatIp(address)} is a ${kind} address`;
+    if (rules.networks?.some(({ cidr }) => containsIp(cidr, address))) {
+      return `its local IP ${formatIp(address)} is inside the pod network`;
+    }
+  }
+  return undefined;
 }
 
 export const sameAttributes = (a: LeaseAttributes, b: LeaseAttributes): boolean =>
@@ -93,6 +124,7 @@ export const sameAttributes = (a: LeaseAttributes, b: LeaseAttributes): boolean 
   a.backend.vni === b.backend.vni &&
   a.backend.vtepMac === b.backend.vtepMac &&
   a.backend.vtepMac6 === b.backend.vtepMac6 &&
+  sameExtension(a.extension, b.extension) &&
   a.publicIps.length === b.publicIps.length &&
   a.publicIps.every((one) => b.publicIps.some((other) => sameIp(one, other)));
 

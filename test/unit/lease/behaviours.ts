@@ -129,6 +129,114 @@ export function leaseBehaviours(
     },
   );
 
+  test("node with an extension: peers see it, and flannel's record stays as it is", limit, async (t) => {
+    const home = scratch(t);
+    const open = await fresh(t);
+    const store = open();
+    const given = (localIp: string) => ({
+      ...attributes('192.168.188.101'),
+      extension: { localIps: [ip(localIp)], version: '0.2.0' },
+    });
+    const node = { store, home, name: 'node-1', publicIp: '192.168.188.101', attributes: given('10.0.0.5') };
+    const a = await startAgent(t, node);
+    const b = await startAgent(t, { store: open(), home, name: 'node-2', publicIp: '192.168.188.102' });
+    const seen = (localIp: string) =>
+      peersWhen(b.holder, ({ leases }) => {
+        const [found] = leases.get(a.holder.lease.key)?.extension?.localIps ?? [];
+        return found !== undefined && formatIp(found) === localIp;
+      });
+    await seen('10.0.0.5');
+    assert.deepEqual(await subnetValues(store), {
+      [a.holder.lease.key]: JSON.parse(encodeValue(attributes('192.168.188.101'))),
+      [b.holder.lease.key]: JSON.parse(encodeValue(attributes('192.168.188.102'))),
+    });
+    await a.holder.updateAttributes(given('10.0.0.6'), never);
+    await seen('10.0.0.6');
+    await a.stop();
+    const { cursor } = await store.list(never);
+    const again = await startAgent(t, { ...node, attributes: given('10.0.0.6') });
+    await peersWhen(again.holder, ({ complete }) => complete);
+    assert.equal((await store.list(never)).cursor, cursor);
+    await Promise.all([again.stop(), b.stop()]);
+  });
+
+  test(
+    'node upgraded from 0.1.0: its extension is added, and what a newer version wrote is kept',
+    limit,
+    async (t) => {
+      const home = scratch(t);
+      const store = (await fresh(t))();
+      const node = { store, home, name: 'node-1', publicIp: '192.168.188.101' };
+      const old = await startAgent(t, node);
+      await old.stop();
+      const key = 'weft/nodes/id-of-node-1';
+      const recordNow = async () => {
+        const [record] = await store.read([key], never);
+        assert.ok(record);
+        return record;
+      };
+      const before = await recordNow();
+      const value = JSON.stringify({ ...JSON.parse(before.value), extension: { format: 1, zone: 'z' } });
+      await store.commit(
+        { compare: [], write: [{ type: 'put', key, value, session: before.session }] },
+        never,
+      );
+      const extension = { localIps: [], version: '0.2.0' };
+      const again = await startAgent(t, { ...node, attributes: { ...attributes(node.publicIp), extension } });
+      await again.holder.updateAttributes({ ...attributes(node.publicIp), extension }, never);
+      const after = await recordNow();
+      assert.equal(after.session, before.session);
+      assert.deepEqual(JSON.parse(after.value), {
+        ...JSON.parse(before.value),
+        extension: { format: 1, version: '0.2.0', zone: 'z' },
+      });
+      await again.stop();
+    },
+  );
+
+  test(
+    'extension of a peer becomes garbage or harmful: what it said before stays, and it is reported',
+    limit,
+    async (t) => {
+      const home = scratch(t);
+      const store = (await fresh(t))();
+      const extension = { localIps: [ip('10.0.0.5')] };
+      const a = await startAgent(t, {
+        ...{ store, home, name: 'node-1', publicIp: '192.168.188.101' },
+        attributes: { ...attributes('192.168.188.101'), extension },
+      });
+      const b = await startAgent(t, { store, home, name: 'node-2', publicIp: '192.168.188.102' });
+      await a.stop();
+      const key = 'weft/nodes/id-of-node-1';
+      for (const [bad, reason] of [
+        [{ format: 1, localIPs: ['x'] }, /holds something that is not an address; the extension is ignored/],
+        [
+          { format: 1, localIPs: ['10.244.3.4'] },
+          /10\.244\.3\.4 is inside the pod network; the extension is ignored/,
+        ],
+        [
+          { format: 1, localIPs: ['224.0.0.1'] },
+          /224\.0\.0\.1 is a multicast address; the extension is ignored/,
+        ],
+      ] as const) {
+        const [record] = await store.read([key], never);
+        assert.ok(record);
+        const value = JSON.stringify({ ...JSON.parse(record.value), extension: bad });
+        const write = [{ type: 'put' as const, key, value, session: record.session }];
+        await store.commit({ compare: [], write }, never);
+        const { leases, problems } = await peersWhen(b.holder, (peers) =>
+          peers.problems.some((problem) => reason.test(problem.reason)),
+        );
+        assert.deepEqual(
+          problems.map((problem) => problem.key),
+          [key],
+        );
+        assert.deepEqual(leases.get(a.holder.lease.key)?.extension, extension);
+      }
+      await b.stop();
+    },
+  );
+
   test('garbage beside and in place of records is reported and removes nobody', limit, async (t) => {
     const home = scratch(t);
     const open = await fresh(t);
