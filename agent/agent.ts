@@ -9,6 +9,7 @@ import { systemClock } from '../clock/clock.ts';
 import { readBootId } from '../kernel/boot.ts';
 import { openRtnl } from '../kernel/netlink/rtnl.ts';
 import type { LevelledLog } from '../log/log.ts';
+// biome-ignore lint/style/noRestrictedImports: until pods on Docker have a daemon of their own
 import { keepPods } from '../pod/keep/keep-pods.ts';
 import type { Config } from './config/config.ts';
 import { RunningConfig } from './config/running.ts';

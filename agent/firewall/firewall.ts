@@ -11,21 +11,13 @@ import type { DesiredFirewall, Tunnel } from './desired.ts';
 import { chainsOf, type ForeignChain, planForeign } from './foreign.ts';
 import { type DesiredTable, KeptTable } from './kept-table.ts';
 import { masqueradePart } from './masquerade.ts';
+import type { FirewallPass } from './pass.ts';
 import { passagesOf } from './passages.ts';
 import { describePeers, PeerSets } from './peers.ts';
 import { PodElements, podParts } from './pods.ts';
 import { surveyForeign } from './survey.ts';
 import { peerElements, tunnelPart } from './tunnel.ts';
 import { foreignDamage } from './watched.ts';
-
-export interface FirewallPass {
-  /** What was changed, in words; empty where all stood as it should. */
-  readonly done: readonly string[];
-  /** What could not be had, with the reason. */
-  readonly problems: readonly string[];
-  /** When it should be looked at again, in milliseconds from now; undefined: when something happens. */
-  readonly retryInMs?: number | undefined;
-}
 
 export class Firewall {
   readonly #nfnl: Nfnl;

@@ -1,4 +1,5 @@
 /** The firewall beside the overlay: what it should be follows from the overlays' states, and it is watched. */
+
 import { type Cidr, formatCidr } from '../../inet/cidr.ts';
 import type { Ip } from '../../inet/ip.ts';
 import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
@@ -8,7 +9,8 @@ import { reasonOf } from '../../problem/reason.ts';
 import { hasTunnel } from '../overlay/device.ts';
 import type { OverlayState } from '../overlay/state.ts';
 import type { DesiredFirewall, Pods, Tunnel } from './desired.ts';
-import { Firewall, type FirewallPass } from './firewall.ts';
+import { Firewall } from './firewall.ts';
+import type { FirewallPass } from './pass.ts';
 
 export interface KeptFirewallOptions {
   /** As of now. Undefined: pods leave with their own addresses. */

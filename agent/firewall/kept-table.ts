@@ -5,10 +5,11 @@
  * by somebody else is seen though number and mark of the rules are the same. A process that has just begun goes
  * by number and mark.
  */
-import type { SetElement } from '../../kernel/nft/element.ts';
+
 import type { Nfnl } from '../../kernel/nft/nfnetlink.ts';
 import { fingerprintOfPart, type Part, type PartsPlan, planParts } from '../../kernel/nft/part.ts';
 import { applyRules } from '../../kernel/nft/run.ts';
+import type { SetElement } from '../../kernel/nft/set.ts';
 import { readTable, type Table, type TableName } from '../../kernel/nft/state.ts';
 
 /** What a table should consist of. It may depend on what is there. */

@@ -2,13 +2,15 @@
  * The tunnel's peers in their sets: the difference between who they are and who the kernel takes them for. There may
  * be thousands, so the sets are read once, and from then on known from notifications.
  */
+
 import { type Ip, ipOfBytes, keyOfIp } from '../../inet/ip.ts';
 import { KernelError } from '../../kernel/errors.ts';
 import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
-import { addMany, keysOfSet, nameOfElement, removeMany, type SetElement } from '../../kernel/nft/element.ts';
+import { addMany, keysOfSet, nameOfElement, removeMany } from '../../kernel/nft/element.ts';
 import { eachKey } from '../../kernel/nft/element-codec.ts';
 import { type Nfnl, transactInTurn } from '../../kernel/nft/nfnetlink.ts';
 import type { NftEvent } from '../../kernel/nft/notification.ts';
+import type { SetElement } from '../../kernel/nft/set.ts';
 import type { Tunnel } from './desired.ts';
 import { peerElements, peerSets } from './tunnel.ts';
 

@@ -3,13 +3,15 @@
  * and taken away when its pod is gone. Both wait a while, lest a pod that is being made or removed at this
  * moment is taken for one: only after the loss of a whole table everything is put back at once.
  */
-import { add, elements, ensureAbsent, nameOfElement, type SetElement } from '../../kernel/nft/element.ts';
+
+import { add, elements, ensureAbsent, nameOfElement } from '../../kernel/nft/element.ts';
 import { attemptTransaction, type Nfnl } from '../../kernel/nft/nfnetlink.ts';
 import { isPresent, type Part } from '../../kernel/nft/part.ts';
+import type { SetElement } from '../../kernel/nft/set.ts';
 import type { Table, TableName } from '../../kernel/nft/state.ts';
 import { podRules } from '../../plugin/attach/pod-rules.ts';
 import type { Pods } from './desired.ts';
-import type { FirewallPass } from './firewall.ts';
+import type { FirewallPass } from './pass.ts';
 
 /** Longer than an ADD or DEL takes between its record and its elements. */
 const MISSING_MS = 1000;

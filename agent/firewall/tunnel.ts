@@ -8,10 +8,12 @@
  * The outer packets are not tracked: each peer would cost an entry per flow of its pods, the inner packets
  * are tracked as themselves, and a translation applied to both would break checksums.
  */
+
 import type { Family, Ip } from '../../inet/ip.ts';
-import { elementOf, type NftSet, type SetElement } from '../../kernel/nft/element.ts';
+import { elementOf } from '../../kernel/nft/element.ts';
 import { addressTypeOf, protocolOf } from '../../kernel/nft/field.ts';
 import type { Part } from '../../kernel/nft/part.ts';
+import type { NftSet, SetElement } from '../../kernel/nft/set.ts';
 import { inetTable } from '../../plugin/attach/table.ts';
 import type { Tunnel } from './desired.ts';
 

@@ -5,7 +5,7 @@ import { RT_TABLE_MAIN } from '../../kernel/route.ts';
 import type { Steps } from '../../kernel/steps.ts';
 import { deviceName } from './device.ts';
 import { DIRECT_TABLE, defaultPriority, type Entry, idOf, type LinkNames } from './entry.ts';
-import type { Peer, Way } from './peer.ts';
+import type { Peer, PeerPlan } from './peer.ts';
 import type { OverlayState } from './state.ts';
 
 /** Where entries of each way go. */
@@ -24,15 +24,6 @@ export const linkNames = ({ network, backend, underlay }: OverlayState, ground: 
       ? []
       : [[ground.deviceIndex, deviceName(network.family, backend.vni)] as const]),
   ]);
-
-export interface PeerPlan {
-  readonly peer: Peer;
-  readonly way: Way;
-  /** The way is chosen by probing: the other one is kept ready, and the direct one can be probed. */
-  readonly probed: boolean;
-  /** The largest packet that the path to the peer takes, where it is less than the link's. */
-  readonly mtuBytes: number | undefined;
-}
 
 export interface Desired {
   readonly entries: ReadonlyMap<string, Entry>;

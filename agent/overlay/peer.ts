@@ -17,3 +17,13 @@ export interface Peer {
 
 /** How packets for a peer leave this node: through the tunnel, or straight to the peer on the same link. */
 export type Way = 'vxlan' | 'direct';
+
+/** A peer, and how its packets travel. */
+export interface PeerPlan {
+  readonly peer: Peer;
+  readonly way: Way;
+  /** The way is chosen by probing: the other one is kept ready, and the direct one can be probed. */
+  readonly probed: boolean;
+  /** The largest packet that the path to the peer takes, where it is less than the link's. */
+  readonly mtuBytes: number | undefined;
+}

@@ -1,8 +1,7 @@
 /** Which way packets to each peer take, and how large they may be: a function of the state. */
 import { containsIp, networkOf } from '../../inet/cidr.ts';
 import { vxlanOverheadBytes } from '../../kernel/link.ts';
-import type { PeerPlan } from './desired.ts';
-import type { Peer } from './peer.ts';
+import type { Peer, PeerPlan } from './peer.ts';
 import type { OverlayState } from './state.ts';
 
 /** The MTU that pods get: what the configuration says, else what the underlay leaves. */

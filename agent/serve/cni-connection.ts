@@ -7,11 +7,19 @@
 import { Socket } from 'node:net';
 import * as ffi from '../../kernel/ffi.ts';
 import { receiveNow, sendNow } from '../../kernel/unix-stream.ts';
+import type { Log } from '../../log/log.ts';
 import { CniError } from '../../plugin/errors.ts';
 import { encodeAnswer, RequestReader, WireError } from '../../plugin/launcher/wire.ts';
 import { type PluginAnswer, type PluginCall, refusal } from '../../plugin/protocol/answer.ts';
 import { reasonOf } from '../../problem/reason.ts';
-import type { CniServerOptions } from './cni-server.ts';
+
+export interface ConnectionOptions {
+  readonly log: Pick<Log, 'warn'>;
+  /** From the connection to the request's last byte. */
+  readonly readMs: number;
+  /** Until the caller has taken the answer. */
+  readonly writeMs: number;
+}
 
 /** `work` aborts when the caller goes away, and may be aborted when the time for the work is over. */
 type Perform = (call: PluginCall, work: AbortController) => Promise<PluginAnswer>;
@@ -23,7 +31,7 @@ const UNWATCHED_MS = 5;
 
 export class CniConnection {
   readonly #fd: number;
-  readonly #options: CniServerOptions;
+  readonly #options: ConnectionOptions;
   readonly #perform: Perform;
   readonly #onOver: () => void;
   readonly #reader = new RequestReader();
@@ -34,7 +42,7 @@ export class CniConnection {
   #socket: Socket | undefined;
 
   /** `fd` is ours to close. `perform` is called once at most, `onOver` once. */
-  constructor(request: { fd: number; options: CniServerOptions; perform: Perform; onOver: () => void }) {
+  constructor(request: { fd: number; options: ConnectionOptions; perform: Perform; onOver: () => void }) {
     this.#fd = request.fd;
     this.#options = request.options;
     this.#perform = request.perform;

@@ -12,7 +12,7 @@ import { CniError } from '../../plugin/errors.ts';
 import { type PluginAnswer, type PluginCall, refusal } from '../../plugin/protocol/answer.ts';
 import { CniAcceptor } from './cni-acceptor.ts';
 import { Admission } from './cni-admission.ts';
-import { CniConnection } from './cni-connection.ts';
+import { CniConnection, type ConnectionOptions } from './cni-connection.ts';
 
 /** What a call took, for logs and metrics. */
 export interface CallRecord {
@@ -24,7 +24,7 @@ export interface CallRecord {
   readonly workedMs: number;
 }
 
-export interface CniServerOptions {
+export interface CniServerOptions extends ConnectionOptions {
   /** Must not reject. The signal aborts when the caller has gone or the time for the work is over. */
   readonly answer: (call: PluginCall, signal: AbortSignal) => Promise<PluginAnswer>;
   readonly log: Pick<Log, 'warn' | 'error'>;
@@ -33,12 +33,8 @@ export interface CniServerOptions {
   readonly concurrency: number;
   /** Connections at once; the others are closed unread, so that their relays help themselves. */
   readonly connections: number;
-  /** From the connection to the request's last byte. */
-  readonly readMs: number;
   /** For the work itself. The relay waits for 25 s in all. */
   readonly workMs: number;
-  /** Until the caller has taken the answer. */
-  readonly writeMs: number;
   /** Who may call, besides root. */
   readonly uid: number;
 }

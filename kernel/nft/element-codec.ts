@@ -5,9 +5,9 @@ import { TYPE_MASK } from '../netlink/attribute.ts';
 import { formatAttributes, type NetlinkMessage } from '../netlink/message.ts';
 import { partsOf } from '../netlink/parts.ts';
 import { commentOf, encodeComment } from './comment.ts';
-import type { NftElement, NftSet, SetElement } from './element.ts';
 import { decodeFields, encodeFields } from './field.ts';
 import { NFGENMSG_BYTES, NLA_F_NESTED, text } from './nfnetlink.ts';
+import type { NftElement, NftSet, SetElement } from './set.ts';
 
 /** The attributes of a request about elements of a set. `whole`: with data and comment; without, the keys. */
 export function listAttributes(

@@ -7,39 +7,16 @@ import { failedWith } from '../errors.ts';
 import { type NetlinkRequest, NLM_F_CREATE, NLM_F_EXCL } from '../netlink/message.ts';
 import { atOnce } from '../steps.ts';
 import { eachKey, elementsOf, listAttributes } from './element-codec.ts';
-import { type Fields, type FieldType, type FieldValue, formatFields } from './field.ts';
+import { type Fields, type FieldType, formatFields } from './field.ts';
 import {
   attemptTransaction,
   NFNL_SUBSYS_NFTABLES,
   type Nfnl,
-  type NftFamily,
   nfnlRequest,
   numberOfFamily,
 } from './nfnetlink.ts';
 
-/** A set, or where it has `data` a map, of a table. */
-export interface NftSet<
-  Key extends readonly FieldType[] = readonly FieldType[],
-  Data extends readonly FieldType[] = readonly FieldType[],
-> {
-  readonly family: NftFamily;
-  readonly table: string;
-  readonly name: string;
-  readonly key: Key;
-  readonly data?: Data;
-}
-
-/** An element. The comment (at most 127 bytes) is how its owner knows it again. */
-export interface NftElement<Key = readonly FieldValue[], Data = readonly FieldValue[]> {
-  readonly key: Key;
-  readonly data?: Data;
-  readonly comment?: string;
-}
-
-/** An element together with its set. */
-export interface SetElement extends NftElement {
-  readonly set: NftSet;
-}
+import type { NftElement, NftSet, SetElement } from './set.ts';
 
 /** Ties an element to its set, so that the compiler compares the fields with the set's types. */
 export const elementOf = <const Key extends readonly FieldType[], const Data extends readonly FieldType[]>(

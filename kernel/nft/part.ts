@@ -8,11 +8,13 @@
  * Elements are never touched, with one exception: a set that another version made with another key is
  * replaced, and whoever owns its elements puts them back.
  */
+
 import { digestOf } from '../../inet/digest.ts';
-import { type NftSet, nameOfElement, type SetElement } from './element.ts';
+import { nameOfElement } from './element.ts';
 import { lengthOfFields, quoteFields } from './field.ts';
 import type { Nfnl } from './nfnetlink.ts';
 import { applyRules } from './run.ts';
+import type { NftSet, SetElement } from './set.ts';
 import {
   type Chain,
   fingerprint,

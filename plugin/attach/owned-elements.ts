@@ -2,21 +2,13 @@
  * A pod's elements in weft's sets and maps. Each carries its owner in the comment, so that nobody takes away
  * what is another pod's, and what belongs to no pod any more is recognised.
  */
+
 import { failedWith } from '../../kernel/errors.ts';
-import {
-  add,
-  elements,
-  ensureAbsent,
-  formatElement,
-  lookUp,
-  type NftElement,
-  type NftSet,
-  remove,
-  type SetElement,
-} from '../../kernel/nft/element.ts';
+import { add, elements, ensureAbsent, formatElement, lookUp, remove } from '../../kernel/nft/element.ts';
 import { encodeFields } from '../../kernel/nft/field.ts';
 import { attemptTransaction, type Nfnl } from '../../kernel/nft/nfnetlink.ts';
 import { ensureParts, isStanding, type Part } from '../../kernel/nft/part.ts';
+import type { NftElement, NftSet, SetElement } from '../../kernel/nft/set.ts';
 import { ownerPrefix } from './owner.ts';
 
 /** Another owner has the element's key. */

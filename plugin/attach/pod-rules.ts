@@ -2,8 +2,9 @@
  * Which rules and elements pods have in weft's tables: what the steps make one by one, for whoever keeps it all
  * true at once.
  */
-import type { NftSet, SetElement } from '../../kernel/nft/element.ts';
+
 import type { Part } from '../../kernel/nft/part.ts';
+import type { NftSet, SetElement } from '../../kernel/nft/set.ts';
 import { hostPortsPart } from './host-ports/rules.ts';
 import { hostPortElements, hostPortSets, type PodWithPorts } from './host-ports/sets.ts';
 import { masqueradePart } from './masquerade/rules.ts';

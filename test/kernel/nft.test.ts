@@ -1,4 +1,5 @@
 /** kernel/nft against the kernel: what is asked for is what plain `nft` then shows, and the other way round. */
+
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -11,7 +12,6 @@ import {
   elements,
   ensureAbsent,
   lookUp,
-  type NftSet,
   remove,
   removeMany,
 } from '../../kernel/nft/element.ts';
@@ -24,6 +24,7 @@ import {
 } from '../../kernel/nft/nfnetlink.ts';
 import { ensureParts, type Part } from '../../kernel/nft/part.ts';
 import { applyRules } from '../../kernel/nft/run.ts';
+import type { NftSet } from '../../kernel/nft/set.ts';
 import { fingerprint, readTable } from '../../kernel/nft/state.ts';
 
 const name = `weft-t-${process.pid}-nft`;

@@ -4,9 +4,11 @@
  *
  * A port bound to one address of the node has precedence over the same port bound to all of them.
  */
+
 import { type Family, formatIp, type Ip } from '../../../inet/ip.ts';
-import { elementOf, type NftSet, type SetElement } from '../../../kernel/nft/element.ts';
+import { elementOf } from '../../../kernel/nft/element.ts';
 import { addressTypeOf } from '../../../kernel/nft/field.ts';
+import type { NftSet, SetElement } from '../../../kernel/nft/set.ts';
 import type { PortMapping } from '../../protocol/network.ts';
 import { type Owner, ownerOf } from '../owner.ts';
 import { inetTable } from '../table.ts';

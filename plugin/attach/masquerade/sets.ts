@@ -1,7 +1,9 @@
 /** Pods of ranges of their own that leave with the node's address, as elements. */
+
 import type { Family, Ip } from '../../../inet/ip.ts';
-import { elementOf, type NftSet, type SetElement } from '../../../kernel/nft/element.ts';
+import { elementOf } from '../../../kernel/nft/element.ts';
 import { addressTypeOf } from '../../../kernel/nft/field.ts';
+import type { NftSet, SetElement } from '../../../kernel/nft/set.ts';
 import { type Owner, ownerOf } from '../owner.ts';
 import { inetTable } from '../table.ts';
 

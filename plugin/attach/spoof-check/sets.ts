@@ -1,7 +1,9 @@
 /** Who a pod may claim to be, as elements: its port on the bridge with its MAC, its addresses, or both. */
+
 import type { Family, Ip } from '../../../inet/ip.ts';
-import { elementOf, type NftSet, type SetElement } from '../../../kernel/nft/element.ts';
+import { elementOf } from '../../../kernel/nft/element.ts';
 import { addressTypeOf } from '../../../kernel/nft/field.ts';
+import type { NftSet, SetElement } from '../../../kernel/nft/set.ts';
 import { type Owner, ownerOf } from '../owner.ts';
 import { bridgeTable } from '../table.ts';
 

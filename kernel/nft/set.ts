@@ -1,0 +1,27 @@
+/** Sets, maps and their elements as values. */
+import type { FieldType, FieldValue } from './field.ts';
+import type { NftFamily } from './nfnetlink.ts';
+
+/** A set, or where it has `data` a map, of a table. */
+export interface NftSet<
+  Key extends readonly FieldType[] = readonly FieldType[],
+  Data extends readonly FieldType[] = readonly FieldType[],
+> {
+  readonly family: NftFamily;
+  readonly table: string;
+  readonly name: string;
+  readonly key: Key;
+  readonly data?: Data;
+}
+
+/** An element. The comment (at most 127 bytes) is how its owner knows it again. */
+export interface NftElement<Key = readonly FieldValue[], Data = readonly FieldValue[]> {
+  readonly key: Key;
+  readonly data?: Data;
+  readonly comment?: string;
+}
+
+/** An element together with its set. */
+export interface SetElement extends NftElement {
+  readonly set: NftSet;
+}
