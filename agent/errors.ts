@@ -17,6 +17,8 @@ export type AgentErrorCode =
   | 'cleanup'
   /** Something else already has the address or port. */
   | 'listen'
+  /** The agent did not stop in time. */
+  | 'stop'
   /** The service manager's socket does not take our message. */
   | 'notify';
 

@@ -1,4 +1,6 @@
 /** weftd: wiring only. */
+import { writeFileSync } from 'node:fs';
+import { exitNow } from '../kernel/ffi.ts';
 import { createLog } from '../log/create-log.ts';
 import type { Log } from '../log/log.ts';
 import { runAgent } from './agent.ts';
@@ -6,12 +8,16 @@ import { parseArguments } from './arguments.ts';
 import { checkConfig } from './config/check.ts';
 import { type ConfigSource, configSource, loadConfig } from './config/load.ts';
 import { settleEngine } from './engine.ts';
+import { AgentError } from './errors.ts';
 import { takeNotifier } from './notify/notifier.ts';
 import { planHost } from './plan.ts';
+import { endOnUncaught } from './uncaught.ts';
 import { version } from './version.ts';
 
 /** A start is over by then, and what it compiled not yet forgotten. */
 const STARTED_MS = 5000;
+/** Calls that have begun get 10 s; the unit's TimeoutStopSec is 20 s. */
+const STOP_MS = 15_000;
 
 export interface Start {
   /** Keeps the code that was compiled for the next start; undefined where it was there. May throw. */
@@ -24,17 +30,17 @@ export async function main(given: Start): Promise<void> {
     await obey(given);
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    leave(1, `${text.replace(/^(?!weftd: )/gm, 'weftd: ')}\n`);
+    end(1, `${text.replace(/^(?!weftd: )/gm, 'weftd: ')}\n`);
   }
 }
 
 async function obey(start: Start): Promise<void> {
   const order = parseArguments(process.argv.slice(2), version);
-  if (order.kind === 'say') return leave(order.status, order.text);
+  if (order.kind === 'say') return end(order.status, order.text);
   const source = configSource({ flag: order.config, env: process.env });
   if (order.kind === 'check') {
     const { status, stdout, stderr } = checkConfig(source);
-    return leave(status, status === 0 ? stdout : stderr);
+    return end(status, status === 0 ? stdout : stderr);
   }
   if (order.kind === 'plan') return plan(source);
   await run(source, start);
@@ -44,27 +50,31 @@ async function plan(source: ConfigSource): Promise<void> {
   const { config, path } = loadConfig(source);
   const { steps, problems } = await planHost({ config, file: path ?? source.path });
   const lines = steps.length ? steps : ['nothing to change'];
-  leave(0, [...lines, ...problems.map((problem) => `cannot be had: ${problem}`), ''].join('\n'));
+  end(0, [...lines, ...problems.map((problem) => `cannot be had: ${problem}`), ''].join('\n'));
 }
 
 async function run(source: ConfigSource, { keepCompiled }: Start): Promise<void> {
   const { config, path } = loadConfig(source);
   const log = createLog(config.log);
   if (!path) log.info('config.defaults', { path: source.path });
+  const fail = endOnUncaught(log);
   const stop = new AbortController();
+  const late = () => fail(new AgentError('stop', `did not stop within ${STOP_MS / 1000} s of SIGTERM`));
+  stop.signal.addEventListener('abort', () => setTimeout(late, STOP_MS).unref(), { once: true });
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
   const notifier = takeNotifier({
     env: process.env,
     onFailure: (error) => log.warn('notify.failed', { err: error }),
   });
   stop.signal.addEventListener('abort', () => notifier.stopping(), { once: true });
+  notifier.watch(stop.signal);
   // Without a listener SIGHUP would end the process; whoever can reload adds another.
   process.on('SIGHUP', () => log.info('config.reloadRequested'));
   setTimeout(() => {
     if (keepCompiled) keep(keepCompiled, log);
     settleEngine();
   }, STARTED_MS).unref();
-  await runAgent({
+  const life = runAgent({
     config,
     file: path ?? source.path,
     log,
@@ -76,9 +86,10 @@ async function run(source: ConfigSource, { keepCompiled }: Start): Promise<void>
     },
     signal: stop.signal,
   });
+  await life.catch(fail);
   log.info('agent.stopped');
-  // gRPC goes on with an attempt to connect when it is closed, and the kernel gives one up after two minutes.
-  process.exit();
+  // gRPC continues an attempt to connect when it is closed, and the kernel gives up after two minutes.
+  exitNow(0);
 }
 
 function keep(keepCompiled: () => void, log: Log): void {
@@ -89,7 +100,7 @@ function keep(keepCompiled: () => void, log: Log): void {
   }
 }
 
-function leave(status: number, text: string): void {
-  (status === 0 ? process.stdout : process.stderr).write(text);
-  process.exitCode = status;
+function end(status: number, text: string): void {
+  writeFileSync(status === 0 ? 1 : 2, text);
+  exitNow(status);
 }

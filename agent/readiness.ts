@@ -13,7 +13,6 @@ export interface ReadinessOptions {
   readonly health: Health;
   readonly log: Log;
   readonly notifier: Notifier;
-  readonly signal: AbortSignal;
 }
 
 export class Readiness {
@@ -31,7 +30,7 @@ export class Readiness {
 
   /** A pass is over. */
   passed({ peers, lease, status: { phase } }: LeaseHolder, { problems, settling }: PassOutcome): void {
-    const { health, log, notifier, signal } = this.#options;
+    const { health, log, notifier } = this.#options;
     const count = peers.leases.size;
     const subnets = lease.subnets.map(formatCidr).join(' ');
     const status = `${subnets}, ${count} peers${problems.length ? `, ${problems.length} problems` : ''}`;
@@ -52,8 +51,6 @@ export class Readiness {
     this.#reached = true;
     this.#offerPods();
     notifier.ready(status);
-    // Not before: a start takes as long as it takes where the processor is slow, and a watchdog would begin it anew.
-    notifier.watch(signal);
     log.info('agent.ready', { peers: count });
   }
 

@@ -35,6 +35,8 @@ const call = {
   poll: libc.func('int poll(uint8_t *fds, uint64_t count, int timeout)'),
   eventfd: libc.func('int eventfd(uint32_t initial, int flags)'),
   flock: libc.func('int flock(int fd, int operation)'),
+  alarm: libc.func('unsigned int alarm(unsigned int seconds)'),
+  exit: libc.func('void _exit(int status)'),
 };
 
 function check(result: number, attempted: string): number {
@@ -232,3 +234,16 @@ const EFD_NONBLOCK = 0o4000;
 const CLONE_NEWNET = 0x40000000;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
+
+/** alarm(2): SIGALRM, which ends the process, after so many seconds, whatever the event loop is blocked by. */
+export const alarm = (seconds: number): void => {
+  call.alarm(seconds);
+};
+
+/**
+ * _exit(2): ends the process at once. `process.exit` waits for the threads of libuv's pool, and one that is in poll(2)
+ * without a timeout would keep it from ending.
+ */
+export const exitNow = (status: number): void => {
+  call.exit(status);
+};

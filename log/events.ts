@@ -4,6 +4,7 @@
  */
 export const events = {
   'agent.conflist': 'CNI configuration checked',
+  'agent.failed': 'unexpected error, the agent ends',
   'agent.ready': 'agent is ready',
   'agent.started': 'agent started',
   'agent.stopped': 'agent stopped',

@@ -10,8 +10,9 @@ export interface Notifier {
   status(text: string): void;
   stopping(): void;
   /**
-   * Says WATCHDOG=1 at half the interval the service manager asks for, until the signal fires; a hung event
-   * loop says nothing, and is restarted. Nothing where it asks for none.
+   * Shows at half the watchdog's interval that the event loop runs, until the signal fires: before `ready` with
+   * EXTEND_TIMEOUT_USEC, which keeps the start timeout away, then with WATCHDOG=1. A hung agent shows neither and is
+   * restarted. Nothing where the service manager asks for no watchdog.
    */
   watch(signal: AbortSignal): void;
 }
@@ -36,6 +37,7 @@ export function takeNotifier(options: {
   if (name && !/^[/@]./.test(name)) {
     throw new AgentError('notify', `NOTIFY_SOCKET=${name} is neither a path nor @NAME: unset it`);
   }
+  let isReady = false;
   let listening = name !== undefined && name !== '';
   const tell = (...assignments: string[]): void => {
     if (!name || !listening) return;
@@ -53,14 +55,18 @@ export function takeNotifier(options: {
   };
   const isForUs = pid === undefined || Number(pid) === process.pid;
   return {
-    ready: (status) => tell('READY=1', `STATUS=${status}`),
+    ready: (status) => {
+      isReady = true;
+      tell('READY=1', `STATUS=${status}`);
+    },
     status: (text) => tell(`STATUS=${text}`),
     stopping: () => tell('STOPPING=1'),
     watch: (signal) => {
       const intervalMs = Number(interval) / 1000;
       if (!name || !isForUs || !(intervalMs > 0) || signal.aborted) return;
-      tell('WATCHDOG=1');
-      const timer = setInterval(() => tell('WATCHDOG=1'), Math.max(1, intervalMs / 2));
+      const show = (): void => tell(isReady ? 'WATCHDOG=1' : `EXTEND_TIMEOUT_USEC=${Number(interval)}`);
+      show();
+      const timer = setInterval(show, Math.max(1, intervalMs / 2));
       signal.addEventListener('abort', () => clearInterval(timer), { once: true });
     },
   };

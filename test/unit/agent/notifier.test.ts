@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { constants } from 'node:os';
 import { describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentError } from '../../../agent/errors.ts';
 import { takeNotifier } from '../../../agent/notify/notifier.ts';
 import { KernelError } from '../../../kernel/errors.ts';
@@ -79,24 +77,19 @@ describe('the service manager', () => {
     assert.throws(() => notifier({ NOTIFY_SOCKET: 'vsock:2:1234' }), { code: 'notify' });
   });
 
-  it('hears the watchdog again and again, until the signal', async () => {
+  it('watchdog before ready: the start timeout is extended; after ready: WATCHDOG=1, until the signal', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
     const stop = new AbortController();
-    const heard = new EventTarget();
-    let count = 0;
-    const { watch, sent } = notifier(
-      { NOTIFY_SOCKET: '@m', WATCHDOG_USEC: '4000', WATCHDOG_PID: String(process.pid) },
-      () => {
-        if (++count === 3) heard.dispatchEvent(new Event('third'));
-      },
-    );
-    const third = once(heard, 'third');
+    const { ready, watch, sent } = notifier({ NOTIFY_SOCKET: '@m', WATCHDOG_USEC: '60000000' });
     watch(stop.signal);
-    await third;
+    t.mock.timers.tick(30_000);
+    assert.deepEqual(sent, Array(2).fill('@m EXTEND_TIMEOUT_USEC=60000000'));
+    ready('up');
+    t.mock.timers.tick(60_000);
+    assert.deepEqual(sent.slice(2), ['@m READY=1\nSTATUS=up', '@m WATCHDOG=1', '@m WATCHDOG=1']);
     stop.abort();
-    const until = sent.length;
-    await sleep(10);
-    assert.equal(sent.length, until);
-    assert.deepEqual(new Set(sent), new Set(['@m WATCHDOG=1']));
+    t.mock.timers.tick(60_000);
+    assert.equal(sent.length, 5);
   });
 
   it('hears no watchdog that is meant for another process', () => {
