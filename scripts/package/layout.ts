@@ -12,8 +12,9 @@ export interface PackagedFile {
   readonly content: Uint8Array;
 }
 
-/** The Node.js of the package, at the path that stays the same over upgrades. */
-const interpreter = '/opt/weft/current/bin/node';
+/** Where the package is, by a path that stays the same over upgrades. */
+export const installedAt = '/opt/weft/current';
+const interpreter = `${installedAt}/bin/node`;
 
 export function packageFiles(from: {
   root: string;
@@ -41,6 +42,7 @@ export function packageFiles(from: {
     bundle('bin/weftd'),
     bundle('bin/weftctl'),
     program('cni/weft', readFileSync(natives.relay)),
+    program('cni/loopback', readFileSync(natives.loopback)),
     bundle('cni/weft-standalone'),
     ...['lib/standalone.js', 'lib/weftd.js'].map((path) => data(path, at(`dist/${path}`))),
     program('lib/pause', readFileSync(natives.pause)),

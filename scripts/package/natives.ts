@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compile } from '../build/compile.ts';
-import { buildRelay, relay } from '../build/launcher.ts';
+import { buildRelay, programOf } from '../build/launcher.ts';
 import { findProgram } from '../needs.ts';
 import { ensureKoffi } from './koffi.ts';
 import { isStaticElf } from './static-elf.ts';
@@ -11,6 +11,8 @@ import { isStaticElf } from './static-elf.ts';
 export interface Natives {
   /** What a runtime executes. */
   readonly relay: string;
+  /** The plugin that containerd executes for every sandbox beside the network's. */
+  readonly loopback: string;
   /** The first process of a pod on Docker. */
   readonly pause: string;
   readonly koffi: string;
@@ -19,7 +21,12 @@ export interface Natives {
 /** What the build made. Throws where its programs need the machine's libraries. */
 export function ownNatives(root: string): Natives {
   const at = (path: string): string => join(root, 'dist', path);
-  const natives = { relay: at('cni/weft'), pause: at('lib/pause'), koffi: at('native/koffi.node') };
+  const natives = {
+    relay: at('cni/weft'),
+    loopback: at('cni/loopback'),
+    pause: at('lib/pause'),
+    koffi: at('native/koffi.node'),
+  };
   if (!isStaticElf(natives.relay)) {
     throw new Error(
       'dist/cni/weft is not a static program: install a C compiler with the static C library (apt-get install gcc libc6-dev) and build again',
@@ -49,15 +56,18 @@ export function foreignNatives(request: {
     );
   }
   mkdirSync(folder, { recursive: true });
-  const natives = { relay: join(folder, 'weft'), pause: join(folder, 'pause') };
+  const natives = {
+    relay: join(folder, 'weft'),
+    loopback: join(folder, 'loopback'),
+    pause: join(folder, 'pause'),
+  };
   buildRelay({ root, output: natives.relay, kinds: ['bare', 'static'], compiler, run: [emulator] });
-  const failure = compile({
-    compiler,
-    sources: [join(root, 'pod/pause/pause.c')],
-    output: natives.pause,
-    flags: relay.static,
-  });
-  if (failure !== undefined) throw new Error(`${compiler} does not compile the pause program:\n${failure}`);
+  for (const name of ['loopback', 'pause'] as const) {
+    const { sources, flags } = programOf(name);
+    const files = sources.map((source) => join(root, source));
+    const failure = compile({ compiler, sources: files, output: natives[name], flags });
+    if (failure !== undefined) throw new Error(`${compiler} does not compile ${name}:\n${failure}`);
+  }
   return {
     ...natives,
     koffi: ensureKoffi({ lock: readFileSync(join(root, 'package-lock.json'), 'utf8'), arch }),
