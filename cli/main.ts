@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { describeCluster } from './cluster.ts';
 import { describeLab } from './lab.ts';
 import { describeNode } from './node.ts';
+import { describePlugins } from './plugins.ts';
 import { describePod } from './pod.ts';
 import { describeSandbox } from './sandbox.ts';
 
@@ -15,6 +16,7 @@ async function main(): Promise<void> {
   describeLab(program.command('lab'));
   describeCluster(program.command('cluster'));
   describeNode(program.command('node'));
+  describePlugins(program.command('plugins'));
   describePod(program.command('pod'));
   describeSandbox(program.command('sandbox'));
   await program.parseAsync();
