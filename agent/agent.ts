@@ -24,8 +24,7 @@ import { healthRoutes } from './serve/health/routes.ts';
 import { serveHttp } from './serve/http.ts';
 import { servePods } from './serve/pods.ts';
 import { openStoreUntil, takeLease } from './take-lease.ts';
-import { findUnderlay } from './underlay/find-underlay.ts';
-import { FollowedUnderlay } from './underlay/follow.ts';
+import { HostUnderlay, requireUnderlay } from './underlay/host-underlay.ts';
 
 export interface AgentOptions {
   readonly config: Config;
@@ -71,20 +70,28 @@ async function live(
   { sockets, health }: { sockets: RtnlSockets; health: Health },
 ): Promise<void> {
   const { config, file, log, notifier, signal } = options;
-  // First of all: what else a start does, it does while a connection is made.
+  // First, so that the connection is made while the rest of the start goes on.
   const opening = openStoreUntil(config.store, signal);
-  // It is awaited below; what fails before that goes first.
+  // It is awaited below, and an earlier failure is reported instead.
   opening.catch(() => undefined);
   const running = new RunningConfig(options);
   const readiness = new Readiness({ ...options, health });
   const identity = ensureIdentity(config.stateDir);
   const saved = readSaved({ stateDir: config.stateDir, boot: readBootId(), clock: systemClock });
-  const underlay = await FollowedUnderlay.find({
-    find: (known) => findUnderlay({ config: running.current, file, rtnl: sockets.rtnl, known }),
-    known: saved.kind === 'read' ? saved.saved.lease.publicIps : [],
-    onWarnings: (warnings) => log.warn('underlay.warnings', { warnings }),
+  const underlay = await HostUnderlay.find({
+    config: () => running.current,
+    file,
+    rtnl: sockets.rtnl,
+    announced: saved.kind === 'read' ? saved.saved.lease.publicIps : [],
+    log,
+    signal,
   });
-  log.info('agent.started', { nodeId: identity.nodeId, underlay: underlay.current.name });
+  // A node that had a lease makes pods with it although its underlay is not there yet; a new one has nothing to announce.
+  const announced =
+    saved.kind === 'read' && !underlay.current
+      ? { addresses: [], publicIps: saved.saved.lease.publicIps }
+      : requireUnderlay(underlay);
+  log.info('agent.started', { nodeId: identity.nodeId, underlay: underlay.current?.name });
   // Pods are taken away, and made if an earlier life's lease still holds, while a lease is waited for.
   const pods = await servePods({
     runDir: config.runDir,
@@ -96,7 +103,7 @@ async function live(
   const kept = keepPods({ ...config, log, env: process.env, signal });
   notifier.status('waiting for a lease');
   const store = await opening;
-  const holder = await takeLease({ store, config, identity, underlay: underlay.current, log, signal });
+  const holder = await takeLease({ store, config, identity, announced, log, signal });
   const network = keepNetwork({
     ...options,
     running,

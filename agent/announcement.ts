@@ -5,12 +5,12 @@ import type { RunningConfig } from './config/running.ts';
 import type { Identity } from './identity/identity.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import type { TunnelFarewell } from './overlay/farewell.ts';
-import type { FollowedUnderlay } from './underlay/follow.ts';
+import type { HostUnderlay } from './underlay/host-underlay.ts';
 
 export interface AnnouncementOptions {
   readonly running: RunningConfig;
   readonly identity: Identity;
-  readonly underlay: FollowedUnderlay;
+  readonly underlay: HostUnderlay;
   readonly holder: LeaseHolder;
   readonly farewell: TunnelFarewell;
   readonly log: Log;
@@ -29,7 +29,9 @@ export class Announcement {
   /** Not awaited: a store that is away must not keep this node's own kernel state waiting. */
   tell(): void {
     const { running, identity, underlay, holder, farewell, log, signal } = this.#options;
-    const attributes = attributesOf(running.current, identity, underlay.current);
+    const { publicIps } = holder.lease;
+    const announced = underlay.current ?? { addresses: [], publicIps };
+    const attributes = attributesOf(running.current, identity, announced);
     const telling = ++this.#tellings;
     holder
       .updateAttributes(attributes, signal)

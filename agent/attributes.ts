@@ -1,4 +1,4 @@
-/** What this node tells its peers, from its configuration, its identity and its underlay. */
+/** What this node announces to its peers, from its configuration, its identity and its addresses. */
 import { sameIp } from '../inet/ip.ts';
 import type { Config } from './config/config.ts';
 import type { Identity } from './identity/identity.ts';
@@ -7,10 +7,13 @@ import type { LeaseAttributes } from './lease/lease.ts';
 import type { Underlay } from './underlay/choose.ts';
 import { version } from './version.ts';
 
-export function attributesOf(config: Config, identity: Identity, underlay: Underlay): LeaseAttributes {
-  const { publicIps } = underlay;
-  const extension = extensionOf(underlay);
-  // A host-gw record has no backend data: whoever reads it can only route to us.
+/** An underlay, or what was announced before where there is none. */
+export type Announced = Pick<Underlay, 'addresses' | 'publicIps'>;
+
+export function attributesOf(config: Config, identity: Identity, announced: Announced): LeaseAttributes {
+  const { publicIps } = announced;
+  const extension = extensionOf(announced);
+  // A host-gw record has no backend data: its readers can only route to this node.
   if (config.backend.type === 'direct') return { publicIps, backend: { type: 'host-gw' }, extension };
   const families = config.networks.map(({ cidr }) => cidr.family);
   return {
@@ -26,7 +29,7 @@ export function attributesOf(config: Config, identity: Identity, underlay: Under
 }
 
 /** Packets of the tunnel leave from the interface's address, which peers must know where it is not the public one. */
-function extensionOf({ addresses, publicIps }: Underlay): NodeExtension {
+function extensionOf({ addresses, publicIps }: Announced): NodeExtension {
   const sources = addresses.map(({ address }) => address);
   const localIps = sources.filter((source) => !publicIps.some((ip) => sameIp(ip, source)));
   return { localIps, version };

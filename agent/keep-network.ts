@@ -1,34 +1,33 @@
-/**
- * The host's network once there is a lease: the way to the peers, the pods' bridges and the firewall, in one pass for
- * whatever happened; and who hears of it.
- */
-import { linkByName } from '../kernel/link.ts';
+/** The host's network once there is a lease: the parts that the reconciler keeps, and who reports what. */
+import { sameIp } from '../inet/ip.ts';
 import type { Rtnl } from '../kernel/netlink/rtnl.ts';
 import type { Log } from '../log/log.ts';
 import { reasonOf } from '../problem/reason.ts';
 import { Announcement } from './announcement.ts';
-import { KeptBridges } from './bridge/keep.ts';
+import { BridgesPart } from './bridge/bridges-part.ts';
 import type { Config } from './config/config.ts';
 import type { RunningConfig } from './config/running.ts';
-import { KeptFirewall } from './firewall/keep.ts';
+import { FirewallPart } from './firewall/firewall-part.ts';
+import { hostStateOf, subnetFileOf } from './host-state.ts';
 import type { Identity } from './identity/identity.ts';
 import type { LeaseHolder } from './lease/holder.ts';
-import type { Lease } from './lease/lease.ts';
-import { everything } from './overlay/damage.ts';
-import { deviceName } from './overlay/device.ts';
 import { TunnelFarewell } from './overlay/farewell.ts';
-import { earliest } from './overlay/reconciler.ts';
-import { OverlayService, type PassPart } from './overlay/service.ts';
-import { type OverlayState, overlayStates } from './overlay/state.ts';
-import { podMtuBytes } from './overlay/ways.ts';
+import { OverlayPart } from './overlay/overlay-part.ts';
+import { type HostState, hasUnderlay } from './overlay/state.ts';
 import { FamilyProbes } from './probe/family-probes.ts';
 import type { Readiness } from './readiness.ts';
+import { HostReconciler } from './reconcile/host-reconciler.ts';
+import type { Part } from './reconcile/part.ts';
+import type { PartResult } from './reconcile/parts.ts';
+import { everything } from './reconcile/trigger.ts';
 import { PodRecords } from './records.ts';
 import { reportEntries, reportLease, reportPeers } from './reports.ts';
 import type { Health } from './serve/health/health.ts';
-import { writeSubnetFile } from './subnet-file/subnet-file.ts';
+import { SubnetFilePart } from './subnet-file/subnet-file-part.ts';
 import { SysctlLedger } from './sysctl/ledger.ts';
-import type { FollowedUnderlay } from './underlay/follow.ts';
+import type { HostUnderlay } from './underlay/host-underlay.ts';
+import { PeerAddresses } from './underlay/peer-addresses.ts';
+import { UnderlayPart } from './underlay/underlay-part.ts';
 
 export interface NetworkOptions {
   readonly running: RunningConfig;
@@ -36,9 +35,9 @@ export interface NetworkOptions {
   readonly health: Health;
   readonly readiness: Readiness;
   readonly identity: Identity;
-  readonly underlay: FollowedUnderlay;
+  readonly underlay: HostUnderlay;
   readonly holder: LeaseHolder;
-  /** Calls back whenever the agent is told to read its configuration again, until the signal fires. */
+  /** Calls back on SIGHUP, until the signal aborts. */
   readonly onReload: (listener: () => void, signal: AbortSignal) => void;
   readonly log: Log;
   readonly signal: AbortSignal;
@@ -53,107 +52,104 @@ export interface RtnlSockets {
 
 /** Resolves when the signal has fired; rejects where the kernel cannot be listened to. */
 export async function keepNetwork(options: NetworkOptions): Promise<void> {
-  const { running, sockets, health, readiness, underlay, holder, onReload, log, signal } = options;
+  const { running, sockets, health, readiness, identity, underlay, holder, onReload, log, signal } = options;
   const { runDir, stateDir } = running.current;
   const probes = new FamilyProbes({
     timing: () => running.current.probes,
     onChange: (reason) => {
       reportPeers(health, probes);
-      if (reason) service.trigger(reason);
+      // An address of this host may be free again, now that its peer is silent.
+      const unsettled = underlay.problems.length > 0;
+      if (reason || unsettled) reconciler.trigger(reason ?? 'peer silent', { underlay: unsettled });
     },
     log,
     signal,
   });
-  const farewell = new TunnelFarewell({ onOver: () => service.trigger('tunnel out of use'), signal });
+  const farewell = new TunnelFarewell({ onOver: () => reconciler.trigger('tunnel unused'), signal });
   const announcement = new Announcement({ ...options, farewell });
   const records = new PodRecords(runDir);
-  const firewall = new KeptFirewall({
+  const firewall = new FirewallPart({
     masquerade: () => masqueradeOf(running.current),
     pods: () => records.pods,
-    onDamage: (reason) => service.trigger(reason),
+    onDamage: (reason) => reconciler.trigger(reason),
     signal,
   });
-  const bridges = new KeptBridges({ rtnl: sockets.rtnl, records });
-  const service: OverlayService = new OverlayService({
-    ...sockets,
-    setSysctl: new SysctlLedger(stateDir).set,
-    states: async (pass) => {
-      if (pass.underlay && (await hasMoved(underlay, log))) announcement.tell();
-      return statesOf({ ...options, probes, farewell });
+  const parts: readonly Part<HostState>[] = [
+    new UnderlayPart(),
+    ...running.current.networks.map(
+      ({ cidr: { family } }) => new OverlayPart({ ...sockets, family, set: new SysctlLedger(stateDir).set }),
+    ),
+    new BridgesPart({ rtnl: sockets.rtnl, records }),
+    firewall,
+    new SubnetFilePart({
+      runDir,
+      fileOf: (host) => subnetFileOf(host, running.current, underlay.mtuBytes),
+    }),
+  ];
+  const reconciler: HostReconciler<HostState> = new HostReconciler({
+    parts,
+    state: (needs) => {
+      if ((needs.underlay || underlay.problems.length) && underlay.refresh()) announcement.tell();
+      const { rtnl } = sockets;
+      return hostStateOf({ config: running.current, rtnl, identity, holder, underlay, probes, farewell });
     },
-    also: (states, pass) => bothOf(bridges.ensure(states, pass), firewall.ensure(states)),
-    observe: (message) => bridges.observe(message),
     log,
-    onPass: (states, outcome) => {
+    onPass: (host, results) => {
       announcement.passed();
+      const problems = results.flatMap((result) => result.problems);
       reportLease(health, holder);
-      probes.follow(states);
+      reportEntries(health, [...problems, ...follow(probes, host, results)], holder);
       reportPeers(health, probes);
-      reportEntries(health, outcome.problems, holder);
-      offerSubnet(running.current, holder.lease, states);
-      readiness.passed(holder, outcome);
+      const settling = results.flatMap((result) => result.settling ?? []);
+      const failure = overlayFailure(results);
+      if (failure !== undefined) health.bad('overlay', failure);
+      else readiness.passed(holder, { problems, settling });
     },
-    onFailure: (error) => health.bad('overlay', reasonOf(error)),
+    onError: (error) => health.bad('overlay', reasonOf(error)),
     signal,
   });
-  const listening = [service.listen(), firewall.listen()];
+  const addresses = new PeerAddresses({
+    peers: () => holder.peers,
+    isSilent: (address) => probes.silentEndpoints().some((silent) => sameIp(silent, address)),
+  });
+  underlay.watch({
+    inUse: (address) => addresses.holderOf(address),
+    onLookedUp: () => reconciler.trigger('store name', { underlay: true }),
+  });
+  // Before the first pass, so that a pass that fails is not hidden behind "no lease yet".
+  reportLease(health, holder);
+  const listening = [reconciler.listen(), firewall.listen()];
   holder.watchStatus(() => reportLease(health, holder), signal);
-  holder.watchPeers(() => service.trigger('lease'), signal);
+  holder.watchPeers(() => reconciler.trigger('lease'), signal);
   onReload(() => {
-    if (!running.reload()) return;
+    if (!running.reload((config) => underlay.accept(config))) return;
     announcement.tellAfterPass();
-    service.trigger('reload', everything);
+    reconciler.trigger('reload', everything);
   }, signal);
   announcement.tell();
-  service.trigger('start');
+  reconciler.trigger('start');
   await Promise.all(listening);
 }
 
 const masqueradeOf = ({ masquerade }: Config) => (masquerade.enabled ? masquerade : undefined);
 
-const bothOf = (one: PassPart, other: PassPart): PassPart => ({
-  done: [...one.done, ...other.done],
-  problems: [...one.problems, ...other.problems],
-  retryInMs: earliest([one.retryInMs, other.retryInMs]),
-});
-
-/** Whether the host's address, interface or MTU is another now: then peers are to be told. */
-async function hasMoved(underlay: FollowedUnderlay, log: Log): Promise<boolean> {
-  const change = await underlay.refresh();
-  if (change) log.info('underlay.changed', { change });
-  return change !== undefined;
-}
-
-function statesOf(
-  known: NetworkOptions & { readonly probes: FamilyProbes; readonly farewell: TunnelFarewell },
-): OverlayState[] {
-  const { running, sockets, underlay, identity, holder, probes, farewell } = known;
-  const { networks, backend } = running.current;
-  const { type, vni, port, mtu } = backend;
-  const tunnelStays =
-    farewell.stays(type) &&
-    networks.some(({ cidr }) => linkByName(sockets.rtnl, deviceName(cidr.family, vni)));
-  return overlayStates({
-    networks: networks.map(({ cidr }) => cidr),
-    lease: holder.lease,
-    vtepMacs: identity.vtepMacs,
-    peers: holder.peers,
-    underlayOf: (family) => underlay.of(family),
-    backend: { type, tunnelStays, vni, port, mtuBytes: mtu === 'auto' ? undefined : mtu },
-    answeringDirect: (family) => probes.answeringDirect(family),
-    pathMtuBytes: (family) => probes.pathMtuBytes(family),
+/** Probes go where the overlay stands: their sockets need the addresses of its devices. Returns problems. */
+function follow(probes: FamilyProbes, host: HostState, results: readonly PartResult[]): string[] {
+  const failed = new Set(results.flatMap(({ part, error }) => (error === undefined ? [] : [part])));
+  return host.families.filter(hasUnderlay).flatMap((state) => {
+    if (failed.has(OverlayPart.nameOf(state.network.family))) return [];
+    try {
+      probes.follow(state);
+      return [];
+    } catch (error) {
+      return [`probes: ${reasonOf(error)}`];
+    }
   });
 }
 
-function offerSubnet(
-  { runDir, networks, masquerade }: Config,
-  lease: Lease,
-  states: readonly OverlayState[],
-): void {
-  writeSubnetFile(runDir, {
-    networks: networks.map(({ cidr }) => cidr),
-    subnets: lease.subnets,
-    mtuBytes: Math.min(...states.map(podMtuBytes)),
-    masquerade: masquerade.enabled,
-  });
+/** Why no family has an overlay; undefined where one has, or where an underlay is all that is missing. */
+function overlayFailure(results: readonly PartResult[]): string | undefined {
+  const overlays = results.filter(({ part }) => OverlayPart.isName(part));
+  if (overlays.some(({ error }) => error === undefined)) return undefined;
+  return overlays.flatMap(({ problems }) => problems).join('; ');
 }

@@ -1,63 +1,74 @@
 /**
- * `weftd plan`: what the agent would change on this host now, changing nothing. It goes by what an agent has saved
- * of the lease and the peers, so it needs no store and works beside a running agent.
+ * `weftd plan`: pending changes of this host, changing nothing. It goes by what an agent has saved of the lease and the
+ * peers, so it needs no store and works beside a running agent.
  */
 import { systemClock } from '../clock/clock.ts';
 import { formatCidr } from '../inet/cidr.ts';
 import type { Family } from '../inet/ip.ts';
 import { readBootId } from '../kernel/boot.ts';
 import { openRtnl, type Rtnl } from '../kernel/netlink/rtnl.ts';
-import { openNfnl } from '../kernel/nft/nfnetlink.ts';
 import { type Route, RTPROT_WEFT, routes } from '../kernel/route.ts';
-import { previewBridges } from './bridge/preview.ts';
+import { silentLog } from '../log/log.ts';
+import { BridgesPart } from './bridge/bridges-part.ts';
 import type { Config } from './config/config.ts';
 import { AgentError } from './errors.ts';
-import { Firewall } from './firewall/firewall.ts';
-import { desiredFirewall } from './firewall/keep.ts';
+import { FirewallPart } from './firewall/firewall-part.ts';
+import { subnetFileOf } from './host-state.ts';
 import { identityPath, readIdentity } from './identity/identity.ts';
 import { readSaved } from './lease/disk/saved.ts';
 import type { Lease } from './lease/lease.ts';
-import { previewOverlay } from './overlay/preview.ts';
-import { type OverlayState, overlayStates } from './overlay/state.ts';
+import { OverlayPart } from './overlay/overlay-part.ts';
+import { familyStates, type HostState } from './overlay/state.ts';
+import type { Part, PartPlan } from './reconcile/part.ts';
+import { planParts } from './reconcile/parts.ts';
 import { PodRecords } from './records.ts';
-import type { Underlay } from './underlay/choose.ts';
-import { findUnderlay } from './underlay/find-underlay.ts';
-import { underlayPart } from './underlay/follow.ts';
-
-export interface HostPlan {
-  /** One step a line; empty where all stands as it should. */
-  readonly steps: readonly string[];
-  /** What could not be had. */
-  readonly problems: readonly string[];
-}
+import { SubnetFilePart } from './subnet-file/subnet-file-part.ts';
+import { HostUnderlay } from './underlay/host-underlay.ts';
+import { UnderlayPart } from './underlay/underlay-part.ts';
 
 /**
- * @throws AgentError `state` where no agent has held a lease here yet, `underlay`; KernelError; NftError
+ * The parts that the agent keeps, each planned and none applied.
+ *
+ * @throws AgentError `state` where no agent has held a lease here yet
  */
-export async function planHost({ config, file }: { config: Config; file: string }): Promise<HostPlan> {
+export async function planHost({ config, file }: { config: Config; file: string }): Promise<PartPlan> {
   const read = readSaved({ stateDir: config.stateDir, boot: readBootId(), clock: systemClock });
   if (read.kind === 'absent') throw noLease(config);
   if (read.kind === 'unreadable') throw new AgentError('state', read.reason);
   const { saved } = read;
+  const end = new AbortController();
   const rtnl = openRtnl();
-  const nfnl = openNfnl();
   try {
-    const underlay = await findUnderlay({ config, file, rtnl, known: saved.lease.publicIps });
-    const states = statesOf({ config, lease: saved.lease, peers: saved.peers, underlay, rtnl });
+    const underlay = await HostUnderlay.find({
+      config: () => config,
+      file,
+      rtnl,
+      announced: saved.lease.publicIps,
+      readOnly: true,
+      log: silentLog,
+      signal: end.signal,
+    });
+    const host = hostStateOf({ config, lease: saved.lease, peers: saved.peers, underlay, rtnl });
     const records = new PodRecords(config.runDir);
-    const masquerade = config.masquerade.enabled ? config.masquerade : undefined;
-    const previews = [
-      ...states.map((state) => previewOverlay(rtnl, state)),
-      previewBridges(rtnl, records.attachments, states),
+    const parts: Part<HostState>[] = [
+      new UnderlayPart(),
+      ...config.networks.map(({ cidr: { family } }) => new OverlayPart({ rtnl, family })),
+      new BridgesPart({ rtnl, records }),
+      new FirewallPart({
+        masquerade: () => (config.masquerade.enabled ? config.masquerade : undefined),
+        pods: () => records.pods,
+        onDamage: () => undefined,
+        signal: end.signal,
+      }),
+      new SubnetFilePart({
+        runDir: config.runDir,
+        fileOf: (state) => subnetFileOf(state, config, underlay.mtuBytes),
+      }),
     ];
-    const firewall = new Firewall(nfnl).plan({ ...desiredFirewall(states, masquerade), pods: records.pods });
-    return {
-      steps: [...previews.flatMap(({ steps }) => steps), ...firewall],
-      problems: previews.flatMap(({ problems }) => problems),
-    };
+    return await planParts(parts, host);
   } finally {
+    end.abort();
     rtnl.close();
-    nfnl.close();
   }
 }
 
@@ -68,29 +79,31 @@ const noLease = ({ stateDir }: Config): AgentError =>
   );
 
 /** The saved peers are a whole list. */
-function statesOf(known: {
+function hostStateOf(known: {
   config: Config;
   lease: Lease;
   peers: readonly Lease[];
-  underlay: Underlay;
+  underlay: HostUnderlay;
   rtnl: Rtnl;
-}): OverlayState[] {
+}): HostState {
   const { config, lease, peers, underlay, rtnl } = known;
   const { type, vni, port, mtu } = config.backend;
   const leases = new Map(peers.map((peer) => [peer.key, peer]));
   const identity = readIdentity(identityPath(config.stateDir));
   if (!identity) throw noLease(config);
   const routed = (family: Family) => routesByPeer(rtnl, family, leases.values());
-  return overlayStates({
+  const families = familyStates({
     networks: config.networks.map(({ cidr }) => cidr),
     lease,
     vtepMacs: identity.vtepMacs,
     peers: { leases, complete: true, problems: [] },
-    underlayOf: (family) => underlayPart(underlay, family),
+    underlayOf: (family) => underlay.of(family),
     backend: { type, vni, port, mtuBytes: mtu === 'auto' ? undefined : mtu },
-    // What only a running agent finds out is taken from what it did.
+    // What only a running agent finds out is taken from the routes that it set.
     answeringDirect: (family) =>
-      new Set([...routed(family)].filter(([, { index }]) => index === underlay.index).map(([key]) => key)),
+      new Set(
+        [...routed(family)].filter(([, { index }]) => index === underlay.current?.index).map(([key]) => key),
+      ),
     pathMtuBytes: (family) =>
       new Map(
         [...routed(family)].flatMap(([key, { mtuBytes }]) =>
@@ -98,6 +111,7 @@ function statesOf(known: {
         ),
       ),
   });
+  return { families, underlayProblems: underlay.problems };
 }
 
 /** Our route to each peer's subnet, where there is one. */

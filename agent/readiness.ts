@@ -5,7 +5,6 @@ import { type Config, defaultRunDir } from './config/config.ts';
 import { conflistDirectory, ensureConflist } from './conflist.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import type { Notifier } from './notify/notifier.ts';
-import type { PassOutcome } from './overlay/service.ts';
 import type { Health } from './serve/health/health.ts';
 
 export interface ReadinessOptions {
@@ -13,6 +12,14 @@ export interface ReadinessOptions {
   readonly health: Health;
   readonly log: Log;
   readonly notifier: Notifier;
+}
+
+/** What a pass left. */
+export interface PassOutcome {
+  /** What could not be reconciled, with the remedy. */
+  readonly problems: readonly string[];
+  /** Why some peers cannot be reached yet, where that passes by itself. */
+  readonly settling: readonly string[];
 }
 
 export class Readiness {
@@ -28,7 +35,7 @@ export class Readiness {
     return this.#reached;
   }
 
-  /** A pass is over. */
+  /** A pass is over, and the overlay of one family at least stands. */
   passed({ peers, lease, status: { phase } }: LeaseHolder, { problems, settling }: PassOutcome): void {
     const { health, log, notifier } = this.#options;
     const count = peers.leases.size;

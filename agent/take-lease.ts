@@ -2,7 +2,7 @@
 import { formatCidr } from '../inet/cidr.ts';
 import { formatIp } from '../inet/ip.ts';
 import type { Log } from '../log/log.ts';
-import { attributesOf } from './attributes.ts';
+import { type Announced, attributesOf } from './attributes.ts';
 import type { Config } from './config/config.ts';
 import { type Identity, nodeName } from './identity/identity.ts';
 import { acquireLease } from './lease/acquire-lease.ts';
@@ -11,7 +11,6 @@ import type { LeaseHolder } from './lease/holder.ts';
 import { openStore } from './lease/store/open-store.ts';
 import type { LeaseStore } from './lease/store/store.ts';
 import type { LeaseTiming } from './lease/timing.ts';
-import type { Underlay } from './underlay/choose.ts';
 
 /** Open until the signal fires: a stream to etcd would keep the process from ending. */
 export async function openStoreUntil(config: Config['store'], signal: AbortSignal): Promise<LeaseStore> {
@@ -26,18 +25,18 @@ export async function takeLease(options: {
   readonly store: LeaseStore;
   readonly config: Config;
   readonly identity: Identity;
-  readonly underlay: Underlay;
+  readonly announced: Announced;
   readonly log: Log;
   readonly signal: AbortSignal;
 }): Promise<LeaseHolder> {
-  const { store, config, identity, underlay, log, signal } = options;
+  const { store, config, identity, announced, log, signal } = options;
   const { networks, backend } = clusterConfigOf(config);
   const holder = await acquireLease({
     store,
     node: { id: identity.nodeId, name: nodeName() },
     networks,
     backend,
-    attributes: attributesOf(config, identity, underlay),
+    attributes: attributesOf(config, identity, announced),
     runDir: config.runDir,
     stateDir: config.stateDir,
     log,

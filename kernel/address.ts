@@ -18,7 +18,10 @@ export interface LinkAddress extends InterfaceAddress {
   readonly deprecated: boolean;
   /** Made by hand or by us, not by router advertisements or DHCP. */
   readonly permanent: boolean;
+  /** Made for privacy, and replaced by another after a while (IPv6). */
   readonly temporary: boolean;
+  /** Of a network of which the link had an address before this one (IPv4). */
+  readonly secondary: boolean;
 }
 
 export const RT_SCOPE_UNIVERSE = 0;
@@ -96,6 +99,7 @@ export function addresses(rtnl: Rtnl, which: { index?: number } = {}): LinkAddre
       deprecated: flags.deprecated === true,
       permanent: flags.permanent === true,
       temporary: flags.secondary === true && bytes.length === 16,
+      secondary: flags.secondary === true && bytes.length === 4,
     };
   });
 }

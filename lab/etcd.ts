@@ -59,7 +59,7 @@ export async function prepareEtcd(topology: Topology): Promise<void> {
     mkdirSync(nodeFolder(topology.lab, name), { recursive: true, mode: 0o700 });
   const tls = tlsFiles(topology.lab);
   const authority = await Authority.make({ certificate: tls.ca, key: tls.caKey, name: 'weft lab' });
-  const names = topology.etcd.map((member) => `IP:${addressOf(member)}`);
+  const names = topology.etcd.flatMap((member) => [`IP:${addressOf(member)}`, `DNS:${member.name}`]);
   await Promise.all([
     authority.sign({
       key: tls.serverKey,

@@ -1,28 +1,32 @@
-/** What an agent would do to the pods' bridges, in words, doing nothing. */
+/** Pending changes of the pods' bridges, as text. Changes nothing. */
 import { addresses } from '../../kernel/address.ts';
 import { heldMacs } from '../../kernel/fdb.ts';
 import { links } from '../../kernel/link.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
 import { reasonOf } from '../../problem/reason.ts';
-import type { Preview } from '../overlay/preview.ts';
-import type { OverlayState } from '../overlay/state.ts';
-import { bridgeNamed } from './keep.ts';
+import type { FamilyState } from '../overlay/state.ts';
+import type { PartPlan } from '../reconcile/part.ts';
+import { bridgeNamed } from './bridge-named.ts';
 import { planBridge } from './plan.ts';
 import { type BridgeWish, bridgeWishes, ownGateways } from './wish.ts';
 
 export function previewBridges(
   rtnl: Rtnl,
   attachments: readonly Attachment[],
-  states: readonly OverlayState[],
-): Preview {
-  const isOwn = ownGateways(states);
-  try {
-    const wishes = bridgeWishes(attachments, (_, address) => isOwn(address));
-    return { steps: wishes.flatMap((wish) => previewBridge(rtnl, wish)), problems: [] };
-  } catch (error) {
-    return { steps: [], problems: [`the pods' bridges as they should be: ${reasonOf(error)}`] };
+  families: readonly FamilyState[],
+): PartPlan {
+  const isOwn = ownGateways(families);
+  const steps: string[] = [];
+  const problems: string[] = [];
+  for (const wish of bridgeWishes(attachments, (_, address) => isOwn(address))) {
+    try {
+      steps.push(...previewBridge(rtnl, wish));
+    } catch (error) {
+      problems.push(`bridge ${wish.name}: ${reasonOf(error)}`);
+    }
   }
+  return { steps, problems };
 }
 
 function previewBridge(rtnl: Rtnl, wish: BridgeWish): string[] {
@@ -34,5 +38,5 @@ function previewBridge(rtnl: Rtnl, wish: BridgeWish): string[] {
     links: links(rtnl),
     held: found ? heldMacs(rtnl, found.index) : [],
   });
-  return [...(found ? [] : [`${wish.name}: made anew`]), ...steps.map(({ text }) => text)];
+  return [...(found ? [] : [`${wish.name}: create`]), ...steps.map(({ text }) => text)];
 }

@@ -7,7 +7,7 @@ import {
 } from '../../inet/cidr.ts';
 import { type Attachment, holdsMac } from '../../plugin/attach/attachment.ts';
 import { contradicts } from '../../plugin/attach/bridge.ts';
-import type { OverlayState } from '../overlay/state.ts';
+import type { FamilyState } from '../overlay/state.ts';
 
 export interface BridgeWish {
   readonly name: string;
@@ -70,7 +70,9 @@ function gatewaysOf(attachments: readonly Attachment[]): InterfaceAddress[] {
 }
 
 /** Whether an address is this node's own on its pods' bridge. */
-export function ownGateways(states: readonly OverlayState[]): (candidate: InterfaceAddress) => boolean {
+export function ownGateways(
+  states: readonly Pick<FamilyState, 'subnet'>[],
+): (candidate: InterfaceAddress) => boolean {
   const own = states.map(({ subnet }) => ({ address: nthIp(subnet, 1), length: subnet.length }));
   return (candidate) => own.some((gateway) => sameInterfaceAddress(gateway, candidate));
 }

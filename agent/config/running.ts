@@ -1,7 +1,7 @@
 /** The configuration in force: what was read last, as far as it needs no restart. */
 import type { LevelledLog } from '../../log/log.ts';
 import type { Config } from './config.ts';
-import { reloadConfig } from './reload.ts';
+import { type Reloaded, reloadConfig } from './reload.ts';
 
 export class RunningConfig {
   readonly #load: () => Config;
@@ -19,16 +19,20 @@ export class RunningConfig {
     return this.#current;
   }
 
-  /** Reads it again. Answers whether it could: what cannot be read changes nothing. */
-  reload(): boolean {
-    let read: Config;
+  /**
+   * Reads it again. Returns whether it took effect: one that cannot be read, or that `accept` throws at because it cannot
+   * work on this host, changes nothing.
+   */
+  reload(accept: (config: Config) => void): boolean {
+    let reloaded: Reloaded;
     try {
-      read = this.#load();
+      reloaded = reloadConfig(this.#current, this.#load());
+      accept(reloaded.config);
     } catch (error) {
       this.#log.error('config.reloadFailed', { err: error });
       return false;
     }
-    const { config, applied, restart } = reloadConfig(this.#current, read);
+    const { config, applied, restart } = reloaded;
     this.#current = config;
     this.#log.setLevel(config.log.level);
     this.#log.info('config.reloaded', { applied });

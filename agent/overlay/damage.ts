@@ -17,6 +17,7 @@ import {
   RTM_NEWNETCONF,
   RTM_NEWROUTE,
 } from '../../kernel/netlink/rtnl.ts';
+import type { Trigger } from '../reconcile/trigger.ts';
 
 /** Where what was last asked for lies. */
 export interface Watched {
@@ -29,29 +30,12 @@ export interface Watched {
   readonly probesDirect: boolean;
 }
 
-/** What a pass has to look at again. */
-export interface Needs {
-  /** Entries may be gone without a notification: read them from the kernel. */
-  readonly reread?: boolean;
-  /** Another interface, address or MTU may be the underlay's now. */
-  readonly underlay?: boolean;
-  /** The device, the host's settings or the rules may not be what they were made. */
-  readonly ground?: boolean;
-}
-
-export const everything: Required<Needs> = { reread: true, underlay: true, ground: true };
-
-export interface Damage extends Needs {
-  /** In a word or two, for the log. */
-  readonly reason: string;
-}
-
 /** Of the link, or narrower (linux/rtnetlink.h). */
 const RT_SCOPE_LINK = 253;
 const NETCONFA_IFINDEX_ALL = -1;
 
 /** Why this notification makes a pass necessary; undefined where it does not. */
-export function damageBy(message: NetlinkMessage, watched: Watched): Damage | undefined {
+export function damageBy(message: NetlinkMessage, watched: Watched): Trigger | undefined {
   switch (message.type) {
     case RTM_NEWLINK:
     case RTM_DELLINK:
@@ -73,7 +57,7 @@ export function damageBy(message: NetlinkMessage, watched: Watched): Damage | un
 }
 
 /** By index, or by name: an underlay that comes back has another index. */
-function linkDamage(message: NetlinkMessage, watched: Watched): Damage | undefined {
+function linkDamage(message: NetlinkMessage, watched: Watched): Trigger | undefined {
   if (message.body[0] === AF_BRIDGE) return undefined;
   const index = message.body.readInt32LE(4);
   // A link that goes down takes routes with it, and for IPv4 the kernel says nothing of them.
@@ -91,7 +75,7 @@ function linkDamage(message: NetlinkMessage, watched: Watched): Damage | undefin
  * Whichever link it is on: an address may be what the underlay is chosen by. But no link-local one is, and every pod
  * that is made brings one (struct ifaddrmsg: family, prefix length, flags, scope, index).
  */
-function addressDamage(message: NetlinkMessage, watched: Watched): Damage | undefined {
+function addressDamage(message: NetlinkMessage, watched: Watched): Trigger | undefined {
   const index = message.body.readInt32LE(4);
   // Likewise: the routes that an interface loses with its last address go unsaid.
   const reread = message.type === RTM_DELADDR;
@@ -102,7 +86,7 @@ function addressDamage(message: NetlinkMessage, watched: Watched): Damage | unde
 }
 
 /** Forwarding switched off, or a filter made strict that has to be loose, for all interfaces or one of ours. */
-function netconfDamage(body: Buffer, watched: Watched): Damage | undefined {
+function netconfDamage(body: Buffer, watched: Watched): Trigger | undefined {
   const { index, forwarding, rpFilter } = netconfOf(body);
   const ours = [NETCONFA_IFINDEX_ALL, watched.deviceIndex, watched.underlayIndex];
   if (!ours.includes(index)) return undefined;

@@ -8,8 +8,8 @@ import { DIRECT_TABLE, defaultPriority, type Entry, idOf, type LinkNames } from 
 import type { Peer, PeerPlan } from './peer.ts';
 import type { OverlayState } from './state.ts';
 
-/** Where entries of each way go. */
-export interface Ground {
+/** The links that entries of each way are on. */
+export interface EntryLinks {
   /** The VXLAN device's index; undefined where there is none (backend `direct`). */
   readonly deviceIndex: number | undefined;
   /** The underlay interface's index. */
@@ -17,12 +17,12 @@ export interface Ground {
 }
 
 /** For people, who know links by their names. */
-export const linkNames = ({ network, backend, underlay }: OverlayState, ground: Ground): LinkNames =>
+export const linkNames = ({ network, backend, underlay }: OverlayState, links: EntryLinks): LinkNames =>
   new Map([
-    [ground.underlayIndex, underlay.name],
-    ...(ground.deviceIndex === undefined
+    [links.underlayIndex, underlay.name],
+    ...(links.deviceIndex === undefined
       ? []
-      : [[ground.deviceIndex, deviceName(network.family, backend.vni)] as const]),
+      : [[links.deviceIndex, deviceName(network.family, backend.vni)] as const]),
   ]);
 
 export interface Desired {
@@ -36,7 +36,7 @@ export interface Desired {
 /** What was made for a peer before, and out of what. */
 interface Made {
   readonly plan: PeerPlan;
-  readonly ground: Ground;
+  readonly links: EntryLinks;
   readonly ids: readonly string[];
   readonly entries: readonly Entry[];
 }
@@ -53,7 +53,7 @@ const SOME = 64;
  */
 export function* desiredEntries(
   peers: Iterable<PeerPlan>,
-  ground: Ground,
+  links: EntryLinks,
   memory: DesiredMemory = new WeakMap(),
 ): Steps<Desired> {
   const entries = new Map<string, Entry>();
@@ -63,10 +63,10 @@ export function* desiredEntries(
   let count = 0;
   for (const plan of peers) {
     unproven ||= plan.way === 'direct' && !plan.probed;
-    const text = obstacle(plan, ground) ?? sharedMac(plan, holders);
+    const text = obstacle(plan, links) ?? sharedMac(plan, holders);
     if (text) problems.push({ peer: plan.peer, text });
     else {
-      const made = remembered(plan, ground, memory);
+      const made = remembered(plan, links, memory);
       for (const [i, entry] of made.entries.entries()) entries.set(made.ids[i] ?? '', entry);
     }
     if (++count % SOME === 0) yield;
@@ -74,25 +74,25 @@ export function* desiredEntries(
   return { entries, problems, unproven };
 }
 
-function remembered(plan: PeerPlan, ground: Ground, memory: DesiredMemory): Made {
+function remembered(plan: PeerPlan, links: EntryLinks, memory: DesiredMemory): Made {
   const known = memory.get(plan.peer);
-  if (known && sameInputs(known, plan, ground)) return known;
-  const entries = entriesOf(plan, ground);
-  const made = { plan, ground, ids: entries.map(idOf), entries };
+  if (known && sameInputs(known, plan, links)) return known;
+  const entries = entriesOf(plan, links);
+  const made = { plan, links, ids: entries.map(idOf), entries };
   memory.set(plan.peer, made);
   return made;
 }
 
-const sameInputs = (made: Made, plan: PeerPlan, ground: Ground): boolean =>
+const sameInputs = (made: Made, plan: PeerPlan, links: EntryLinks): boolean =>
   made.plan.way === plan.way &&
   made.plan.probed === plan.probed &&
   made.plan.mtuBytes === plan.mtuBytes &&
-  made.ground.deviceIndex === ground.deviceIndex &&
-  made.ground.underlayIndex === ground.underlayIndex;
+  made.links.deviceIndex === links.deviceIndex &&
+  made.links.underlayIndex === links.underlayIndex;
 
-function obstacle({ peer, way }: PeerPlan, ground: Ground): string | undefined {
+function obstacle({ peer, way }: PeerPlan, links: EntryLinks): string | undefined {
   if (way === 'direct') return undefined;
-  if (ground.deviceIndex === undefined) {
+  if (links.deviceIndex === undefined) {
     return `peer ${formatIp(peer.endpoint)} is not on the underlay's network, and backend "direct" has no tunnel: use backend type "vxlan" or "auto"`;
   }
   if (peer.vtepMac === undefined) {
@@ -112,16 +112,16 @@ function sharedMac({ peer, way, probed }: PeerPlan, holders: Map<string, Peer>):
   return `peer ${formatIp(peer.endpoint)} announces VTEP MAC ${peer.vtepMac}, which ${formatIp(holder.endpoint)} has too: was its state directory copied? Remove it on the copy and restart weftd there`;
 }
 
-function entriesOf(plan: PeerPlan, ground: Ground): Entry[] {
+function entriesOf(plan: PeerPlan, links: EntryLinks): Entry[] {
   const entries: Entry[] = [];
   // The route comes last: with it the kernel starts to use the others.
-  if (plan.way === 'vxlan' || plan.probed) entries.push(...tunnelEntries(plan.peer, ground));
-  if (plan.probed) entries.push(...probeRoutes(plan.peer, ground));
-  return [...entries, routeEntry(plan, ground)];
+  if (plan.way === 'vxlan' || plan.probed) entries.push(...tunnelEntries(plan.peer, links));
+  if (plan.probed) entries.push(...probeRoutes(plan.peer, links));
+  return [...entries, routeEntry(plan, links)];
 }
 
-function tunnelEntries(peer: Peer, ground: Ground): Entry[] {
-  const index = ground.deviceIndex;
+function tunnelEntries(peer: Peer, links: EntryLinks): Entry[] {
+  const index = links.deviceIndex;
   const mac = peer.vtepMac;
   if (index === undefined || mac === undefined) return [];
   return [
@@ -130,24 +130,24 @@ function tunnelEntries(peer: Peer, ground: Ground): Entry[] {
   ];
 }
 
-function routeEntry({ peer, way, mtuBytes }: PeerPlan, ground: Ground): Entry {
+function routeEntry({ peer, way, mtuBytes }: PeerPlan, links: EntryLinks): Entry {
   const destination = peer.subnet;
   const common = { kind: 'route', destination, mtuBytes, table: RT_TABLE_MAIN } as const;
   const priority = defaultPriority(destination);
-  if (way === 'direct' || ground.deviceIndex === undefined) {
-    return { ...common, priority, gateway: peer.endpoint, index: ground.underlayIndex, onlink: false };
+  if (way === 'direct' || links.deviceIndex === undefined) {
+    return { ...common, priority, gateway: peer.endpoint, index: links.underlayIndex, onlink: false };
   }
-  return { ...common, priority, gateway: firstIp(destination), index: ground.deviceIndex, onlink: true };
+  return { ...common, priority, gateway: firstIp(destination), index: links.deviceIndex, onlink: true };
 }
 
 /** To the peer's end of the tunnel: through the tunnel, and for marked packets over the direct way. */
-function probeRoutes(peer: Peer, ground: Ground): Entry[] {
+function probeRoutes(peer: Peer, links: EntryLinks): Entry[] {
   const destination = networkOf(firstIp(peer.subnet), bitsOf(peer.subnet.family));
   const priority = defaultPriority(destination);
   const common = { kind: 'route', destination, onlink: false, mtuBytes: undefined, priority } as const;
-  const index = ground.deviceIndex;
+  const index = links.deviceIndex;
   return [
     ...(index === undefined ? [] : [{ ...common, gateway: undefined, index, table: RT_TABLE_MAIN }]),
-    { ...common, gateway: peer.endpoint, index: ground.underlayIndex, table: DIRECT_TABLE },
+    { ...common, gateway: peer.endpoint, index: links.underlayIndex, table: DIRECT_TABLE },
   ];
 }

@@ -7,10 +7,10 @@
 import { type Cidr, containsIp, firstIp } from '../../inet/cidr.ts';
 import { bitsOf, type Family, formatIp, type Ip, sameIp } from '../../inet/ip.ts';
 import * as address from '../../kernel/address.ts';
-import * as link from '../../kernel/link.ts';
+import type * as link from '../../kernel/link.ts';
 import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
+import { podMtuBytes, requireIpv6Mtu, tunnelMtuBytes } from './mtu.ts';
 import type { OverlayState } from './state.ts';
-import { podMtuBytes } from './ways.ts';
 
 export interface DesiredDevice {
   readonly name: string;
@@ -19,6 +19,7 @@ export interface DesiredDevice {
   readonly port: number;
   readonly mac: string;
   readonly mtuBytes: number;
+  readonly underlayName: string;
   readonly underlayIndex: number;
   readonly underlayAddress: Ip;
   /** This node's subnet; its network address is the device's. */
@@ -37,18 +38,22 @@ export const hasTunnel = ({
 }: Pick<OverlayState['backend'], 'type' | 'tunnelStays'>): boolean =>
   type !== 'direct' || tunnelStays === true;
 
-/** The device that the state asks for; undefined where it asks for none. */
+/**
+ * The device that the state asks for; undefined where it asks for none.
+ *
+ * @throws AgentError `device` where no device can carry the family's packets
+ */
 export function desiredDevice(state: OverlayState): DesiredDevice | undefined {
   if (!hasTunnel(state.backend)) return undefined;
-  const { mtuBytes, address } = state.underlay;
-  const most = mtuBytes - link.vxlanOverheadBytes(address.address.family);
+  requireIpv6Mtu(state);
   return {
     name: deviceName(state.network.family, state.backend.vni),
     vni: state.backend.vni,
     port: state.backend.port,
     mac: state.vtepMac,
-    // Pods that need no tunnel have more than it can carry.
-    mtuBytes: state.backend.type === 'direct' ? Math.min(podMtuBytes(state), most) : podMtuBytes(state),
+    // In backend "direct" pods may have more than fits into a tunnel.
+    mtuBytes: Math.min(podMtuBytes(state), tunnelMtuBytes(state)),
+    underlayName: state.underlay.name,
     underlayIndex: state.underlay.index,
     underlayAddress: state.underlay.address.address,
     subnet: state.subnet,
@@ -78,23 +83,34 @@ export function planDevice(
   desired: DesiredDevice,
   actual: link.Link | undefined,
   addresses: readonly address.LinkAddress[],
+  nameOf: (index: number) => string | undefined = () => undefined,
 ): DeviceStep[] {
   if (!actual) return [{ kind: 'create', why: 'it is missing' }];
-  const differs = unchangeable(desired, actual);
+  const differs = unchangeable(desired, actual, nameOf);
   if (differs) return [{ kind: 'recreate', index: actual.index, why: differs }];
   return [...adjustments(desired, actual), ...addressSteps(desired, actual.index, addresses)];
 }
 
-function unchangeable(desired: DesiredDevice, actual: link.Link): string | undefined {
+function unchangeable(
+  desired: DesiredDevice,
+  actual: link.Link,
+  nameOf: (index: number) => string | undefined,
+): string | undefined {
   const has = actual.vxlan;
   if (!has) return `${actual.name} is a ${actual.kind ?? 'hardware'} link, not a vxlan device`;
   if (has.vni !== desired.vni) return `its VNI is ${has.vni}`;
   if (has.port !== desired.port) return `its UDP port is ${has.port}`;
-  if (has.parent !== desired.underlayIndex) return `its underlay is link ${has.parent}`;
+  if (has.parent !== desired.underlayIndex) return `its underlay is ${parentName(has.parent, nameOf)}`;
   if (!has.local || !sameIp(has.local, desired.underlayAddress)) {
     return `its local address is ${has.local ? formatIp(has.local) : 'unset'}`;
   }
   return has.learning ? 'it learns' : undefined;
+}
+
+/** An earlier underlay may be gone, or be in the namespace under the same name with another index. */
+function parentName(index: number | undefined, nameOf: (index: number) => string | undefined): string {
+  if (index === undefined) return 'not set';
+  return nameOf(index) ?? 'a link that was removed';
 }
 
 function adjustments(desired: DesiredDevice, actual: link.Link): DeviceStep[] {

@@ -1,6 +1,5 @@
-/** The VXLAN device of one family brought to what device.ts says it has to be. */
+/** Makes the VXLAN device of one family the desired one. */
 import * as address from '../../kernel/address.ts';
-import { failedWith, type KernelError } from '../../kernel/errors.ts';
 import * as link from '../../kernel/link.ts';
 import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
@@ -8,19 +7,20 @@ import * as newLink from '../../kernel/new-link.ts';
 import { ensureSysctl } from '../../kernel/sysctl.ts';
 import { AgentError } from '../errors.ts';
 import { type DesiredDevice, type DeviceStep, planDevice } from './device.ts';
+import { explained, explainRefusal } from './device-refusal.ts';
 
 /**
- * Brings the device to its desired state. Returns its index and what was done, in words.
+ * Returns its index and what was done, one line each.
  *
- * @throws AgentError where the name or the VNI belongs to somebody else, or the kernel has no VXLAN.
+ * @throws AgentError `device` where the name, the VNI or the port is in use, or the kernel has no VXLAN; KernelError
  */
 export function ensureDevice(rtnl: Rtnl, desired: DesiredDevice): { index: number; done: string[] } {
   const done: string[] = [];
-  // A device that was just made needs an address in the next round; more than three rounds is a fight.
+  // A new device gets its address in the next round; after more than three rounds another program changes it.
   for (let round = 0; round < 3; round++) {
     const actual = link.linkByName(rtnl, desired.name);
     const addresses = actual ? address.addresses(rtnl, { index: actual.index }) : [];
-    const steps = planDevice(desired, actual, addresses);
+    const steps = planDevice(desired, actual, addresses, (index) => link.linkByIndex(rtnl, index)?.name);
     if (actual && steps.length === 0) {
       const before = ensureSysctl(`net/ipv6/conf/${desired.name}/accept_ra`, '0');
       if (before !== undefined) done.push(`${desired.name}: accept_ra: ${before} -> 0`);
@@ -33,17 +33,17 @@ export function ensureDevice(rtnl: Rtnl, desired: DesiredDevice): { index: numbe
   }
   throw new AgentError(
     'device',
-    `${desired.name} does not stay as weft sets it (${done.join('; ')}): another program changes it; find it with "ip monitor link address"`,
+    `another program keeps changing ${desired.name} (${done.join('; ')}): find it with "ip monitor link address"`,
   );
 }
 
 function carryOut(rtnl: Rtnl, desired: DesiredDevice, step: DeviceStep): void {
   switch (step.kind) {
     case 'address':
-      rtnl.execute([step.request]);
+      explained(rtnl, desired, () => rtnl.execute([step.request]));
       break;
     case 'adjust':
-      rtnl.execute([noLinkLocal(step.index), link.set(step.change)]);
+      explained(rtnl, desired, () => rtnl.execute([noLinkLocal(step.index), link.set(step.change)]));
       break;
     case 'recreate':
       removeOwn(rtnl, desired, step);
@@ -62,7 +62,7 @@ function removeOwn(rtnl: Rtnl, desired: DesiredDevice, step: { index: number; wh
   rtnl.execute([link.remove({ index: step.index })]);
 }
 
-/** Made down, so that nothing is sent from it before its settings stand. */
+/** Created down, so that it sends nothing before its settings are applied. */
 function create(rtnl: Rtnl, desired: DesiredDevice): void {
   const index = newLink.chooseIndex();
   const refusal = rtnl.attempt([
@@ -81,8 +81,9 @@ function create(rtnl: Rtnl, desired: DesiredDevice): void {
       },
     }),
   ])[0];
-  if (refusal) throw explain(rtnl, desired, refusal);
-  rtnl.execute([noLinkLocal(index), link.set({ index, up: true })]);
+  if (refusal) throw explainRefusal(rtnl, desired, refusal);
+  // The UDP port is bound when the device comes up.
+  explained(rtnl, desired, () => rtnl.execute([noLinkLocal(index), link.set({ index, up: true })]));
 }
 
 /**
@@ -93,22 +94,3 @@ const noLinkLocal = (index: number): NetlinkRequest =>
   link.set({ index, ipv6AddrGenMode: IN6_ADDR_GEN_MODE_NONE });
 
 const IN6_ADDR_GEN_MODE_NONE = 1;
-
-function explain(rtnl: Rtnl, desired: DesiredDevice, refusal: KernelError): Error {
-  if (failedWith(refusal, 'EOPNOTSUPP')) {
-    return new AgentError(
-      'device',
-      `${refusal.message}: the kernel has no VXLAN; load it with "modprobe vxlan"`,
-    );
-  }
-  if (!failedWith(refusal, 'EEXIST')) return refusal;
-  const holder = link
-    .links(rtnl)
-    .find((l) => l.vxlan && l.vxlan.vni === desired.vni && l.vxlan.port === desired.port);
-  if (!holder) return refusal;
-  const flannel = holder.name.startsWith('flannel') ? ' (flannel runs, or ran, on this host)' : '';
-  return new AgentError(
-    'device',
-    `VNI ${desired.vni} on UDP ${desired.port} belongs to ${holder.name}${flannel}: remove it (ip link del ${holder.name}) or set backend.vni or backend.port`,
-  );
-}

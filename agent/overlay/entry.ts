@@ -89,8 +89,7 @@ export type LinkNames = ReadonlyMap<number, string>;
 
 /** An entry in words: `route 10.244.2.0/24 via 10.244.2.0 dev weft.1`. */
 export function describeEntry(entry: Entry, names: LinkNames): string {
-  // Of an earlier device the number is all that is left.
-  const dev = `dev ${names.get(entry.index) ?? `#${entry.index}`}`;
+  const dev = `dev ${names.get(entry.index) ?? '(a removed link)'}`;
   switch (entry.kind) {
     case 'route': {
       const via = entry.gateway ? ` via ${formatIp(entry.gateway)}` : '';

@@ -2,16 +2,16 @@
  * The entries of one family kept as desired: state → plan → apply → verify over routes, neighbours and forwarding
  * entries. It has no memory but of what the kernel is known to have, and of what failed.
  */
+import type { Trigger } from '../reconcile/trigger.ts';
 import { inSlices } from '../slices.ts';
 import type { ActualScope } from './actual.ts';
 import { applySteps, isLinkGone, type Sockets } from './apply.ts';
 import { describePort, describeProtocol } from './culprit.ts';
-import type { Damage } from './damage.ts';
 import type { Desired } from './desired.ts';
 import { Differences } from './differences.ts';
 import { type Entry, type LinkNames, sameEntry } from './entry.ts';
+import { EntryRetries } from './entry-retries.ts';
 import type { Known } from './found.ts';
-import { Grievances } from './grievances.ts';
 import { Mirror } from './mirror.ts';
 import { describeStep, type Step } from './plan.ts';
 import type { Sighting } from './sighting.ts';
@@ -45,7 +45,7 @@ export class KeptEntries {
   readonly #sockets: Sockets;
   readonly #mirror: Mirror;
   readonly #differences: Differences;
-  readonly #grievances = new Grievances();
+  readonly #retries = new EntryRetries();
   /** What was last asked for. */
   #desired: ReadonlyMap<string, Entry> = new Map();
 
@@ -61,7 +61,7 @@ export class KeptEntries {
   }
 
   /** A notification; `portId` is of who caused it. Answers why it makes a pass necessary; undefined where it does not. */
-  observe(sighting: Sighting, portId: number): Damage | undefined {
+  observe(sighting: Sighting, portId: number): Trigger | undefined {
     const { id, entry, what } = sighting;
     const wanted = this.#desired.get(id);
     // Nearly all notifications are of our own changes: what stands as it is known to.
@@ -72,7 +72,7 @@ export class KeptEntries {
     if (what === 'foreign gone') {
       if (!wanted || this.#mirror.entries.has(id)) return undefined;
       // What was in the way may have gone.
-      this.#grievances.settled(id);
+      this.#retries.settled(id);
       return { reason: `foreign ${entry.kind} gone` };
     }
     if (!wanted) {
@@ -85,7 +85,7 @@ export class KeptEntries {
       what === 'foreign' && sighting.protocol !== undefined
         ? describeProtocol(sighting.protocol)
         : describePort(portId);
-    if (who) this.#grievances.seen(id, who);
+    if (who) this.#retries.seen(id, who);
     return { reason: what === 'gone' ? `${entry.kind} gone` : `${entry.kind} changed` };
   }
 
@@ -93,7 +93,7 @@ export class KeptEntries {
   readonly known: Known = (id) => this.#desired.get(id);
 
   /** Makes the kernel's entries the desired ones. */
-  async converge(desired: Desired, { scope, complete, names }: EntriesAsked): Promise<KeptEntriesPass> {
+  async reconcile(desired: Desired, { scope, complete, names }: EntriesAsked): Promise<KeptEntriesPass> {
     const before = this.#desired;
     this.#desired = desired.entries;
     const done: string[] = [];
@@ -107,9 +107,9 @@ export class KeptEntries {
       const refused = await applySteps(this.#sockets, steps, (step) => {
         this.#mirror.applied(step);
         this.#differences.settled(step.id);
-        this.#grievances.settled(step.id);
+        this.#retries.settled(step.id);
         // Of what is fought over one line tells, among the problems.
-        if (this.#grievances.isFoughtOver(step.id)) return;
+        if (this.#retries.isContended(step.id)) return;
         changes++;
         if (done.length < TOLD) done.push(describeStep(step, names));
       });
@@ -118,18 +118,19 @@ export class KeptEntries {
         this.#mirror.invalidate();
         break;
       }
-      const unexpected = refused.some(({ step }) => !this.#grievances.isRefused(step.id));
+      const unexpected = refused.some(({ step }) => !this.#retries.isFailed(step.id));
       if (read || !unexpected) {
-        for (const { step, refusal } of refused) this.#grievances.refused(step, refusal);
+        for (const { step, refusal } of refused)
+          this.#retries.failed(step.id, { item: step.entry, error: refusal });
         break;
       }
       // What was known of the kernel was wrong.
       this.#mirror.invalidate();
-      for (const { step } of refused) this.#grievances.settled(step.id);
+      for (const { step } of refused) this.#retries.settled(step.id);
     }
-    this.#grievances.keepOnly(desired.entries);
-    const problems = this.#grievances.problems(names);
-    return { changes, done, read, linkGone, problems, retryInMs: this.#grievances.nextInMs() };
+    this.#retries.keepOnly(desired.entries);
+    const problems = this.#retries.problems(names);
+    return { changes, done, read, linkGone, problems, retryInMs: this.#retries.nextInMs() };
   }
 
   /** `before`: what was desired before, where the kernel's state was known all along. */
@@ -141,9 +142,9 @@ export class KeptEntries {
     before: ReadonlyMap<string, Entry> | undefined;
   }): Generator<Step> {
     for (const step of this.#differences.steps(this.#desired)) {
-      if (step.verb !== 'remove') this.#grievances.missed(step, before);
+      if (step.verb !== 'remove') this.#retries.missing(step, before);
       else if (!complete) continue;
-      if (this.#grievances.isDue(step.id)) yield step;
+      if (this.#retries.isDue(step.id)) yield step;
     }
   }
 }

@@ -1,36 +1,36 @@
-/** What a pass would do, in words, doing nothing. */
+/** Pending changes of an overlay, as text. Changes nothing. */
 import { addresses } from '../../kernel/address.ts';
-import { linkByName } from '../../kernel/link.ts';
+import { linkByIndex, linkByName } from '../../kernel/link.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { atOnce } from '../../kernel/steps.ts';
+import type { PartPlan } from '../reconcile/part.ts';
 import { actualEntries } from './actual.ts';
 import { desiredEntries, linkNames } from './desired.ts';
 import { desiredDevice, planDevice } from './device.ts';
 import { previewDirectProbing } from './direct-probing.ts';
+import { mtuProblems } from './mtu.ts';
 import { describeStep, planEntries } from './plan.ts';
 import { previewSettings, settingsOf } from './settings.ts';
 import { previewStaleDevices } from './stale-devices.ts';
 import type { OverlayState } from './state.ts';
 import { peerPlans } from './ways.ts';
 
-export interface Preview {
-  /** One step a line. */
-  readonly steps: readonly string[];
-  /** What could not be had. */
-  readonly problems: readonly string[];
-}
-
-export function previewOverlay(rtnl: Rtnl, state: OverlayState): Preview {
+export function previewOverlay(rtnl: Rtnl, state: OverlayState): PartPlan {
   const device = desiredDevice(state);
   const actual = device && linkByName(rtnl, device.name);
   const deviceSteps = device
-    ? planDevice(device, actual, actual ? addresses(rtnl, { index: actual.index }) : [])
+    ? planDevice(
+        device,
+        actual,
+        actual ? addresses(rtnl, { index: actual.index }) : [],
+        (index) => linkByIndex(rtnl, index)?.name,
+      )
     : [];
   const anew = deviceSteps.some(({ kind }) => kind === 'create' || kind === 'recreate');
-  const ground = { deviceIndex: device && (actual?.index ?? 0), underlayIndex: state.underlay.index };
-  const { entries, problems } = atOnce(desiredEntries(peerPlans(state), ground));
+  const links = { deviceIndex: device && (actual?.index ?? 0), underlayIndex: state.underlay.index };
+  const { entries, problems } = atOnce(desiredEntries(peerPlans(state), links));
   const scope = { network: state.network, deviceIndex: anew ? undefined : actual?.index };
-  const names = linkNames(state, ground);
+  const names = linkNames(state, links);
   const entrySteps = planEntries(entries, actualEntries(rtnl, scope));
   return {
     steps: [
@@ -42,6 +42,6 @@ export function previewOverlay(rtnl: Rtnl, state: OverlayState): Preview {
         .map((step) => describeStep(step, names)),
       ...previewStaleDevices(rtnl, state),
     ],
-    problems: problems.map(({ text }) => text),
+    problems: [...mtuProblems(state), ...problems.map(({ text }) => text)],
   };
 }

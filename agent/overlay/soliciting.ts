@@ -27,7 +27,10 @@ export class Soliciting {
     if (own.length > 0) this.#missingSinceMs = undefined;
     if (own.some(({ tentative, duplicate }) => !tentative && !duplicate)) return undefined;
     if (own.some(({ duplicate }) => !duplicate)) {
-      return { text: `${link.name}'s link-local address is being tried for duplicates`, passes: true };
+      return {
+        text: `duplicate address detection of ${link.name}'s link-local address is in progress`,
+        passes: true,
+      };
     }
     if (own.length > 0) {
       return {

@@ -1,4 +1,4 @@
-/** What an overlay is asked for, and how it follows from what the agent knows: one state per family of the network. */
+/** What the agent knows when a pass starts, per family of the cluster network, and how it follows from leases and configuration. */
 import type { Cidr, InterfaceAddress } from '../../inet/cidr.ts';
 import type { Family } from '../../inet/ip.ts';
 import type { BackendType } from '../config/config.ts';
@@ -6,17 +6,21 @@ import { AgentError } from '../errors.ts';
 import type { Lease, Peers } from '../lease/lease.ts';
 import type { Peer } from './peer.ts';
 
-/** What this node brings to the overlay of one family. */
-export interface OverlayState {
+/** The interface that packets to peers leave by, in one family. */
+export interface UnderlayLink {
+  readonly index: number;
+  readonly name: string;
+  readonly address: InterfaceAddress;
+  readonly mtuBytes: number;
+}
+
+/** What is known of one family, with an underlay or without. */
+export interface FamilyState {
   /** The cluster network and this node's part of it. */
   readonly network: Cidr;
   readonly subnet: Cidr;
-  readonly underlay: {
-    readonly index: number;
-    readonly name: string;
-    readonly address: InterfaceAddress;
-    readonly mtuBytes: number;
-  };
+  /** Undefined where this host has had none since the agent started. */
+  readonly underlay: UnderlayLink | undefined;
   readonly vtepMac: string;
   readonly backend: {
     /** `auto`: direct where the peer is on the same link and answers probes over it. */
@@ -25,7 +29,7 @@ export interface OverlayState {
     readonly tunnelStays?: boolean;
     readonly vni: number;
     readonly port: number;
-    /** Undefined: what the underlay leaves. */
+    /** Undefined: what fits into the underlay. */
     readonly mtuBytes: number | undefined;
   };
   readonly peers: readonly Peer[];
@@ -37,6 +41,22 @@ export interface OverlayState {
   readonly complete: boolean;
 }
 
+/** What the overlay of one family is made from. */
+export interface OverlayState extends FamilyState {
+  readonly underlay: UnderlayLink;
+}
+
+/** What all parts are made from. */
+export interface HostState {
+  readonly families: readonly FamilyState[];
+  /** Why there is no underlay, or not the one in use any more, with the remedy. */
+  readonly underlayProblems: readonly string[];
+}
+
+export const hasUnderlay = (state: FamilyState): state is OverlayState => state.underlay !== undefined;
+
+export const familyNames = { ipv4: 'IPv4', ipv6: 'IPv6' } as const;
+
 export interface Knowledge {
   /** The cluster's networks, one per family. */
   readonly networks: readonly Cidr[];
@@ -44,13 +64,13 @@ export interface Knowledge {
   /** Of this node's devices. The lease has them only while it announces a tunnel. */
   readonly vtepMacs: Readonly<Record<Family, string>>;
   readonly peers: Peers;
-  readonly underlayOf: (family: Family) => OverlayState['underlay'];
-  readonly backend: OverlayState['backend'];
+  readonly underlayOf: (family: Family) => UnderlayLink | undefined;
+  readonly backend: FamilyState['backend'];
   readonly answeringDirect: (family: Family) => ReadonlySet<string>;
   readonly pathMtuBytes: (family: Family) => ReadonlyMap<string, number>;
 }
 
-export function overlayStates(known: Knowledge): OverlayState[] {
+export function familyStates(known: Knowledge): FamilyState[] {
   return known.networks.map((network) => {
     const { family } = network;
     return {

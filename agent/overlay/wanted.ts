@@ -1,13 +1,14 @@
 /** The desired entries, made again only where something has changed that they depend on. */
 import { sameInterfaceAddress } from '../../inet/cidr.ts';
 import { inSlices } from '../slices.ts';
-import { type Desired, type DesiredMemory, desiredEntries, type Ground } from './desired.ts';
+import { type Desired, type DesiredMemory, desiredEntries, type EntryLinks } from './desired.ts';
+import { podMtuBytes } from './mtu.ts';
 import type { OverlayState } from './state.ts';
-import { peerPlans, podMtuBytes } from './ways.ts';
+import { peerPlans } from './ways.ts';
 
 interface Made {
   readonly state: OverlayState;
-  readonly ground: Ground;
+  readonly links: EntryLinks;
   readonly desired: Desired;
 }
 
@@ -16,19 +17,19 @@ export class Wanted {
   #made: Made | undefined;
 
   /** The same object as long as nothing has changed. */
-  async of(state: OverlayState, ground: Ground): Promise<Desired> {
+  async of(state: OverlayState, links: EntryLinks): Promise<Desired> {
     const made = this.#made;
-    if (made && sameGround(made.ground, ground) && sameInputs(made.state, state)) return made.desired;
-    const desired = await inSlices(desiredEntries(peerPlans(state), ground, this.#memory));
+    if (made && sameLinks(made.links, links) && sameInputs(made.state, state)) return made.desired;
+    const desired = await inSlices(desiredEntries(peerPlans(state), links, this.#memory));
     // What probes have found out goes on changing in place.
     const { answeringDirect, pathMtuBytes } = state;
     const kept = { answeringDirect: new Set(answeringDirect), pathMtuBytes: new Map(pathMtuBytes) };
-    this.#made = { state: { ...state, ...kept }, ground, desired };
+    this.#made = { state: { ...state, ...kept }, links, desired };
     return desired;
   }
 }
 
-const sameGround = (a: Ground, b: Ground): boolean =>
+const sameLinks = (a: EntryLinks, b: EntryLinks): boolean =>
   a.deviceIndex === b.deviceIndex && a.underlayIndex === b.underlayIndex;
 
 /** Peers that have not changed come in the same list (state.ts). */

@@ -1,15 +1,9 @@
 /** Which way packets to each peer take, and how large they may be: a function of the state. */
 import { containsIp, networkOf } from '../../inet/cidr.ts';
 import { vxlanOverheadBytes } from '../../kernel/link.ts';
+import { podMtuBytes } from './mtu.ts';
 import type { Peer, PeerPlan } from './peer.ts';
 import type { OverlayState } from './state.ts';
-
-/** The MTU that pods get: what the configuration says, else what the underlay leaves. */
-export function podMtuBytes(state: Pick<OverlayState, 'underlay' | 'backend'>): number {
-  if (state.backend.mtuBytes !== undefined) return state.backend.mtuBytes;
-  const { mtuBytes, address } = state.underlay;
-  return state.backend.type === 'direct' ? mtuBytes : mtuBytes - vxlanOverheadBytes(address.address.family);
-}
 
 /** Whether the peer's endpoint shares the underlay's layer-2 network, as far as addresses tell. */
 export const isOnLink = (state: Pick<OverlayState, 'underlay'>, peer: Peer): boolean =>

@@ -1,6 +1,7 @@
 /** The probes of all families, and what they say in the log. */
-import { type Family, formatIp } from '../../inet/ip.ts';
+import { type Family, formatIp, type Ip } from '../../inet/ip.ts';
 import type { Log } from '../../log/log.ts';
+import type { Peer } from '../overlay/peer.ts';
 import type { OverlayState } from '../overlay/state.ts';
 import { PeerProbes } from './peer-probes.ts';
 import type { ProbeTiming } from './threshold.ts';
@@ -22,9 +23,13 @@ export class FamilyProbes {
     this.#options = options;
   }
 
-  /** Whom to ask from now on; after a pass, for the sockets need the devices' addresses. */
-  follow(states: readonly OverlayState[]): void {
-    for (const state of states) this.#family(state).follow(state);
+  /**
+   * The peers to ask from now on; after a pass, for the sockets need the device's address.
+   *
+   * @throws KernelError where a socket cannot be bound
+   */
+  follow(state: OverlayState): void {
+    this.#family(state).follow(state);
   }
 
   /** Keys of the peers that answer on the direct way in this family. */
@@ -43,10 +48,18 @@ export class FamilyProbes {
     return narrow.map(({ peer, sizeBytes }) => `${peer.name ?? peer.key} (${sizeBytes} bytes)`);
   }
 
-  /** Who does not answer through the tunnel, by name and endpoint. */
+  /** Underlay addresses of the peers that do not answer through the tunnel. */
+  silentEndpoints(): Ip[] {
+    return this.#silent().map(({ endpoint }) => endpoint);
+  }
+
+  #silent(): Peer[] {
+    return [...this.#families.values()].flatMap((probes) => probes.silent());
+  }
+
+  /** The peers that do not answer through the tunnel, by name and endpoint. */
   silent(): string[] {
-    const silent = [...this.#families.values()].flatMap((probes) => probes.silent());
-    return silent.map(({ name, key, endpoint }) => `${name ?? key} (${formatIp(endpoint)})`);
+    return this.#silent().map(({ name, key, endpoint }) => `${name ?? key} (${formatIp(endpoint)})`);
   }
 
   #family(state: OverlayState): PeerProbes {

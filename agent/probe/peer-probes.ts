@@ -8,9 +8,10 @@
 import { firstIp, formatInterfaceAddress } from '../../inet/cidr.ts';
 import type { Family } from '../../inet/ip.ts';
 import { DIRECT_PROBE_MARK } from '../overlay/direct-probing.ts';
+import { podMtuBytes } from '../overlay/mtu.ts';
 import type { Peer } from '../overlay/peer.ts';
 import type { OverlayState } from '../overlay/state.ts';
-import { isOnLink, podMtuBytes } from '../overlay/ways.ts';
+import { isOnLink } from '../overlay/ways.ts';
 import { PathMtu } from './path-mtu.ts';
 import { Prober, type ProbeState } from './prober.ts';
 import { SizeProbe } from './size-probe.ts';

@@ -42,10 +42,13 @@ export function formatSubnetFile({ networks, subnets, mtuBytes, masquerade }: Su
  * @throws AgentError `state`
  */
 export function writeSubnetFile(runDir: string, file: SubnetFile): void {
-  const path = subnetFilePath(runDir);
-  const content = formatSubnetFile(file);
-  if (contentOf(path) !== content) replaceFile({ path, content });
+  if (isSubnetFile(runDir, file)) return;
+  replaceFile({ path: subnetFilePath(runDir), content: formatSubnetFile(file) });
 }
+
+/** Whether it is there and says that. */
+export const isSubnetFile = (runDir: string, file: SubnetFile): boolean =>
+  contentOf(subnetFilePath(runDir)) === formatSubnetFile(file);
 
 function contentOf(path: string): string | undefined {
   try {

@@ -1,15 +1,23 @@
 /**
- * Which interface and addresses of this host peers are told. Pure: facts and wishes in, a choice or a reason out.
+ * Which interface and addresses of this host are announced to peers. Pure: facts and wishes in, a choice or a reason out.
  *
- * The mistake to prevent is the address that every node has: flannel on Vagrant takes the default route's
- * interface, 10.0.2.15 everywhere, and no packet arrives.
+ * Two mistakes to prevent. The address that every node has: flannel on Vagrant takes the default route's interface,
+ * 10.0.2.15 everywhere, and no packet arrives. And the address that moves: a floating one (keepalived, kube-vip) is on
+ * one node now and on another a moment later.
  */
-import { formatInterfaceAddress, type InterfaceAddress } from '../../inet/cidr.ts';
+import { containsIp, formatInterfaceAddress, type InterfaceAddress } from '../../inet/cidr.ts';
 import { type Family, type Ip, sameIp } from '../../inet/ip.ts';
 import type { LinkAddress } from '../../kernel/address.ts';
 import type { ClusterNetwork, UnderlayChoice } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
-import { describeLink, type FactLink, isOwnDevice, isTellable, type UnderlayFacts } from './facts.ts';
+import {
+  describeLink,
+  type FactLink,
+  hasNetwork,
+  isOwnDevice,
+  isTellable,
+  type UnderlayFacts,
+} from './facts.ts';
 import { type Candidate, candidatesOf } from './find.ts';
 import { overlapWarnings, refuseOverlap } from './overlap.ts';
 import { remedy } from './remedy.ts';
@@ -34,8 +42,14 @@ export interface UnderlayWish {
   readonly publicIps: readonly Ip[];
   /** Where the store is; empty for a store of this machine's. */
   readonly storeAddresses: readonly Ip[];
-  /** What peers know already: of addresses that are as good as each other, these stay. */
+  /** Why no address of the store is known, where its name is unresolved. */
+  readonly storeProblem?: string | undefined;
+  /** Addresses in use, the ones used longest first: of an interface's addresses these stay. */
   readonly known?: readonly Ip[];
+  /** The same configuration chose the known addresses: with `underlay: auto` their interface stays, too. */
+  readonly stays?: boolean;
+  /** The living peer that has announced an address; undefined: none. */
+  readonly inUse?: (address: Ip) => string | undefined;
   readonly facts: UnderlayFacts;
 }
 
@@ -66,7 +80,7 @@ export function chooseUnderlay(wish: UnderlayWish): Underlay {
 /** Makes the candidate the underlay, or says why it cannot be. */
 function settle(candidate: Candidate, wish: UnderlayWish, families: readonly Family[]): Underlay | string {
   const { facts } = wish;
-  const { link, named, preferred } = candidate;
+  const { link, named } = candidate;
   if (link.loopback) return `${link.name} reaches nobody but this host; ${remedy(wish)}`;
   if (isOwnDevice(link)) return `${link.name} is weft's own device; ${remedy(wish)}`;
   const nat = userNatOn(facts, link);
@@ -76,7 +90,7 @@ function settle(candidate: Candidate, wish: UnderlayWish, families: readonly Fam
   if (!link.up) return `${link.name} is down; put it up (ip link set ${link.name} up), or ${remedy(wish)}`;
   const addresses: LinkAddress[] = [];
   for (const family of families) {
-    const address = bestAddress(facts, link, { family, preferred, known: wish.known ?? [] });
+    const address = bestAddress(wish, candidate, family);
     if (!address) return whyNoAddress(wish, link, family);
     addresses.push(address);
   }
@@ -100,21 +114,38 @@ function settle(candidate: Candidate, wish: UnderlayWish, families: readonly Fam
   };
 }
 
-/** The wished-for address, else a lasting one before one that comes and goes, else the one that is known. */
+/**
+ * In this order: the address that the configuration names; one that lasts (no IPv6 privacy address); the one in use; one
+ * with a network around it before a /32, which floats more often than not; a primary before a secondary one; one without
+ * a lifetime; the one that the kernel would send from. Never one that a living peer has announced.
+ */
 function bestAddress(
-  facts: UnderlayFacts,
-  link: FactLink,
-  wish: { family: Family; preferred: Ip | undefined; known: readonly Ip[] },
+  { facts, known = [], inUse }: UnderlayWish,
+  { link, preferred, explicit, within }: Candidate,
+  family: Family,
 ): LinkAddress | undefined {
-  const { family, preferred, known } = wish;
-  const rank = (own: LinkAddress): number =>
-    (preferred && sameIp(own.address, preferred) ? 0 : 8) +
-    (own.temporary ? 4 : 0) +
-    (own.permanent ? 0 : 2) +
-    (known.some((address) => sameIp(own.address, address)) ? 0 : 1);
+  const isPreferred = ({ address }: LinkAddress) => preferred !== undefined && sameIp(address, preferred);
+  const usedRank = ({ address }: LinkAddress) => {
+    const at = known.findIndex((used) => sameIp(used, address));
+    return at < 0 ? known.length : at;
+  };
+  const ranks: ((own: LinkAddress) => number)[] = [
+    (own) => Number(!(explicit === true && isPreferred(own))),
+    (own) => Number(own.temporary),
+    usedRank,
+    (own) => Number(!hasNetwork(own)),
+    (own) => Number(own.secondary),
+    (own) => Number(!own.permanent),
+    (own) => Number(!isPreferred(own)),
+  ];
   return facts.addresses
     .filter((own) => own.index === link.index && own.address.family === family && isTellable(own))
-    .toSorted((a, b) => rank(a) - rank(b))[0];
+    .filter(({ address }) => within?.family !== family || containsIp(within, address))
+    .filter(({ address }) => inUse?.(address) === undefined)
+    .toSorted((a, b) => {
+      for (const rank of ranks) if (rank(a) !== rank(b)) return rank(a) - rank(b);
+      return 0;
+    })[0];
 }
 
 const familyName = { ipv4: 'IPv4', ipv6: 'IPv6' } as const;
@@ -125,7 +156,17 @@ function whyNoAddress(wish: UnderlayWish, link: FactLink, family: Family): strin
     (own) => own.index === link.index && own.address.family === family && own.tentative && own.scope === 0,
   );
   if (waiting)
-    return `${link.name}'s address ${formatInterfaceAddress(waiting)} is not usable yet (duplicate detection)`;
+    return `${link.name}'s address ${formatInterfaceAddress(waiting)} is not usable yet (duplicate address detection in progress)`;
+  const taken = facts.addresses.find(
+    (own) =>
+      own.index === link.index &&
+      own.address.family === family &&
+      isTellable(own) &&
+      wish.inUse?.(own.address) !== undefined,
+  );
+  if (taken) {
+    return `${link.name}'s address ${formatInterfaceAddress(taken)} is in use by the peer ${wish.inUse?.(taken.address)}: remove it from one of the two nodes, or give this one another address`;
+  }
   const field = family === 'ipv4' ? 'network' : 'network6';
   return `${describeLink(facts, link)} has no ${familyName[family]} address that others can reach, which ${field} needs; add one, or ${remedy(wish, family)}`;
 }

@@ -1,76 +1,44 @@
-/** The underlay of this host, as it is now: configuration and kernel in, a choice out. */
-import { lookup } from 'node:dns/promises';
-import { type Ip, parseIp } from '../../inet/ip.ts';
+/** The underlay of this host as it is now: configuration and kernel in, a choice out. */
+import type { Ip } from '../../inet/ip.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
-import { reasonOf } from '../../problem/reason.ts';
-import type { Config, StoreConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
-import { chooseUnderlay, type Underlay } from './choose.ts';
+import { chooseUnderlay, type Underlay, type UnderlayWish } from './choose.ts';
 import { underlayFacts } from './facts.ts';
 
-/** Turns a name into addresses; throws where it cannot. */
-export type Resolve = (name: string) => Promise<readonly string[]>;
-
-const systemResolve: Resolve = async (name) =>
-  (await lookup(name, { all: true })).map(({ address }) => address);
+export interface FindOptions extends Pick<UnderlayWish, 'known' | 'stays' | 'storeProblem'> {
+  readonly config: Pick<Config, 'underlay' | 'networks' | 'publicIps'>;
+  /** The configuration's name, for messages. */
+  readonly file: string;
+  readonly rtnl: Rtnl;
+  readonly storeAddresses: readonly Ip[];
+  readonly inUse?: (address: Ip) => string | undefined;
+}
 
 /**
- * Finds the underlay; `file` is the configuration's name, which messages begin with.
+ * Reads the host and chooses.
  *
  * @throws AgentError `underlay`, `overlap`; KernelError
  */
-export async function findUnderlay(options: {
-  readonly config: Config;
-  readonly file: string;
-  readonly rtnl: Rtnl;
-  /** The addresses that were chosen before: another is no reason to leave them. */
-  readonly known: readonly Ip[];
-  readonly resolve?: Resolve;
-}): Promise<Underlay> {
-  const { config, file, rtnl } = options;
-  const { underlay: choices, networks, publicIps, store } = config;
+export function findUnderlay(options: FindOptions): Underlay {
+  const { config, file, rtnl, ...wish } = options;
+  const { underlay: choices, networks, publicIps } = config;
   try {
-    const automatic = choices.some(({ kind }) => kind === 'auto');
-    const addresses = automatic ? await storeAddresses(store, options.resolve ?? systemResolve) : [];
-    return chooseUnderlay({
-      choices,
-      networks,
-      publicIps,
-      storeAddresses: addresses,
-      known: options.known,
-      facts: underlayFacts(rtnl),
-    });
+    return chooseUnderlay({ ...wish, choices, networks, publicIps, facts: underlayFacts(rtnl) });
   } catch (error) {
     if (error instanceof AgentError) throw new AgentError(error.code, `${file}: ${error.message}`);
     throw error;
   }
 }
 
-/**
- * Where the store is; empty for a store of this machine's.
- *
- * @throws AgentError `underlay` where no endpoint's name can be resolved: to go by the default route until the
- *   name server is back would give the node another address from one start to the next
- */
-export async function storeAddresses(store: StoreConfig, resolve: Resolve): Promise<Ip[]> {
-  if (store.type === 'file') return [];
-  const found: Ip[] = [];
-  const failures: string[] = [];
-  for (const { host } of store.endpoints) {
-    const address = parseIp(host);
-    if (address) {
-      found.push(address);
-      continue;
-    }
-    try {
-      found.push(...(await resolve(host)).flatMap((text) => parseIp(text) ?? []));
-    } catch (error) {
-      failures.push(reasonOf(error));
-    }
-  }
-  if (found.length > 0 || failures.length === 0) return found;
-  throw new AgentError(
-    'underlay',
-    `underlay: auto goes by the route to the store, whose name cannot be resolved (${failures.join(', ')}); write addresses in store.endpoints, or name the underlay`,
+/** What a choice depends on besides the host: another text means that what was chosen before does not bind. */
+export const choiceKey = ({
+  underlay,
+  networks,
+  publicIps,
+  store,
+}: Pick<Config, 'underlay' | 'networks' | 'publicIps' | 'store'>): string =>
+  JSON.stringify(
+    [underlay, networks, publicIps, store.type === 'etcd' ? store.endpoints.map(({ host }) => host) : 'file'],
+    (_, value) => (typeof value === 'bigint' ? value.toString() : value),
   );
-}

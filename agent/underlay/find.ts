@@ -1,5 +1,5 @@
 /** From one way of naming the underlay to the links it means, or why it means none. */
-import { containsCidr, containsIp, formatCidr, networkOf } from '../../inet/cidr.ts';
+import { type Cidr, containsCidr, containsIp, formatCidr, networkOf } from '../../inet/cidr.ts';
 import { formatIp, type Ip } from '../../inet/ip.ts';
 import type { ClusterNetwork, UnderlayChoice } from '../config/config.ts';
 import {
@@ -18,9 +18,13 @@ import { userNatNetworks } from './user-nat.ts';
 /** A link that a choice led to. */
 export interface Candidate {
   readonly link: FactLink;
-  /** An address that is to be taken, if the link has it. */
+  /** The address that led here, or that the kernel would send from. */
   readonly preferred?: Ip | undefined;
-  /** Whoever wrote the configuration meant this very link. */
+  /** The configuration names that very address. */
+  readonly explicit?: boolean;
+  /** The configuration names a network that the address of its family lies in. */
+  readonly within?: Cidr;
+  /** The configuration names this very link. */
   readonly named: boolean;
 }
 
@@ -29,6 +33,9 @@ export interface Ask {
   readonly publicIps: readonly Ip[];
   /** Where the store is; empty for a store of this machine's. */
   readonly storeAddresses: readonly Ip[];
+  readonly storeProblem?: string | undefined;
+  readonly known?: readonly Ip[];
+  readonly stays?: boolean;
   readonly facts: UnderlayFacts;
 }
 
@@ -41,16 +48,20 @@ export function candidatesOf(choice: UnderlayChoice, ask: Ask): Candidate[] | st
       const { address } = choice;
       const link = linkOf(ask.facts, ownAddress(ask.facts, address)?.index);
       return link
-        ? [{ link, preferred: address, named: true }]
+        ? [{ link, preferred: address, explicit: true, named: true }]
         : `no interface has the address ${formatIp(address)}; ${whatThereIs(ask)}`;
     }
     case 'network': {
       const { network } = choice;
       const isPods = (address: Ip) => ask.networks.some(({ cidr }) => containsIp(cidr, address));
       const named = userNatNetworks.some((nat) => containsCidr(nat, network));
-      const found = ask.facts.addresses
-        .filter((own) => containsIp(network, own.address) && isTellable(own) && !isPods(own.address))
-        .flatMap((own) => candidateAt(ask.facts, own.index, { preferred: own.address, named }));
+      const own = ask.facts.addresses.filter(
+        (each) => containsIp(network, each.address) && isTellable(each) && !isPods(each.address),
+      );
+      const links = new Set([...inUse(ask).map(({ link }) => link.index), ...own.map(({ index }) => index)]);
+      const found = [...links]
+        .filter((index) => own.some((each) => each.index === index))
+        .flatMap((index) => candidateAt(ask.facts, index, { within: network, named }));
       return found.length > 0
         ? found
         : `no interface has an address in ${formatCidr(network)}; ${whatThereIs(ask)}`;
@@ -78,13 +89,33 @@ function byRoute(address: Ip, ask: Ask): Candidate[] | string {
   return found.length > 0 ? found : `there is no route to ${text}; ${whatThereIs(ask)}`;
 }
 
-/** The interface that has the public address; else the one towards the store; else the default route's. */
+/**
+ * The interface that has the public address; else the one in use; else the one towards the store, or the one that has
+ * the store's address; else the default route's.
+ */
 function automatic(ask: Ask): Candidate[] | string {
-  const { networks, facts, publicIps, storeAddresses } = ask;
+  const { facts, publicIps } = ask;
   for (const address of publicIps) {
     const own = ownAddress(facts, address);
-    if (own) return candidateAt(facts, own.index, { preferred: address, named: false });
+    if (own) return candidateAt(facts, own.index, { preferred: address, explicit: true, named: false });
   }
+  const used = inUse(ask);
+  const routed = byRoutes(ask);
+  if (typeof routed === 'string') return used.length > 0 ? used : routed;
+  return ask.stays ? [...used, ...routed] : routed;
+}
+
+/** The links that have the known addresses. */
+const inUse = ({ known = [], facts }: Ask): Candidate[] =>
+  known.flatMap((address) => {
+    const own = ownAddress(facts, address);
+    const usable = own && isTellable(own) && linkOf(facts, own.index)?.up;
+    return usable ? candidateAt(facts, own.index, { preferred: address, named: false }) : [];
+  });
+
+function byRoutes(ask: Ask): Candidate[] | string {
+  const { networks, facts, storeAddresses, storeProblem } = ask;
+  if (storeProblem !== undefined) return `auto goes by the route to the store, and ${storeProblem}`;
   const remote = storeAddresses.filter((address) => !isHere(facts, address));
   if (remote.length > 0) {
     const towards = remote.flatMap((address) => routeTo(facts, address) ?? []);
@@ -93,6 +124,13 @@ function automatic(ask: Ask): Candidate[] | string {
       ? found
       : `there is no route to the store at ${remote.map(formatIp).join(', ')}; ${whatThereIs(ask)}`;
   }
+  const here = storeAddresses.flatMap((address) => {
+    const own = ownAddress(facts, address);
+    return own && linkOf(facts, own.index)?.loopback === false
+      ? candidateAt(facts, own.index, { preferred: address, named: false })
+      : [];
+  });
+  if (here.length > 0) return here;
   const defaults = networks.flatMap(({ cidr: { family } }) =>
     byPreference(
       facts.routes.filter(({ destination }) => destination.length === 0 && destination.family === family),

@@ -51,16 +51,16 @@ async function main({ peers, rounds }: ProgrammingRequest): Promise<void> {
   const samples: ProgrammingSamples = { weft: [], batches: [] };
   const timed = async (into: number[], block: () => unknown): Promise<void> => {
     run('ip', 'link', 'delete', device);
-    await overlay.converge(state);
+    await overlay.reconcile(state);
     const begun = performance.now();
     await block();
     into.push(performance.now() - begun);
   };
   try {
-    await overlay.converge(state);
+    await overlay.reconcile(state);
     for (let i = 0; i < rounds; i++) {
       await timed(samples.weft, async () => {
-        const { changes, problems } = await overlay.converge({ ...state, peers: [...all] });
+        const { changes, problems } = await overlay.reconcile({ ...state, peers: [...all] });
         if (changes < 3 * peers || problems.length) throw new Error(`${changes} changes; ${problems[0]}`);
       });
       await timed(samples.batches, () => {

@@ -1,7 +1,7 @@
 /** agent/firewall as the agent keeps it: a new peer costs its element, and whatever somebody changed meanwhile is put right. */
 import assert from 'node:assert/strict';
 import { after, beforeEach, describe, it } from 'node:test';
-import { KeptFirewall } from '../../agent/firewall/keep.ts';
+import { FirewallPart } from '../../agent/firewall/firewall-part.ts';
 import type { OverlayState } from '../../agent/overlay/state.ts';
 import { cidr } from '../../inet/cidr.ts';
 import { ip } from '../../inet/ip.ts';
@@ -17,12 +17,12 @@ after(() => {
 
 const masquerade = { except: [] };
 const pods = { made: [], interfaces: new Set<string>() };
-let kept: KeptFirewall;
+let kept: FirewallPart;
 beforeEach(() => {
   node.run('nft', 'flush', 'ruleset');
   kept = node.within(
     () =>
-      new KeptFirewall({
+      new FirewallPart({
         masquerade: () => masquerade,
         pods: () => pods,
         onDamage: () => undefined,
@@ -53,7 +53,8 @@ const stateWith = (...endpoints: string[]): OverlayState => ({
   pathMtuBytes: new Map(),
   complete: true,
 });
-const ensure = (...endpoints: string[]) => node.within(() => kept.ensure([stateWith(...endpoints)]));
+const ensure = (...endpoints: string[]) =>
+  node.within(() => kept.reconcile({ families: [stateWith(...endpoints)], underlayProblems: [] }));
 const rules = () => node.run('nft', 'list', 'table', 'inet', 'weft');
 
 /** Made, and looked at once more. */

@@ -3,10 +3,13 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { readConfig } from '../../agent/config/read.ts';
+import type { Underlay } from '../../agent/underlay/choose.ts';
 import { findUnderlay } from '../../agent/underlay/find-underlay.ts';
+import { StoreAddresses } from '../../agent/underlay/store-addresses.ts';
 import { formatInterfaceAddress } from '../../inet/cidr.ts';
 import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { type Netns, openNetns, within } from '../../kernel/netns.ts';
+import { silentLog } from '../../log/log.ts';
 
 const name = `weft-t-${process.pid}-u`;
 const ip = (...args: string[]) => execFileSync('ip', args, { encoding: 'utf8' });
@@ -43,8 +46,17 @@ after(() => {
   ip('netns', 'del', name);
 });
 
-const find = (document: string) =>
-  findUnderlay({ config: readConfig('weft.yaml', document), file: 'weft.yaml', rtnl, known: [] });
+function find(document: string): Underlay {
+  const config = readConfig('weft.yaml', document);
+  const { addresses } = new StoreAddresses({
+    store: config.store,
+    known: {},
+    onChange: () => undefined,
+    log: silentLog,
+    signal: AbortSignal.abort(),
+  });
+  return findUnderlay({ config, file: 'weft.yaml', rtnl, known: [], storeAddresses: addresses });
+}
 
 describe('the underlay of this host', () => {
   const etcd = 'store: { type: etcd, endpoints: [http://172.31.4.4:2379] }\n';
@@ -56,23 +68,23 @@ describe('the underlay of this host', () => {
     ['of both families', both, ['192.168.188.101/24', 'fd00:188::101/64']],
   ];
   for (const [what, document, addresses] of rows) {
-    it(`is ${what}`, async () => {
-      const found = await find(document);
+    it(`is ${what}`, () => {
+      const found = find(document);
       assert.deepEqual(found.addresses.map(formatInterfaceAddress), addresses);
       assert.deepEqual([found.name, found.mtuBytes, found.warnings], ['eth1', 9000, []]);
     });
   }
 
-  it('is never user NAT by a route through it', async () => {
-    await assert.rejects(find('underlay: { reach: 10.0.2.2 }'), {
+  it('is never user NAT by a route through it', () => {
+    assert.throws(() => find('underlay: { reach: 10.0.2.2 }'), {
       code: 'underlay',
       message:
         /^weft\.yaml: underlay: eth0 \(10\.0\.2\.15 behind 10\.0\.2\.2\) is VirtualBox's .* underlay: 192\.168\.188\.0\/24 \(eth1\)$/,
     });
   });
 
-  it('may not lie in the network of the pods', async () => {
-    await assert.rejects(find('network: 192.168.0.0/16'), {
+  it('may not lie in the network of the pods', () => {
+    assert.throws(() => find('network: 192.168.0.0/16'), {
       code: 'overlap',
       message: /^weft\.yaml: network: the cluster's network 192\.168\.0\.0\/16 overlaps/,
     });

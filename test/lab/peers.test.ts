@@ -282,11 +282,11 @@ describe('another program', () => {
       );
       const ping = new SteadyPing(arena.podNamed('on-node-2'), arena.podNamed('on-node-3'));
       await eventually(async () => {
-        assert.match(await health(ours), new RegExp(`route ${subnet} .* undone again and again by .*`));
+        assert.match(await health(ours), new RegExp(`route ${subnet} .* .* keeps removing it`));
       });
       await fighter;
       assert.deepEqual((await ping.end()).lost, []);
-      const told = ours.agent.log().match(/"overlay\.problems"/g) ?? [];
+      const told = ours.agent.log().match(/"reconcile\.problems"/g) ?? [];
       assert.equal(told.length, 1, ours.agent.log().slice(-2000));
       await eventually(async () => assert.match(await sh(ours, `ip route show ${subnet}`), /proto 87/));
     });

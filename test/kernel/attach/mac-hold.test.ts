@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
-import { KeptBridges } from '../../../agent/bridge/keep.ts';
+import { BridgesPart } from '../../../agent/bridge/bridges-part.ts';
+import { everything } from '../../../agent/reconcile/trigger.ts';
 import { PodRecords } from '../../../agent/records.ts';
 import { openRtnl } from '../../../kernel/netlink/rtnl.ts';
 import { ipv4, openWire } from '../traffic/frames.ts';
@@ -112,8 +113,9 @@ describe('bridge port of a leased pod', () => {
 function reconcile(): readonly string[] {
   const rtnl = openRtnl();
   try {
-    const kept = new KeptBridges({ rtnl, records: new PodRecords(plugin.runDir) });
-    return kept.ensure([], { whole: true }).done;
+    const kept = new BridgesPart({ rtnl, records: new PodRecords(plugin.runDir) });
+    const pass = { reasons: [], failed: [], ...everything };
+    return kept.reconcile({ families: [], underlayProblems: [] }, pass).done;
   } finally {
     rtnl.close();
   }

@@ -42,7 +42,7 @@ export const families = {
 
 export const macOf = (n: number): string => `02:00:00:00:00:${n.toString(16).padStart(2, '0')}`;
 
-type Converged = ReturnType<Overlay['converge']>;
+type Converged = ReturnType<Overlay['reconcile']>;
 
 export class Ground {
   readonly name: string;
@@ -122,7 +122,7 @@ export class Ground {
 
   /** A pass that goes by the notifications that the overlay was given, and reads nothing. */
   repair(state: OverlayState): Converged {
-    return this.inside(() => this.overlay.converge(state));
+    return this.inside(() => this.overlay.reconcile(state));
   }
 
   /** Starts an asynchronous pass inside: its synchronous head is where /proc/sys is written. */

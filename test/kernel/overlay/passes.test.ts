@@ -1,5 +1,7 @@
 /** overlay/ against the kernel: whatever state a host is in, one pass makes it what the peers ask for (I4). */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DIRECT_PROBE_MARK } from '../../../agent/overlay/direct-probing.ts';
@@ -188,7 +190,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
           hindered.push(now.settling);
           await delay(now.retryInMs);
         }
-        assert.match(hindered.at(-1) ?? '', /tried for duplicates/);
+        assert.match(hindered.at(-1) ?? '', /duplicate address detection/);
         assert.deepEqual((await ground.converge(direct())).problems, []);
         ground.ip('-6', 'address', 'flush', 'dev', 'eth0', 'scope', 'link');
         let said = await ground.converge(direct());
@@ -250,15 +252,67 @@ for (const family of ['ipv4', 'ipv6'] as const) {
           return undefined;
         },
       });
-      const { problems, damage } = await ground.inside(() => cut.converge(asked));
+      const { problems, again } = await ground.inside(() => cut.reconcile(asked));
       assert.deepEqual(problems, []);
-      assert.deepEqual(damage, { reason: 'link gone', reread: true, underlay: true, ground: true });
+      assert.deepEqual(again, { reason: 'link gone', reread: true, underlay: true, base: true });
       assert.deepEqual((await ground.converge(asked)).problems, []);
       assert.equal(ground.routes().length, 2);
     });
 
-    it('says who has its VNI and port', async () => {
+    it('UDP port bound by a process: refused, the process and the remedy named', async () => {
       ground.ip('link', 'del', values.device);
+      const script = `require('dgram').createSocket('udp6').bind(8472, '::', () => console.log('bound'))`;
+      const holder = spawn('ip', ['netns', 'exec', ground.name, process.execPath, '-e', script]);
+      try {
+        await once(holder.stdout, 'data');
+        await assert.rejects(
+          ground.converge(state([peer(2)])),
+          new RegExp(
+            `^AgentError: failed to bind UDP port 8472 for ${values.device}: in use by node .process ${holder.pid}.; .*set backend.port`,
+          ),
+        );
+      } finally {
+        holder.kill();
+        await once(holder, 'close');
+      }
+      const { problems } = await ground.converge(state([peer(2)]));
+      assert.deepEqual(problems, []);
+      ground.ip('link', 'del', values.device);
+    });
+
+    it('backend.mtu larger than the underlay carries: what fits is used, the problem has both figures', async () => {
+      const backend = { type: 'vxlan', vni: 1, port: 8472, mtuBytes: 9000 } as const;
+      const { problems } = await ground.converge(state([peer(2)], { backend }));
+      assert.equal(problems.length, 1);
+      assert.match(
+        problems[0] ?? '',
+        new RegExp(`^backend.mtu 9000 is more than eth0 carries, ${values.deviceMtuBytes} is used`),
+      );
+      const [device] = JSON.parse(ground.ip('-j', 'link', 'show', values.device));
+      assert.equal(device.mtu, values.deviceMtuBytes);
+      assert.equal(ground.routes().length, 1);
+      assert.deepEqual((await ground.converge(state([peer(2)]))).problems, []);
+      ground.ip('link', 'del', values.device);
+    });
+
+    it('underlay removed before the device is created: refused, the underlay named and no index', async () => {
+      const asked = state([peer(2)]);
+      const gone = { ...asked, underlay: { ...asked.underlay, index: 4711 } };
+      await assert.rejects(ground.converge(gone), /its underlay eth0 is not there/);
+    });
+
+    if (family === 'ipv6') {
+      it('underlay too narrow for IPv6: refused with the MTU that it needs', async () => {
+        const asked = state([peer(2)]);
+        const narrow = { ...asked, underlay: { ...asked.underlay, mtuBytes: 1300 } };
+        await assert.rejects(
+          ground.converge(narrow),
+          /IPv6 needs an MTU of 1280, and eth0 leaves 1230 of its 1300: set the MTU of eth0 to 1350 or more/,
+        );
+      });
+    }
+
+    it('says who has its VNI and port', async () => {
       ground.ip(
         'link',
         'add',
@@ -273,7 +327,10 @@ for (const family of ['ipv4', 'ipv6'] as const) {
         'eth0',
         ...(family === 'ipv6' ? ['local', '2001:db8:188::101'] : []),
       );
-      await assert.rejects(ground.converge(state([peer(2)])), /belongs to flannel\.1 \(flannel runs/);
+      await assert.rejects(
+        ground.converge(state([peer(2)])),
+        /VNI 1 on UDP port 8472 is in use by flannel\.1 \(flannel runs, or ran.*remove that device, or set/,
+      );
       ground.ip('link', 'del', 'flannel.1');
     });
 

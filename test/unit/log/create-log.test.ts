@@ -26,7 +26,7 @@ describe('log', () => {
 
   it('error under err: message, code and stack are in the line', () => {
     const err = new KernelError({ errno: 101, attempted: 'add route' });
-    const [line = {}] = logged('info', (log) => log.error('overlay.passFailed', { err }));
+    const [line = {}] = logged('info', (log) => log.error('reconcile.passFailed', { err }));
     const { message, code, stack } = line.err as Record<string, unknown>;
     assert.deepEqual([message, code], ['add route: ENETUNREACH', 'ENETUNREACH']);
     assert.equal(typeof stack, 'string');

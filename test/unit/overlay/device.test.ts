@@ -13,6 +13,7 @@ const desired: DesiredDevice = {
   port: 8472,
   mac: '02:00:00:00:00:01',
   mtuBytes: 1450,
+  underlayName: 'eth0',
   underlayIndex: 2,
   underlayAddress: ip('192.168.188.101'),
   subnet: cidr('10.244.1.0/24'),
@@ -59,6 +60,7 @@ const address = (text: string, index = 9): LinkAddress => {
     deprecated: false,
     permanent: true,
     temporary: false,
+    secondary: false,
   };
 };
 
@@ -74,7 +76,7 @@ const cases: Record<string, { there: Link | undefined; addresses?: LinkAddress[]
   },
   'it is on another interface': {
     there: link({ vxlan: { ...vxlan, parent: 3 } }),
-    steps: ['recreate: its underlay is link 3'],
+    steps: ['recreate: its underlay is eth3'],
   },
   'it sends from another address': {
     there: link({ vxlan: { ...vxlan, local: ip('192.0.2.1') } }),
@@ -110,7 +112,7 @@ const cases: Record<string, { there: Link | undefined; addresses?: LinkAddress[]
 describe('the VXLAN device, where', () => {
   for (const [what, { there, addresses = [own], steps }] of Object.entries(cases)) {
     it(`${what}: ${steps.length ? steps.join('; ') : 'nothing'}`, () => {
-      const plan = planDevice(desired, there, addresses);
+      const plan = planDevice(desired, there, addresses, (index) => `eth${index}`);
       assert.deepEqual(
         plan.map(({ kind, why }) => `${kind}: ${why}`),
         steps,

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readConfig } from '../../../agent/config/read.ts';
 import { AgentError } from '../../../agent/errors.ts';
-import { chooseUnderlay, type Underlay } from '../../../agent/underlay/choose.ts';
-import { storeAddresses } from '../../../agent/underlay/find-underlay.ts';
+import { chooseUnderlay, type Underlay, type UnderlayWish } from '../../../agent/underlay/choose.ts';
 import { formatInterfaceAddress } from '../../../inet/cidr.ts';
 import { formatIp, ip } from '../../../inet/ip.ts';
 import { host } from './host.ts';
@@ -239,7 +238,7 @@ const refusals: [what: string, document: string, facts: typeof vagrant, message:
     'an address under duplicate detection',
     `${ipv6}underlay: eth1`,
     host('eth1 fd00:1::9/64 tentative'),
-    /fd00:1::9\/64 is not usable yet \(duplicate detection\)/,
+    /fd00:1::9\/64 is not usable yet \(duplicate address detection in progress\)/,
   ],
   [
     'a list of which nothing will do',
@@ -251,29 +250,32 @@ const refusals: [what: string, document: string, facts: typeof vagrant, message:
 
 describe('the underlay', () => {
   for (const [what, document, facts, chosen] of bringsUp) {
-    it(`is ${what}`, async () => {
-      assert.equal(shown(await choose(document, facts)), chosen);
+    it(`is ${what}`, () => {
+      assert.equal(shown(choose(document, facts)), chosen);
     });
   }
 
   for (const [what, document, facts, message] of refusals) {
-    it(`is refused, with the remedy: ${what}`, async () => {
-      await assert.rejects(choose(document, facts), (error: unknown) => {
-        assert.ok(error instanceof AgentError && error.code === 'underlay', String(error));
-        assert.match(error.message, message);
-        assert.doesNotMatch(error.message, /\n/);
-        return true;
-      });
+    it(`is refused, with the remedy: ${what}`, () => {
+      assert.throws(
+        () => choose(document, facts),
+        (error: unknown) => {
+          assert.ok(error instanceof AgentError && error.code === 'underlay', String(error));
+          assert.match(error.message, message);
+          assert.doesNotMatch(error.message, /\n/);
+          return true;
+        },
+      );
     });
   }
 
-  it('has the MTU of its link', async () => {
+  it('has the MTU of its link', () => {
     const facts = host('eth0 192.168.1.9/24 mtu 9000 via 192.168.1.1');
-    assert.equal((await choose('', facts)).mtuBytes, 9000);
+    assert.equal(choose('', facts).mtuBytes, 9000);
   });
 
-  it('is told to peers as the public address, where there is one', async () => {
-    const chosen = await choose(`${both}publicIP: 203.0.113.7`, dualHost);
+  it('is told to peers as the public address, where there is one', () => {
+    const chosen = choose(`${both}publicIP: 203.0.113.7`, dualHost);
     assert.deepEqual(chosen.publicIps.map(formatIp), ['203.0.113.7', 'fd00:1::9']);
   });
 
@@ -298,8 +300,8 @@ describe('the underlay', () => {
     ],
   ];
   for (const [what, document, facts, message] of overlaps) {
-    it(`may not share the cluster's network: ${what}`, async () => {
-      await assert.rejects(choose(document, facts), { code: 'overlap', message });
+    it(`may not share the cluster's network: ${what}`, () => {
+      assert.throws(() => choose(document, facts), { code: 'overlap', message });
     });
   }
 
@@ -322,72 +324,167 @@ describe('the underlay', () => {
     ],
   ];
   for (const [what, facts, warnings] of warned) {
-    it(`comes with ${warnings.length} warnings beside ${what}`, async () => {
-      const found = (await choose('', facts)).warnings;
+    it(`comes with ${warnings.length} warnings beside ${what}`, () => {
+      const found = choose('', facts).warnings;
       assert.equal(found.length, warnings.length, found.join('\n'));
       for (const [n, warning] of warnings.entries()) assert.match(found[n] ?? '', warning);
     });
   }
 
-  it('comes with a warning where user NAT was named', async () => {
-    assert.match((await choose('underlay: eth0', vagrant)).warnings.join(), /looks like user NAT/);
+  it('comes with a warning where user NAT was named', () => {
+    assert.match(choose('underlay: eth0', vagrant).warnings.join(), /looks like user NAT/);
   });
 });
 
-describe("the store's addresses", () => {
-  const resolve = async (name: string) => {
-    if (name === 'etcd.example') return ['192.0.2.1', '2001:db8::1'];
-    throw new Error(`getaddrinfo ENOTFOUND ${name}`);
-  };
-  const of = (endpoints: string) => {
-    const { store } = readConfig('', `store: { type: etcd, endpoints: [${endpoints}] }`);
-    return storeAddresses(store, resolve);
-  };
+function choose(document: string, facts: typeof vagrant, wish: Partial<UnderlayWish> = {}): Underlay {
+  const { underlay, networks, publicIps, store } = readConfig('', document);
+  const hosts = store.type === 'etcd' ? store.endpoints.map(({ host: name }) => ip(name)) : [];
+  return chooseUnderlay({ choices: underlay, networks, publicIps, storeAddresses: hosts, facts, ...wish });
+}
 
-  it('are none for the file store', async () => {
-    assert.deepEqual(await storeAddresses(readConfig('', '').store, resolve), []);
-  });
-  it('are those written and those resolved, if only some can be', async () => {
-    assert.deepEqual(
-      await of("http://192.0.2.9:1, http://gone.example:1, http://etcd.example:1, 'http://[2001:db8::9]:1'"),
-      ['192.0.2.9', '192.0.2.1', '2001:db8::1', '2001:db8::9'].map(ip),
-    );
-  });
-  it('are an error where no name can be resolved', async () => {
-    await assert.rejects(of('http://gone.example:1'), {
+describe('address that is announced', () => {
+  const used = (...addresses: string[]) => ({ known: addresses.map(ip) });
+  const eth0 = (...addresses: string[]) => host(`eth0 ${addresses.join(' ')} via 192.168.1.1`);
+  const rows: [what: string, facts: typeof vagrant, wish: Partial<UnderlayWish>, chosen: string][] = [
+    [
+      'two equal ones, the second in use: stays',
+      eth0('192.168.1.8/24', '192.168.1.9/24'),
+      used('192.168.1.9'),
+      '192.168.1.9/24',
+    ],
+    [
+      'two equal ones, the first in use: stays',
+      eth0('192.168.1.8/24', '192.168.1.9/24'),
+      used('192.168.1.8'),
+      '192.168.1.8/24',
+    ],
+    [
+      'the one in use is gone: another one',
+      eth0('192.168.1.8/24', '192.168.1.9/24'),
+      used('192.168.1.7'),
+      '192.168.1.8/24',
+    ],
+    [
+      'DHCP address in use, a lasting floating /32 comes: stays',
+      eth0('192.168.1.101/24 dynamic', '192.168.1.200/32'),
+      used('192.168.1.101'),
+      '192.168.1.101/24',
+    ],
+    [
+      'DHCP address and a lasting floating /32, none in use: the one with a network',
+      eth0('192.168.1.200/32', '192.168.1.101/24 dynamic'),
+      {},
+      '192.168.1.101/24',
+    ],
+    [
+      'primary and secondary address, none in use: the primary one',
+      eth0('192.168.1.200/24 secondary', '192.168.1.101/24 dynamic'),
+      {},
+      '192.168.1.101/24',
+    ],
+    [
+      'the address of before comes back beside the one taken meanwhile: the one of before',
+      eth0('192.168.1.200/24', '192.168.1.101/24 dynamic secondary'),
+      used('192.168.1.101', '192.168.1.200'),
+      '192.168.1.101/24',
+    ],
+    [
+      'cloud /32 in use, a second network comes: stays',
+      eth0('172.31.0.9/32', '192.168.1.9/24'),
+      used('172.31.0.9'),
+      '172.31.0.9/32',
+    ],
+    [
+      'IPv6 SLAAC address in use, a floating /128 comes: stays',
+      host('eth0 fd00:1::9/64 dynamic fd00:1::aaaa/128 via fe80::1'),
+      { ...used('fd00:1::9'), networks: readConfig('', ipv6).networks },
+      'fd00:1::9/64',
+    ],
+    [
+      'an address of a living peer beside another: the other',
+      eth0('192.168.1.200/24', '192.168.1.101/24 secondary'),
+      { inUse: (address) => (formatIp(address) === '192.168.1.200' ? 'node-2' : undefined) },
+      '192.168.1.101/24',
+    ],
+  ];
+  for (const [what, facts, wish, chosen] of rows) {
+    it(what, () => {
+      assert.deepEqual(choose('', facts, wish).addresses.map(formatInterfaceAddress), [chosen]);
+    });
+  }
+
+  for (const underlay of ['eth0', '192.168.1.0/24', '{ reach: 192.168.1.5 }', 'auto']) {
+    it(`underlay: ${underlay}, a floating /32 beside the one in use: the one in use`, () => {
+      const facts = eth0('192.168.1.200/32', '192.168.1.101/24 dynamic');
+      const chosen = choose(`underlay: ${underlay}`, facts, used('192.168.1.101'));
+      assert.equal(shown(chosen), 'eth0 192.168.1.101/24');
+    });
+  }
+
+  it('only address is the one of a living peer: refused, the peer named', () => {
+    assert.throws(() => choose('', eth0('192.168.1.200/32'), { inUse: () => 'node-2' }), {
       code: 'underlay',
-      message: /ENOTFOUND gone\.example.*write addresses in store\.endpoints/,
+      message:
+        /eth0's address 192\.168\.1\.200\/32 is in use by the peer node-2: remove it from one of the two/,
     });
   });
+
+  it('address named by the configuration, another in use: the named one', () => {
+    const facts = eth0('192.168.1.8/24', '192.168.1.9/24');
+    const chosen = choose('underlay: 192.168.1.9', facts, used('192.168.1.8'));
+    assert.equal(shown(chosen), 'eth0 192.168.1.9/24');
+  });
+
+  it('IPv6 privacy address in use, a lasting one beside it: the lasting one', () => {
+    const facts = host('eth0 fd00:1::aaaa/64 dynamic temporary fd00:1::bbbb/64 dynamic via fe80::1');
+    assert.equal(shown(choose(ipv6, facts, used('fd00:1::aaaa'))), 'eth0 fd00:1::bbbb/64');
+  });
 });
 
-async function choose(document: string, facts: typeof vagrant): Promise<Underlay> {
-  const { underlay, networks, publicIps, store } = readConfig('', document);
-  const addresses = await storeAddresses(store, async () => []);
-  return chooseUnderlay({ choices: underlay, networks, publicIps, storeAddresses: addresses, facts });
-}
+describe('interface of underlay: auto', () => {
+  const two = host(
+    'eth0 192.168.1.9/24 via 192.168.1.1 metric 100',
+    'eth1 172.31.0.9/20 via 172.31.0.1 metric 50',
+  );
+
+  it('another default route becomes the preferred one: the interface in use stays', () => {
+    const wish = { known: [ip('192.168.1.9')], stays: true };
+    assert.equal(shown(choose('', two, wish)), 'eth0 192.168.1.9/24');
+  });
+
+  it('another configuration than the one that chose: the route decides', () => {
+    assert.equal(shown(choose('', two, { known: [ip('192.168.1.9')] })), 'eth1 172.31.0.9/20');
+  });
+
+  it('name of the store unresolved, an address in use: it stays', () => {
+    const wish = { known: [ip('192.168.1.9')], storeProblem: 'the name is unresolved' };
+    assert.equal(
+      shown(choose(etcdAt('172.31.4.4'), two, { ...wish, storeAddresses: [] })),
+      'eth0 192.168.1.9/24',
+    );
+  });
+
+  it('name of the store unresolved, no address in use: refused, never the default route', () => {
+    const wish = { storeAddresses: [], storeProblem: 'the name is unresolved' };
+    assert.throws(() => choose(etcdAt('172.31.4.4'), two, wish), { message: /the name is unresolved/ });
+  });
+
+  it('node that hosts the store on its second interface: that interface', () => {
+    const hosting = host('eth0 192.168.1.9/24 via 192.168.1.1', 'eth1 172.31.0.9/20');
+    assert.equal(shown(choose(etcdAt('172.31.0.9'), hosting)), 'eth1 172.31.0.9/20');
+  });
+
+  it('node that hosts the store under a floating address: the interface, with its own address', () => {
+    const hosting = host('eth0 192.168.1.9/24 via 192.168.1.1', 'eth1 172.31.0.9/20 172.31.0.200/32');
+    assert.equal(shown(choose(etcdAt('172.31.0.200'), hosting)), 'eth1 172.31.0.9/20');
+  });
+
+  it('the interface in use is down: the route decides', () => {
+    const down = host('eth0 192.168.1.9/24 down via 192.168.1.1', 'eth1 172.31.0.9/20 via 172.31.0.1');
+    const wish = { known: [ip('192.168.1.9')], stays: true };
+    assert.equal(shown(choose('', down, wish)), 'eth1 172.31.0.9/20');
+  });
+});
 
 const shown = ({ name, addresses }: Underlay): string =>
   [name, ...addresses.map(formatInterfaceAddress)].join(' ');
-
-describe('of two addresses of one interface', () => {
-  const choose = (address: string, known: string[]) =>
-    chooseUnderlay({
-      choices: [{ kind: 'auto' }],
-      networks: readConfig('weft.yaml', '').networks,
-      publicIps: [],
-      storeAddresses: [],
-      known: known.map(ip),
-      facts: host(`eth0 192.168.1.8/24 ${address} via 192.168.1.1`),
-    }).addresses.map(formatInterfaceAddress);
-
-  it('the one that peers know stays, whichever the kernel names first', () => {
-    assert.deepEqual(choose('192.168.1.9/24', ['192.168.1.9']), ['192.168.1.9/24']);
-    assert.deepEqual(choose('192.168.1.9/24', ['192.168.1.8']), ['192.168.1.8/24']);
-    assert.deepEqual(choose('192.168.1.9/24', ['192.168.1.7']), ['192.168.1.8/24']);
-  });
-
-  it('a lasting one is better than a known one that comes and goes', () => {
-    assert.deepEqual(choose('192.168.1.9/24 dynamic', ['192.168.1.9']), ['192.168.1.8/24']);
-  });
-});

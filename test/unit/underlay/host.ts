@@ -6,7 +6,7 @@ import { ip } from '../../../inet/ip.ts';
 /**
  * Each line is an interface: its name, its addresses, then words. `via GATEWAY` is a default route, `via
  * GATEWAY metric N` one of that metric, `to NETWORK` a route; `down`, `loopback`, `kind KIND`, `mtu N`;
- * after an address: `link` (scope), `tentative`, `deprecated`, `temporary`, `dynamic`.
+ * after an address: `link` (scope), `tentative`, `deprecated`, `temporary`, `secondary`, `dynamic`.
  */
 export function host(...lines: readonly string[]): UnderlayFacts {
   const all = ['lo 127.0.0.1/8 ::1/128 loopback', ...lines];
@@ -51,6 +51,7 @@ function linkFrom(line: string, index: number): UnderlayFacts {
         deprecated: false,
         permanent: true,
         temporary: false,
+        secondary: false,
       });
       routes.push({ destination: networkOf(parsed.address, parsed.length), index, source: parsed.address });
     } else if (word === 'via') {
@@ -66,8 +67,8 @@ function linkFrom(line: string, index: number): UnderlayFacts {
     else if (word === 'mtu') link.mtuBytes = Number(next());
     else if (last && word === 'link') last.scope = 253;
     else if (last && word === 'dynamic') last.permanent = false;
-    else if (last && (word === 'tentative' || word === 'deprecated' || word === 'temporary'))
-      last[word] = true;
+    else if (last && ['tentative', 'deprecated', 'temporary', 'secondary'].includes(word))
+      last[word as 'tentative' | 'deprecated' | 'temporary' | 'secondary'] = true;
     else throw new Error(`host(): ${word}?`);
   }
   return { links: [link], addresses, routes };

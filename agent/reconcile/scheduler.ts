@@ -1,46 +1,40 @@
 /**
- * When to converge: at once when something happened, together with whatever else happened meanwhile, at most
- * so often, again when a failed entry is due, and in any case every period, for what nobody notifies of.
+ * When passes run: at once when something happened, one pass for all that happened in the meantime, at most once per
+ * gap; again when a retry is due; and once per period, for changes of which the kernel sends no notification.
  */
-export interface ReconcilerOptions {
-  /** One pass; resolves to when it wants to run again, in milliseconds (undefined: when something happens). */
+export interface SchedulerOptions {
+  /** One pass; resolves to when the next is due, in milliseconds (undefined: when something happens). */
   readonly pass: (reasons: readonly string[]) => Promise<number | undefined>;
   /** Runs at the latest this long after the one before. */
   readonly periodMs: number;
   /** Runs at the earliest this long after the one before; longer after one that took long. */
   readonly gapMs: number;
-  /** A pass that threw; it is tried again after `gapMs`, then ever more slowly. */
+  /** A pass that threw; it is retried after `gapMs`, then ever more slowly. */
   readonly onError: (error: unknown) => void;
   readonly signal: AbortSignal;
 }
 
-/** The shortest of some waits; undefined where nobody waits. */
-export function earliest(waitsMs: Iterable<number | undefined>): number | undefined {
-  const known = [...waitsMs].filter((wait) => wait !== undefined);
-  return known.length ? Math.min(...known) : undefined;
-}
-
 const LONGEST_RETRY_MS = 10_000;
-/** A storm of events may cost a third of the time, but a lost entry never waits for longer. */
+/** Passes may use a third of the time in a storm of events, but a lost entry waits no longer than this. */
 const LONGEST_GAP_MS = 100;
 
-export class Reconciler {
-  readonly #options: ReconcilerOptions;
+export class Scheduler {
+  readonly #options: SchedulerOptions;
   readonly #reasons = new Set<string>();
   #cancel: () => void = () => undefined;
   #dueAtMs = Number.POSITIVE_INFINITY;
   #running: Promise<void> | undefined;
   #notBeforeMs = 0;
-  /** When the last pass wants to be followed by another, if nothing happens before. */
+  /** When the next pass is due if nothing happens before. */
   #nextInMs = 0;
   #failures = 0;
 
-  constructor(options: ReconcilerOptions) {
+  constructor(options: SchedulerOptions) {
     this.#options = options;
     options.signal.addEventListener('abort', () => this.#cancel(), { once: true });
   }
 
-  /** Something happened: converge soon. Cheap; may be called a thousand times a second. */
+  /** Something happened: a pass is due. Cheap; may be called a thousand times a second. */
   trigger(reason: string): void {
     this.#reasons.add(reason);
     this.#arm(0);
@@ -88,7 +82,7 @@ export class Reconciler {
   }
 }
 
-/** Runs it once, in so many milliseconds; what it returns takes it back. A timer would take one millisecond at least. */
+/** Calls it once, after that many milliseconds; returns a function that cancels. A timer takes one millisecond at least. */
 function soon(ms: number, run: () => void): () => void {
   if (ms <= 0) {
     const turn = setImmediate(run);

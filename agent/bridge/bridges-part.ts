@@ -1,6 +1,6 @@
 /**
- * Keeps the bridges that pods hang on as the plugin made them: there, up, with the gateways' addresses, the MAC
- * that pods know, and the pods' interfaces on them. A pod that is made does this too; those that run cannot.
+ * The pods' bridges as a part of the host's reconciler, kept as the plugin made them: up, with the gateways' addresses,
+ * the MAC that pods have in their caches, and the pods' interfaces on them. An ADD ensures the same for its own pod.
  */
 import { formatInterfaceAddress, type InterfaceAddress } from '../../inet/cidr.ts';
 import { formatIp } from '../../inet/ip.ts';
@@ -16,11 +16,13 @@ import { ensureSysctl } from '../../kernel/sysctl.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
 import { bridgeMac } from '../../plugin/attach/names.ts';
 import { reasonOf } from '../../problem/reason.ts';
-import type { Damage } from '../overlay/damage.ts';
-import type { Pass, PassPart } from '../overlay/service.ts';
-import type { OverlayState } from '../overlay/state.ts';
+import type { HostState } from '../overlay/state.ts';
+import type { Part, PartOutcome, PartPlan, Pass } from '../reconcile/part.ts';
+import type { Trigger } from '../reconcile/trigger.ts';
 import type { PodRecords } from '../records.ts';
+import { bridgeNamed } from './bridge-named.ts';
 import { planBridge } from './plan.ts';
+import { previewBridges } from './preview.ts';
 import { type BridgeWish, bridgeWishes, ownGateways } from './wish.ts';
 
 /** What was notified of a bridge. */
@@ -39,7 +41,11 @@ interface Kept {
   readonly mac: string | undefined;
 }
 
-export class KeptBridges {
+/** After a bridge that failed. */
+const RETRY_MS = 1000;
+
+export class BridgesPart implements Part<HostState> {
+  readonly name = 'bridges';
   readonly #rtnl: Rtnl;
   readonly #records: PodRecords;
   readonly #kept = new Map<string, Kept>();
@@ -57,7 +63,7 @@ export class KeptBridges {
    * Why a notification makes a pass necessary: a bridge that is gone, down, or has another MAC. One that is made or
    * comes up does not, for that is what each first pod brings with it: its MAC is noted before somebody changes it.
    */
-  observe(message: NetlinkMessage): Damage | undefined {
+  observe(message: NetlinkMessage): Trigger | undefined {
     if (message.type !== RTM_NEWLINK && message.type !== RTM_DELLINK) return undefined;
     if (message.body[0] === AF_BRIDGE) return undefined;
     const index = message.body.readInt32LE(4);
@@ -79,21 +85,27 @@ export class KeptBridges {
     return undefined;
   }
 
-  /** Makes them what the pods on record need. What cannot be had is told. */
-  ensure(states: readonly OverlayState[], pass: Pick<Pass, 'whole'>): PassPart {
+  plan(host: HostState): PartPlan {
+    return previewBridges(this.#rtnl, this.#records.attachments, host.families);
+  }
+
+  /** One bridge that fails does not keep the others from being reconciled. */
+  reconcile(host: HostState, pass: Pass): PartOutcome {
     const done: string[] = [];
     const problems: string[] = [];
-    const isOwn = ownGateways(states);
+    const isOwn = ownGateways(host.families);
     const belongs = (bridge: string, candidate: InterfaceAddress) =>
       isOwn(candidate) || this.#seen.has(`${bridge} ${formatInterfaceAddress(candidate)}`);
-    try {
-      const { attachments } = this.#records;
-      this.#forget(attachments);
-      for (const wish of bridgeWishes(attachments, belongs)) done.push(...this.#ensure(wish, pass.whole));
-    } catch (error) {
-      problems.push(`the pods' bridges are not what they should be: ${reasonOf(error)}`);
+    const { attachments } = this.#records;
+    this.#forget(attachments);
+    for (const wish of bridgeWishes(attachments, belongs)) {
+      try {
+        done.push(...this.#ensure(wish, pass.reread));
+      } catch (error) {
+        problems.push(`bridge ${wish.name}: ${reasonOf(error)}`);
+      }
     }
-    return { done, problems };
+    return { done, problems, retryInMs: problems.length ? RETRY_MS : undefined };
   }
 
   #ensure(wish: BridgeWish, whole: boolean): string[] {
@@ -133,7 +145,7 @@ export class KeptBridges {
     if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
     const made = link.linkByName(this.#rtnl, name);
     if (!made) throw new Error(`bridge ${name} vanished while it was being made`);
-    done.push(`${name}: made anew`);
+    done.push(`${name}: create`);
     return made;
   }
 
@@ -152,13 +164,4 @@ export class KeptBridges {
       for (const seen of this.#seen) if (seen.startsWith(`${name} `)) this.#seen.delete(seen);
     }
   }
-}
-
-/** @throws Error where a link of another kind has the name */
-export function bridgeNamed(rtnl: Rtnl, name: string): link.Link | undefined {
-  const found = link.linkByName(rtnl, name);
-  if (found && found.kind !== 'bridge') {
-    throw new Error(`${name} is a ${found.kind ?? 'hardware'} link, not a bridge: rename it`);
-  }
-  return found;
 }

@@ -1,18 +1,17 @@
-/** The firewall beside the overlay: what it should be follows from the overlays' states, and it is watched. */
-
+/** The firewall as a part of the host's reconciler: weft's own tables, and what other firewalls have to let through. */
 import { type Cidr, formatCidr } from '../../inet/cidr.ts';
 import type { Ip } from '../../inet/ip.ts';
 import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
 import { NETLINK_NETFILTER, NFNLGRP_NFTABLES, type Nfnl, openNfnl } from '../../kernel/nft/nfnetlink.ts';
 import { generation } from '../../kernel/nft/state.ts';
-import { reasonOf } from '../../problem/reason.ts';
 import { hasTunnel } from '../overlay/device.ts';
-import type { OverlayState } from '../overlay/state.ts';
+import type { FamilyState, HostState } from '../overlay/state.ts';
+import type { Part, PartOutcome, PartPlan } from '../reconcile/part.ts';
 import type { DesiredFirewall, Pods, Tunnel } from './desired.ts';
 import { Firewall } from './firewall.ts';
 import type { FirewallPass } from './pass.ts';
 
-export interface KeptFirewallOptions {
+export interface FirewallPartOptions {
   /** As of now. Undefined: pods leave with their own addresses. */
   readonly masquerade: () => { readonly except: readonly Cidr[] } | undefined;
   /** The pods as they are on record, asked for at each pass. */
@@ -33,51 +32,62 @@ interface Passed {
   readonly retryAtMs: number;
 }
 
-export class KeptFirewall {
-  readonly #options: KeptFirewallOptions;
+export class FirewallPart implements Part<HostState> {
+  readonly name = 'firewall';
+  readonly #options: FirewallPartOptions;
   readonly #nfnl: Nfnl;
   readonly #firewall: Firewall;
   #passed: Passed | undefined;
 
-  constructor(options: KeptFirewallOptions) {
+  constructor(options: FirewallPartOptions) {
     this.#options = options;
     this.#nfnl = openNfnl();
     this.#firewall = new Firewall(this.#nfnl);
     options.signal.addEventListener('abort', () => this.#nfnl.close(), { once: true });
   }
 
+  plan(host: HostState): PartPlan {
+    return { steps: this.#firewall.plan(this.#desired(host)), problems: [] };
+  }
+
   /**
-   * Makes it what these overlays need. What cannot be had is told: the overlay stands without it. Where nobody has
-   * changed a table since, and only peers are asked for anew, nothing else is looked at; where nothing is, nothing.
+   * Where nobody has changed a table since the last pass and only other peers are desired, nothing else is read; where
+   * nothing else is desired, nothing.
    */
-  ensure(states: readonly OverlayState[]): FirewallPass {
+  reconcile(host: HostState): PartOutcome {
     try {
-      const masquerade = this.#options.masquerade();
-      const pods = this.#options.pods();
-      const inputs = [masquerade, pods, ...states.flatMap(inputsOf)];
-      const before = generation(this.#nfnl);
-      const desired = { ...desiredFirewall(states, masquerade), pods };
-      const peers = desired.tunnel?.peers;
-      const passed = this.#passed;
-      this.#passed = undefined;
-      if (passed && stillHolds(passed, inputs, before)) {
-        const done = passed.peers === peers ? [] : this.#firewall.ensurePeers(peers);
-        const after = before + (done.length ? 1 : 0);
-        // Where it was not one transaction, ours, all has to be looked at again.
-        if (generation(this.#nfnl) === after) this.#passed = { ...passed, peers, generation: after };
-        return { ...passed.result, done };
-      }
-      const result = this.#firewall.ensure(desired);
-      if (result.done.length === 0) {
-        const retryAtMs = performance.now() + (result.retryInMs ?? Number.POSITIVE_INFINITY);
-        this.#passed = { inputs, peers, generation: before, result, retryAtMs };
-      }
-      return result;
+      return this.#reconcile(host);
     } catch (error) {
       this.#passed = undefined;
       this.#firewall.invalidate();
-      return { done: [], problems: [`the firewall is not what it should be: ${reasonOf(error)}`] };
+      throw error;
     }
+  }
+
+  #reconcile(host: HostState): PartOutcome {
+    const desired = this.#desired(host);
+    const inputs = [desired.masquerade, desired.pods, ...host.families.flatMap(inputsOf)];
+    const before = generation(this.#nfnl);
+    const peers = desired.tunnel?.peers;
+    const passed = this.#passed;
+    this.#passed = undefined;
+    if (passed && stillHolds(passed, inputs, before)) {
+      const done = passed.peers === peers ? [] : this.#firewall.ensurePeers(peers);
+      const after = before + (done.length ? 1 : 0);
+      // Where it was not one transaction, ours, all has to be looked at again.
+      if (generation(this.#nfnl) === after) this.#passed = { ...passed, peers, generation: after };
+      return { ...passed.result, done };
+    }
+    const result = this.#firewall.ensure(desired);
+    if (result.done.length === 0) {
+      const retryAtMs = performance.now() + (result.retryInMs ?? Number.POSITIVE_INFINITY);
+      this.#passed = { inputs, peers, generation: before, result, retryAtMs };
+    }
+    return result;
+  }
+
+  #desired({ families }: HostState): DesiredFirewall {
+    return { ...desiredFirewall(families, this.#options.masquerade()), pods: this.#options.pods() };
   }
 
   /** Listens until the signal fires. */
@@ -112,7 +122,7 @@ function stillHolds(passed: Passed, inputs: readonly unknown[], generation: numb
 }
 
 /** What follows from a state, as things that stay the same as long as it does. */
-const inputsOf = ({ complete, backend, network, subnet }: OverlayState): readonly unknown[] => [
+const inputsOf = ({ complete, backend, network, subnet }: FamilyState): readonly unknown[] => [
   complete,
   backend.type,
   backend.tunnelStays,
@@ -123,9 +133,9 @@ const inputsOf = ({ complete, backend, network, subnet }: OverlayState): readonl
 ];
 
 /** The peers' endpoints, of all families; the same list for the same lists of peers. */
-const endpoints = new WeakMap<OverlayState['peers'], { of: readonly OverlayState[]; ips: readonly Ip[] }>();
+const endpoints = new WeakMap<FamilyState['peers'], { of: readonly FamilyState[]; ips: readonly Ip[] }>();
 
-function endpointsOf(states: readonly OverlayState[]): readonly Ip[] {
+function endpointsOf(states: readonly FamilyState[]): readonly Ip[] {
   const [first] = states;
   if (!first) return [];
   const known = endpoints.get(first.peers);
@@ -138,7 +148,7 @@ function endpointsOf(states: readonly OverlayState[]): readonly Ip[] {
 }
 
 export function desiredFirewall(
-  states: readonly OverlayState[],
+  states: readonly FamilyState[],
   masquerade: DesiredFirewall['masquerade'],
 ): Omit<DesiredFirewall, 'pods'> {
   const [first] = states;

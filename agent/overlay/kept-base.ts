@@ -1,0 +1,49 @@
+/** What the entries of one family depend on, kept as desired: the device, the host's settings, the rule for probes. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
+import type { SetSysctl } from '../sysctl/ledger.ts';
+import type { EntryLinks } from './desired.ts';
+import { desiredDevice } from './device.ts';
+import { ensureDirectProbing } from './direct-probing.ts';
+import { ensureDevice } from './ensure-device.ts';
+import { ensureSettings, settingsOf } from './settings.ts';
+import type { OverlayState } from './state.ts';
+
+export interface EnsuredBase {
+  readonly links: EntryLinks;
+  /** What was changed, one line each. */
+  readonly done: readonly string[];
+  /** The device may have lost entries. */
+  readonly deviceChanged: boolean;
+}
+
+export class KeptBase {
+  readonly #rtnl: Rtnl;
+  readonly #set: SetSysctl;
+  /** As last ensured. */
+  #known: { readonly desired: object; readonly links: EntryLinks } | undefined;
+
+  constructor(rtnl: Rtnl, set: SetSysctl) {
+    this.#rtnl = rtnl;
+    this.#set = set;
+  }
+
+  /** `unchanged`: no notification concerned it, so the dataplane is read only where the desired state changed. */
+  ensure(state: OverlayState, { unchanged }: { readonly unchanged: boolean }): EnsuredBase {
+    const { network, subnet, underlay, vtepMac, backend } = state;
+    const desired = { network, subnet, underlay, vtepMac, backend };
+    const known = this.#known;
+    if (unchanged && known && isDeepStrictEqual(known.desired, desired)) {
+      return { links: known.links, done: [], deviceChanged: false };
+    }
+    this.#known = undefined;
+    const wanted = desiredDevice(state);
+    const device = wanted && ensureDevice(this.#rtnl, wanted);
+    const settings = ensureSettings(settingsOf(state), this.#set);
+    const rules = ensureDirectProbing(this.#rtnl, state);
+    const links = { deviceIndex: device?.index, underlayIndex: underlay.index };
+    this.#known = { desired, links };
+    const made = device?.done ?? [];
+    return { links, done: [...made, ...settings, ...rules], deviceChanged: made.length > 0 };
+  }
+}

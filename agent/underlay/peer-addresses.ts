@@ -1,0 +1,34 @@
+/** Underlay addresses that living peers have announced: never this node's, although the host has one of them for now. */
+import { formatIp, type Ip } from '../../inet/ip.ts';
+import type { Peers } from '../lease/lease.ts';
+
+export interface PeerAddressesOptions {
+  readonly peers: () => Pick<Peers, 'leases'>;
+  /** Whether the peer at that address does not answer. */
+  readonly isSilent: (address: Ip) => boolean;
+}
+
+export class PeerAddresses {
+  readonly #options: PeerAddressesOptions;
+  #of: Peers['leases'] | undefined;
+  #holders = new Map<string, string>();
+
+  constructor(options: PeerAddressesOptions) {
+    this.#options = options;
+  }
+
+  /** The name of the living peer that has announced the address; undefined: none has. */
+  holderOf(address: Ip): string | undefined {
+    const { leases } = this.#options.peers();
+    if (leases !== this.#of) {
+      this.#of = leases;
+      this.#holders = new Map(
+        [...leases.values()].flatMap(({ key, nodeName, publicIps }) =>
+          publicIps.map((ip) => [formatIp(ip), nodeName ?? key] as const),
+        ),
+      );
+    }
+    const holder = this.#holders.get(formatIp(address));
+    return holder === undefined || this.#options.isSilent(address) ? undefined : holder;
+  }
+}
