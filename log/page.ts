@@ -14,7 +14,8 @@ Made by \`npm run logs\` from \`log/events.ts\`; do not edit.
 
 - \`event\` is one of the names below, \`msg\` the message of that event. Both are constant: search for them.
 - Everything that varies is in the other fields.
-- An error is in \`err\`, with \`type\`, \`message\` and \`stack\`; \`code\` where the error has one.
+- An error is in \`err\`, with \`type\` and \`message\`, and \`code\` where the error has one. Lines of level \`error\` and \`fatal\` have
+  \`stack\` as well.
 - The values of fields named \`password\`, \`token\`, \`authorization\`, \`secret\` or \`privateKey\` are replaced.
 - \`log.level\` in \`weft.yaml\` sets what is written: \`trace\`, \`debug\`, \`info\` (default), \`warn\`, \`error\` or \`fatal\`.
   A change takes effect with \`systemctl reload weftd\`.

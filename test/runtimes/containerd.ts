@@ -1,5 +1,5 @@
 /** containerd on a node of the lab: Debian's, at its default paths, which are the node's own. */
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import type { Outcome } from '../../lab/command.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { Daemon } from './daemon.ts';
@@ -47,8 +47,6 @@ export class Containerd {
     const { node, archive, namespaces } = request;
     mkdirSync(node.path('/run/containerd'), { recursive: true });
     writeFileSync(node.path('/run/containerd/config.toml'), configuration);
-    // Every pod of the CRI gets the stock plugin's lo beside the network.
-    symlinkSync('/usr/lib/cni/loopback', node.path('/opt/cni/bin/loopback'));
     const argv = ['containerd', '--config', '/run/containerd/config.toml', '--log-level', 'warn'];
     const daemon = await Daemon.start({ node, argv, socket: containerdSocket });
     const containerd = new Containerd(node, daemon);

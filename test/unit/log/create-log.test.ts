@@ -32,6 +32,16 @@ describe('log', () => {
     assert.equal(typeof stack, 'string');
   });
 
+  it('error under err of a warning: message and code are in the line, and no stack', () => {
+    const err = new KernelError({ errno: 2, attempted: 'send to /run/notify' });
+    const [line = {}] = logged('info', (log) => log.warn('notify.failed', { err }));
+    assert.deepEqual(line.err, {
+      type: 'KernelError',
+      message: 'send to /run/notify: ENOENT',
+      code: 'ENOENT',
+    });
+  });
+
   it('address as a field: the bigint is a number', () => {
     const [line = {}] = logged('info', (log) =>
       log.info('agent.subnets', { address: { family: 'ipv4', value: 1n } }),
