@@ -14,7 +14,6 @@ import { keepPods } from '../pod/keep/keep-pods.ts';
 import type { Config } from './config/config.ts';
 import { RunningConfig } from './config/running.ts';
 import { AgentError } from './errors.ts';
-import { ensureIdentity } from './identity/identity.ts';
 import { keepNetwork, type RtnlSockets } from './keep-network.ts';
 import { readSaved } from './lease/disk/saved.ts';
 import type { Notifier } from './notify/notifier.ts';
@@ -23,7 +22,7 @@ import { Health } from './serve/health/health.ts';
 import { healthRoutes } from './serve/health/routes.ts';
 import { serveHttp } from './serve/http.ts';
 import { servePods } from './serve/pods.ts';
-import { openStoreUntil, takeLease } from './take-lease.ts';
+import { openLeases } from './take-lease.ts';
 import { HostUnderlay, requireUnderlay } from './underlay/host-underlay.ts';
 
 export interface AgentOptions {
@@ -71,12 +70,11 @@ async function live(
 ): Promise<void> {
   const { config, file, log, notifier, signal } = options;
   // First, so that the connection is made while the rest of the start goes on.
-  const opening = openStoreUntil(config.store, signal);
+  const opening = openLeases(config, { onWaiting: waitsFor({ health, notifier }), signal });
   // It is awaited below, and an earlier failure is reported instead.
   opening.catch(() => undefined);
   const running = new RunningConfig(options);
   const readiness = new Readiness({ ...options, health });
-  const identity = ensureIdentity(config.stateDir);
   const saved = readSaved({ stateDir: config.stateDir, boot: readBootId(), clock: systemClock });
   const underlay = await HostUnderlay.find({
     config: () => running.current,
@@ -91,7 +89,6 @@ async function live(
     saved.kind === 'read' && !underlay.current
       ? { addresses: [], publicIps: saved.saved.lease.publicIps }
       : requireUnderlay(underlay);
-  log.info('agent.started', { nodeId: identity.nodeId, underlay: underlay.current?.name });
   // Pods are taken away, and made if an earlier life's lease still holds, while a lease is waited for.
   const pods = await servePods({
     runDir: config.runDir,
@@ -102,8 +99,10 @@ async function live(
   });
   const kept = keepPods({ ...config, log, env: process.env, signal });
   notifier.status('waiting for a lease');
-  const store = await opening;
-  const holder = await takeLease({ store, config, identity, announced, log, signal });
+  const leases = await opening;
+  const identity = await leases.identity(config.stateDir);
+  log.info('agent.started', { nodeId: identity.nodeId, underlay: underlay.current?.name });
+  const holder = await leases.take({ config, identity, announced, log });
   const network = keepNetwork({
     ...options,
     running,
@@ -116,3 +115,12 @@ async function live(
   });
   await Promise.all([network, holder.done, pods.done, kept]);
 }
+
+/** Says in health and to the service manager what a lease waits for. */
+const waitsFor =
+  ({ health, notifier }: { health: Health; notifier: Notifier }) =>
+  (code: 'store' | 'lease', reason: string): void => {
+    if (code === 'lease') health.good('store');
+    health.bad(code, reason);
+    notifier.status(`waiting for a lease: ${reason}`);
+  };

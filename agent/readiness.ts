@@ -36,8 +36,10 @@ export class Readiness {
   }
 
   /** A pass is over, and the overlay of one family at least stands. */
-  passed({ peers, lease, status: { phase } }: LeaseHolder, { problems, settling }: PassOutcome): void {
+  passed(holder: LeaseHolder, { problems, settling }: PassOutcome): void {
     const { health, log, notifier } = this.#options;
+    const { peers, lease } = holder;
+    const { phase } = holder.status;
     const count = peers.leases.size;
     const subnets = lease.subnets.map(formatCidr).join(' ');
     const status = `${subnets}, ${count} peers${problems.length ? `, ${problems.length} problems` : ''}`;
@@ -57,6 +59,7 @@ export class Readiness {
     }
     this.#reached = true;
     this.#offerPods();
+    holder.networkReady?.();
     notifier.ready(status);
     log.info('agent.ready', { peers: count });
   }

@@ -1,52 +1,120 @@
-/** The agent's way to its lease: the store, and a subnet out of it. */
-import { formatCidr } from '../inet/cidr.ts';
+/** The agent's way to its lease: a store in which it claims a subnet, or the Node that has been given one. */
+import { containsIp, formatCidr } from '../inet/cidr.ts';
 import { formatIp } from '../inet/ip.ts';
 import type { Log } from '../log/log.ts';
 import { type Announced, attributesOf } from './attributes.ts';
-import type { Config } from './config/config.ts';
-import { type Identity, nodeName } from './identity/identity.ts';
+import type { Config, KubernetesStoreConfig, RecordStoreConfig } from './config/config.ts';
+import { ensureIdentity, type Identity, identityPath, nodeName, readIdentity } from './identity/identity.ts';
 import { acquireLease } from './lease/acquire-lease.ts';
 import { clusterConfigOf } from './lease/flannel/cluster-config.ts';
 import type { LeaseHolder } from './lease/holder.ts';
+import type { Lease } from './lease/lease.ts';
 import { openStore } from './lease/store/open-store.ts';
-import type { LeaseStore } from './lease/store/store.ts';
 import type { LeaseTiming } from './lease/timing.ts';
+import { PodRecords } from './records.ts';
+import { version } from './version.ts';
 
-/** Open until the signal fires: a stream to etcd would keep the process from ending. */
-export async function openStoreUntil(config: Config['store'], signal: AbortSignal): Promise<LeaseStore> {
-  const store = await openStore(config);
-  if (signal.aborted) store.close();
-  signal.addEventListener('abort', () => store.close(), { once: true });
-  return store;
-}
-
-/** Resolves once this node has a subnet. */
-export async function takeLease(options: {
-  readonly store: LeaseStore;
+export interface TakeOptions {
   readonly config: Config;
   readonly identity: Identity;
   readonly announced: Announced;
   readonly log: Log;
+}
+
+/** Where leases come from, open until the signal of `openLeases` fires. */
+export interface LeaseSource {
+  /** This node's identity, which a node with a new disk may have left here. */
+  identity(stateDir: string): Promise<Identity>;
+  /** Resolves once this node has a subnet. */
+  take(options: TakeOptions): Promise<LeaseHolder>;
+}
+
+export interface OpenOptions {
+  /** What is waited for, and why it takes long. */
+  readonly onWaiting: (code: 'store' | 'lease', reason: string) => void;
   readonly signal: AbortSignal;
-}): Promise<LeaseHolder> {
-  const { store, config, identity, announced, log, signal } = options;
-  const { networks, backend } = clusterConfigOf(config);
-  const holder = await acquireLease({
-    store,
-    node: { id: identity.nodeId, name: nodeName() },
-    networks,
-    backend,
-    attributes: attributesOf(config, identity, announced),
-    runDir: config.runDir,
-    stateDir: config.stateDir,
-    log,
-    timing: timingOf(config.store),
-    signal,
-  });
+}
+
+/** @throws StoreError `refused` where what is configured cannot work */
+export async function openLeases({ store }: Config, options: OpenOptions): Promise<LeaseSource> {
+  return store.type === 'kubernetes' ? openNodes(store, options) : openRecords(store, options);
+}
+
+async function openRecords(config: RecordStoreConfig, { signal }: OpenOptions): Promise<LeaseSource> {
+  const store = await openStore(config);
+  // A stream to etcd would keep the process from ending.
+  if (signal.aborted) store.close();
+  signal.addEventListener('abort', () => store.close(), { once: true });
+  return {
+    identity: async (stateDir) => ensureIdentity(stateDir),
+    take: async (options) => {
+      const { config, identity, announced, log } = options;
+      const holder = await acquireLease({
+        store,
+        node: { id: identity.nodeId, name: nodeName() },
+        ...clusterConfigOf(config),
+        attributes: attributesOf(config, identity, announced),
+        runDir: config.runDir,
+        stateDir: config.stateDir,
+        log,
+        timing: timingOf(config.store),
+        signal,
+      });
+      return logged(holder, log);
+    },
+  };
+}
+
+/** Loaded only where the store is Kubernetes. */
+async function openNodes(store: KubernetesStoreConfig, options: OpenOptions): Promise<LeaseSource> {
+  const { onWaiting, signal } = options;
+  const [{ openApi }, { nodeNameOf }, { acquireFromNode }, { macsOfNode }] = await Promise.all([
+    import('./lease/kubernetes/open.ts'),
+    import('./lease/kubernetes/node-name.ts'),
+    import('./lease/kubernetes/acquire.ts'),
+    import('./lease/kubernetes/seed-identity.ts'),
+  ]);
+  const { annotationPrefix } = store;
+  const client = openApi({ store, env: process.env, version, signal });
+  const node = nodeNameOf({ env: process.env, configured: store.nodeName });
+  return {
+    identity: async (stateDir) => {
+      const known = readIdentity(identityPath(stateDir));
+      if (known) return known;
+      const waiting = (reason: string): void => onWaiting('store', reason);
+      const place = { client, nodeName: node, annotationPrefix };
+      return ensureIdentity(stateDir, await macsOfNode({ ...place, onWaiting: waiting, signal }));
+    },
+    take: async ({ config, identity, announced, log }) => {
+      const { runDir, stateDir } = config;
+      const holder = await acquireFromNode({
+        client,
+        nodeName: node,
+        annotationPrefix,
+        cluster: clusterConfigOf(config),
+        attributes: attributesOf(config, identity, announced),
+        hasPodsIn: (subnets) => hasPodsIn(runDir, subnets),
+        onWaiting,
+        runDir,
+        stateDir,
+        log,
+        signal,
+      });
+      return logged(holder, log);
+    },
+  };
+}
+
+function logged(holder: LeaseHolder, log: Log): LeaseHolder {
   const subnets = holder.lease.subnets.map(formatCidr);
   log.info('agent.subnets', { subnets, publicIps: holder.lease.publicIps.map(formatIp) });
   return holder;
 }
+
+const hasPodsIn = (runDir: string, subnets: Lease['subnets']): boolean =>
+  new PodRecords(runDir).attachments.some(({ addresses }) =>
+    addresses.some(({ address }) => subnets.some((subnet) => containsIp(subnet, address))),
+  );
 
 const timingOf = (store: Config['store']): Partial<LeaseTiming> =>
   store.type === 'etcd' ? { ttlSeconds: store.leaseTtlSeconds, graceSeconds: store.peerGraceSeconds } : {};

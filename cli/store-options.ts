@@ -61,6 +61,11 @@ export async function withStore<T>(
   config: Config,
   block: (store: LeaseStore, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  if (config.store.type === 'kubernetes') {
+    throw new UsageError(
+      'unsupported with store kubernetes, where the Nodes are the records; use kubectl get nodes, kubectl delete node',
+    );
+  }
   const store = await openStore(config.store);
   try {
     return await block(store, AbortSignal.timeout(30_000));

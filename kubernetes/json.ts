@@ -1,9 +1,9 @@
 /** Reading JSON that comes from outside: what is not of the expected shape is undefined. */
 
-export type JsonObject = Readonly<Record<string, unknown>>;
+import { isObject } from '../json/object.ts';
 
-export const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+export { isObject };
+export type JsonObject = Readonly<Record<string, unknown>>;
 
 export const objectIn = (object: JsonObject | undefined, name: string): JsonObject | undefined => {
   const value = object?.[name];

@@ -7,11 +7,11 @@
  * an object: no answer that is late, half, empty or something else does.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Backoff } from '../retry/backoff.ts';
 import type { ApiClient } from './client.ts';
-import { ApiError, isApiError } from './errors.ts';
+import { ApiError, type ApiErrorKind } from './errors.ts';
 import { type JsonObject, objectIn, textIn } from './json.ts';
 import { listAll } from './list.ts';
-import { Pauses } from './pause.ts';
 import { nameOf, type Place, type Query } from './resource.ts';
 import { type WatchEvent, watch } from './watch.ts';
 
@@ -77,7 +77,7 @@ export class Reflector<T> {
   readonly done: Promise<void>;
   readonly #options: ReflectorOptions<T>;
   readonly #timing: ReflectorTiming;
-  readonly #pauses: Pauses;
+  readonly #backoff: Backoff;
   readonly #random: () => number;
   readonly #objects = new Map<string, Reflected<T>>();
   /** Where a watch continues; undefined: list first. */
@@ -90,7 +90,8 @@ export class Reflector<T> {
     this.#timing = { ...defaultTiming, ...options.timing };
     this.#random = options.random ?? Math.random;
     const { firstPauseMs: firstMs, longestPauseMs: longestMs } = this.#timing;
-    this.#pauses = new Pauses({ firstMs, longestMs, random: this.#random });
+    // A server that goes leaves a thousand agents without a watch at one moment: they must not come back in step.
+    this.#backoff = new Backoff({ firstMs, longestMs, least: 0.1, random: this.#random });
     this.done = this.#run();
   }
 
@@ -135,7 +136,7 @@ export class Reflector<T> {
           if (goneInARow++ === 0) continue;
         }
         this.#heed(error);
-        const pauseMs = Math.max(this.#pauses.next(), error.retryAfterMs ?? 0);
+        const pauseMs = Math.max(this.#backoff.next(), error.retryAfterMs ?? 0);
         await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
       }
     }
@@ -175,7 +176,7 @@ export class Reflector<T> {
     let standing: NodeJS.Timeout | undefined;
     const stands = (): void => {
       clearTimeout(standing);
-      this.#pauses.reset();
+      this.#backoff.reset();
       this.#heed(undefined);
     };
     try {
@@ -264,7 +265,7 @@ function identify(object: JsonObject): Omit<Reflected<unknown>, 'value'> {
 }
 
 /** Whether the trouble will not pass by itself: somebody has to correct credentials, authority or RBAC. */
-export const needsCorrection = (error: ApiError): boolean =>
-  (['unauthorized', 'forbidden', 'untrusted', 'credentials'] as const).some((kind) =>
-    isApiError(error, kind),
-  );
+export const needsCorrection = (error: ApiError | undefined): boolean =>
+  error !== undefined && corrected.includes(error.kind);
+
+const corrected: readonly ApiErrorKind[] = ['unauthorized', 'forbidden', 'untrusted', 'credentials'];

@@ -76,3 +76,29 @@ export const prefixText = text(
       ? { value: input }
       : { refusal: `${JSON.stringify(input)} is no key prefix; begin with / and end without it` },
 );
+
+const label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
+const subdomain = new RegExp(`^(?=.{1,253}$)${label}(\\.${label})*$`);
+
+/** The name of a Kubernetes object: a DNS subdomain (RFC 1123). */
+export const nodeNameText = text(
+  "a Node's name",
+  (input): Reading<string> =>
+    subdomain.test(input)
+      ? { value: input }
+      : { refusal: `${JSON.stringify(input)} is not a Node's name; write it as kubectl get nodes shows it` },
+);
+
+/** A DNS subdomain, and one slash with a name part after it where there is one. */
+export const annotationPrefixText = text(
+  'a prefix such as flannel.alpha.coreos.com',
+  (input): Reading<string> => {
+    const [domain = '', name, ...more] = input.split('/');
+    const named = name === undefined || /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,40}[A-Za-z0-9])?-?$/.test(name);
+    return subdomain.test(domain) && named && more.length === 0
+      ? { value: input }
+      : {
+          refusal: `${JSON.stringify(input)} is not a prefix of annotations; write a domain such as flannel.alpha.coreos.com`,
+        };
+  },
+);

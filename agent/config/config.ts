@@ -44,11 +44,25 @@ export const defaultRunDir = '/run/weft';
 export const backendTypes = ['vxlan', 'direct', 'auto'] as const;
 export type BackendType = (typeof backendTypes)[number];
 
-export type StoreConfig = FileStoreConfig | EtcdStoreConfig;
+export type StoreConfig = RecordStoreConfig | KubernetesStoreConfig;
+
+/** A store of records, in which nodes claim their subnets. */
+export type RecordStoreConfig = FileStoreConfig | EtcdStoreConfig;
 
 export interface FileStoreConfig {
   readonly type: 'file';
   readonly path: string;
+}
+
+/** The controller manager gives a Node its subnets; peers are the other Nodes. */
+export interface KubernetesStoreConfig {
+  readonly type: 'kubernetes';
+  /** Undefined: the pod's service account. */
+  readonly kubeconfig: string | undefined;
+  /** Undefined: the host's name. NODE_NAME comes before both. */
+  readonly nodeName: string | undefined;
+  /** `flannel.alpha.coreos.com` */
+  readonly annotationPrefix: string;
 }
 
 export interface EtcdStoreConfig {

@@ -60,6 +60,7 @@ function underlayField(choice: UnderlayChoice): string | { reach: string } {
 
 function storeFields(store: StoreConfig): object {
   if (store.type === 'file') return store;
+  if (store.type === 'kubernetes') return withoutUndefined({ ...store });
   const { endpoints, prefix, tls, login, leaseTtlSeconds, peerGraceSeconds } = store;
   return withoutUndefined({
     type: 'etcd',

@@ -85,6 +85,9 @@ function probesOf(read: ReadConfig['probes']): ProbesConfig | undefined {
 
 function storeOf(read: ReadConfig['store']): StoreConfig {
   if (read.type === 'file') return read;
+  if (read.type === 'kubernetes') {
+    return { ...read, kubeconfig: read.kubeconfig, nodeName: read.nodeName };
+  }
   const { endpoints, prefix, caFile, certFile, keyFile, username, passwordFile, leaseTtl, peerGrace } = read;
   const client = certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined;
   const login = username !== undefined ? { username, passwordFile } : undefined;

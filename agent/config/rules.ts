@@ -208,20 +208,30 @@ function folderFaults({ runDir, stateDir }: ReadConfig): Fault[] {
   ];
 }
 
+type EtcdFields = Extract<ReadConfig['store'], { type: 'etcd' }>;
+
 /** The files that are named must be there: later, nobody would know which line named them. */
 export function fileFaults(
   { store }: ReadConfig,
   whyUnreadable: (path: string) => string | undefined,
 ): Fault[] {
-  if (store.type !== 'etcd') return [];
-  return (['caFile', 'certFile', 'keyFile', 'passwordFile'] as const).flatMap((key) => {
-    const path = store[key];
+  if (store.type === 'file') return [];
+  const named: Readonly<Record<string, string | undefined>> =
+    store.type === 'kubernetes' ? { kubeconfig: store.kubeconfig } : filesOf(store);
+  return Object.entries(named).flatMap(([key, path]) => {
     const why = path === undefined ? undefined : whyUnreadable(path);
     return why === undefined
       ? []
       : [{ path: ['store', key], text: `${why}; name a file that weftd can read` }];
   });
 }
+
+const filesOf = ({ caFile, certFile, keyFile, passwordFile }: EtcdFields) => ({
+  caFile,
+  certFile,
+  keyFile,
+  passwordFile,
+});
 
 function addressesOf(publicIP: ReadConfig['publicIP']): { address: Ip; path: FieldPath }[] {
   if (publicIP === null) return [];

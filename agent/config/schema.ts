@@ -7,7 +7,14 @@
 import * as z from 'zod/mini';
 import { logLevels } from '../../log/log.ts';
 import { expected } from '../../problem/explain.ts';
-import { endpointText, listenText, prefixText, underlayText } from './choices.ts';
+import {
+  annotationPrefixText,
+  endpointText,
+  listenText,
+  nodeNameText,
+  prefixText,
+  underlayText,
+} from './choices.ts';
 import { backendTypes, defaultRunDir } from './config.ts';
 import { cidrText, cidrTextOf, durationText, hostIpText, pathText } from './scalars.ts';
 
@@ -66,6 +73,19 @@ const etcdStore = z.strictObject({
     .check(z.describe('how long a peer whose lease has ended is still reached: 0s, 10s, 1h')),
 });
 
+const kubernetesStore = z.strictObject({
+  type: z.literal('kubernetes'),
+  kubeconfig: z
+    .optional(pathText)
+    .check(z.describe("how the API server is reached; the pod's service account unless given")),
+  nodeName: z
+    .optional(nodeNameText)
+    .check(z.describe("the Node's name, where NODE_NAME is not set; the host's name unless given")),
+  annotationPrefix: z
+    .prefault(annotationPrefixText, 'flannel.alpha.coreos.com')
+    .check(z.describe("prefix of the Node's annotations, as flannel's --kube-annotation-prefix")),
+});
+
 const underlayError = expected(
   'auto, an interface, an address, a network, {reach: ADDRESS}, or a list of these',
 );
@@ -110,11 +130,11 @@ export const configShape = z.strictObject({
   backend: z.prefault(backend, {}).check(z.describe('how packets reach other nodes')),
   store: z
     .prefault(
-      z.discriminatedUnion('type', [fileStore, etcdStore], {
+      z.discriminatedUnion('type', [fileStore, etcdStore, kubernetesStore], {
         error: (issue) =>
           issue.code === 'invalid_union'
-            ? 'has to be file or etcd'
-            : expected('{ type: file, ... } or { type: etcd, ... }')(issue),
+            ? 'has to be file, etcd or kubernetes'
+            : expected('{ type: file, ... }, { type: etcd, ... } or { type: kubernetes, ... }')(issue),
       }),
       { type: 'file' },
     )
@@ -175,6 +195,7 @@ const shapes: Readonly<Record<string, { readonly shape: object }>> = {
   backend,
   'store:file': fileStore,
   'store:etcd': etcdStore,
+  'store:kubernetes': kubernetesStore,
   log,
   underlay: reach,
   masquerade: exceptions,

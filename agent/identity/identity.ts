@@ -29,15 +29,17 @@ export const identityPath = (stateDir: string): string => join(stateDir, 'node.j
 export const nodeName = (): string => hostname();
 
 /**
- * Reads the identity, or draws it where there is none; on disk before it is returned.
+ * Reads the identity, or draws it where there is none; on disk before it is returned. `announced`: MACs that peers have
+ * of this node already, for a new identity to go on with.
  *
  * @throws AgentError `state` where the file cannot be read or written, or is not ours
  */
-export function ensureIdentity(stateDir: string): Identity {
+export function ensureIdentity(stateDir: string, announced: Partial<Identity['vtepMacs']> = {}): Identity {
   const path = identityPath(stateDir);
   const known = readIdentity(path);
   if (known) return known;
-  const drawn = identityOf(randomUUID());
+  const identity = identityOf(randomUUID());
+  const drawn = { ...identity, vtepMacs: { ...identity.vtepMacs, ...announced } };
   if (createFile({ path, content: formatIdentity(drawn) })) return drawn;
   const other = readIdentity(path);
   if (other) return other;

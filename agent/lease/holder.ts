@@ -26,6 +26,10 @@ export interface LeaseHolder {
   readonly cluster: ClusterConfig;
   readonly peers: Peers;
   readonly status: LeaseStatus;
+  /** Of the Node that the subnets come from, where the store is Kubernetes. */
+  readonly nodeUid?: string | undefined;
+  /** To be called once the first pass over the kernel is complete, where others have to know of that. */
+  networkReady?(): void;
   /** Resolves when the signal has fired and nothing runs any more; rejects on a fault of ours. */
   readonly done: Promise<void>;
   /** Calls back at once with the peers known so far, then on every change, until the signal fires. */

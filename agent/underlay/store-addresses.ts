@@ -4,6 +4,7 @@
  */
 import { lookup } from 'node:dns/promises';
 import { formatIp, type Ip, parseIp } from '../../inet/ip.ts';
+import { kubeconfigAccess } from '../../kubernetes/kubeconfig.ts';
 import type { Log } from '../../log/log.ts';
 import { reasonOf } from '../../problem/reason.ts';
 import type { StoreConfig } from '../config/config.ts';
@@ -44,7 +45,7 @@ export class StoreAddresses {
   constructor(options: StoreAddressesOptions) {
     this.#options = options;
     const { store, known, signal } = options;
-    const hosts = store.type === 'etcd' ? store.endpoints.map(({ host }) => host) : [];
+    const hosts = hostsOf(store);
     this.#written = hosts.flatMap((host) => parseIp(host) ?? []);
     this.#names = [...new Set(hosts.filter((host) => !parseIp(host)))];
     for (const name of this.#names) {
@@ -122,3 +123,13 @@ export class StoreAddresses {
 
 /** In an order of its own: name servers turn theirs around. */
 const texts = (addresses: readonly Ip[]): string => addresses.map(formatIp).toSorted().join(' ');
+
+const loopback = /^(localhost|127(\.\d+){3}|::1)$/;
+
+/** No route tells of an API server that a pod knows by its Service, or a host by a proxy on loopback. */
+function hostsOf(store: StoreConfig): string[] {
+  if (store.type === 'etcd') return store.endpoints.map(({ host }) => host);
+  if (store.type === 'file' || store.kubeconfig === undefined) return [];
+  const host = kubeconfigAccess(store.kubeconfig).server.hostname.replace(/^\[|\]$/g, '');
+  return loopback.test(host) ? [] : [host];
+}

@@ -154,9 +154,15 @@ export class LeaseFiles {
     return status.phase !== 'left' && this.renounced;
   }
 
-  #encode({ status, lease, cluster, peers }: LeaseHolder): string {
+  #encode({ status, lease, cluster, peers, nodeUid }: LeaseHolder): string {
     const { boot, clock } = this.#options;
-    const state = { lease, cluster, peers: [...peers.leases.values()], deadlineMs: status.deadlineMs };
+    const state = {
+      lease,
+      cluster,
+      peers: [...peers.leases.values()],
+      deadlineMs: status.deadlineMs,
+      nodeUid,
+    };
     return encodeSaved({ state, boot, clock });
   }
 

@@ -19,6 +19,8 @@ export interface SavedState {
   readonly cluster: ClusterConfig;
   readonly peers: readonly Lease[];
   readonly deadlineMs: number;
+  /** Of the Node that gave the subnets, where the store is Kubernetes. */
+  readonly nodeUid?: string | undefined;
 }
 
 export type ReadSaved =
@@ -41,6 +43,7 @@ export function encodeSaved({
   const object = {
     ...encodeLease(state.lease),
     cluster: encodeClusterConfig(state.cluster),
+    nodeUid: state.nodeUid,
     boot,
     deadlineMs: state.deadlineMs,
     wallDeadlineMs: state.deadlineMs === 0 ? 0 : wallMs + state.deadlineMs - clock.now(),
@@ -75,6 +78,7 @@ export function readSaved(options: { stateDir: string; boot: string; clock: Cloc
     if (error instanceof LeaseError) return unreadable(error.message);
     throw error;
   }
+  const nodeUid = typeof object.nodeUid === 'string' ? { nodeUid: object.nodeUid } : {};
   const peers = Array.isArray(object.peers) ? object.peers.filter(isObject) : [];
   const number = (name: string): number => Number(object[name]) || 0;
   const wallMs = clock.wallNow();
@@ -82,7 +86,13 @@ export function readSaved(options: { stateDir: string; boot: string; clock: Cloc
   const deadlineMs = object.boot === boot ? number('deadlineMs') : left > 0 ? clock.now() + left : 0;
   return {
     kind: 'read',
-    saved: { lease, cluster, peers: peers.flatMap((peer) => decodeLease(peer) ?? []), deadlineMs },
+    saved: {
+      lease,
+      cluster,
+      peers: peers.flatMap((peer) => decodeLease(peer) ?? []),
+      ...nodeUid,
+      deadlineMs,
+    },
   };
 }
 

@@ -11,7 +11,8 @@ import { giveBack } from '../protocol/claim.ts';
 import { silentAfterRenewals } from '../protocol/probe.ts';
 import { absent, type LeaseStore } from '../store/store.ts';
 import { defaultTiming } from '../timing.ts';
-import { ClusterView, type HeldNode, type SubnetRecord } from '../view/view.ts';
+import type { SubnetRecord } from '../view/peer-view.ts';
+import { ClusterView, type HeldNode } from '../view/view.ts';
 
 export interface NodeEntry {
   /** Empty for a record of flannel's. */

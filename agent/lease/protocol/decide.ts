@@ -11,8 +11,9 @@ import { LeaseError } from '../errors.ts';
 import { type ClusterConfig, fits } from '../flannel/cluster-config.ts';
 import { parseSubnetKey, subnetKey } from '../flannel/key.ts';
 import type { LeaseAttributes } from '../lease.ts';
+import type { SubnetRecord } from '../view/peer-view.ts';
 import { SubnetIndex } from '../view/subnet-index.ts';
-import type { ClusterView, HeldNode, SubnetRecord } from '../view/view.ts';
+import type { ClusterView, HeldNode } from '../view/view.ts';
 import { freeSubnet, hashedStart } from './free-subnet.ts';
 
 export interface Claimant {

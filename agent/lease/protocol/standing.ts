@@ -31,6 +31,8 @@ export interface SavedLease {
   readonly lease: Lease;
   readonly cluster: ClusterConfig;
   readonly peers: readonly Lease[];
+  /** Of the Node that gave the subnets, where the store is Kubernetes. */
+  readonly nodeUid?: string;
   /** Milliseconds of this boot's CLOCK_BOOTTIME; 0 where it has passed or cannot be told. */
   readonly deadlineMs: number;
 }

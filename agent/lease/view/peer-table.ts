@@ -2,9 +2,9 @@
 import type { Clock } from '../../../clock/clock.ts';
 import { overlaps } from '../../../inet/cidr.ts';
 import type { Lease, Peers } from '../lease.ts';
+import type { PeerView } from './peer-view.ts';
 import { noPeers, type PeerRules, peersOf } from './peers.ts';
 import { SubnetIndex } from './subnet-index.ts';
-import type { ClusterView } from './view.ts';
 
 export class PeerTable {
   readonly #graceMs: number;
@@ -33,7 +33,7 @@ export class PeerTable {
    * Recomputes from the view; answers whether anything differs. Before a complete list has been seen, what is
    * remembered stays beside what is seen.
    */
-  update(view: ClusterView, rules: Omit<PeerRules, 'before'>): boolean {
+  update(view: PeerView, rules: Omit<PeerRules, 'before'>): boolean {
     const before = this.#peers.leases;
     const now = peersOf(view, { ...rules, before });
     const missing = [...before.values()].filter(({ key }) => !now.leases.has(key));
@@ -51,7 +51,7 @@ export class PeerTable {
   #withEnding(
     now: ReadonlyMap<string, Lease>,
     missing: readonly Lease[],
-    at: { view: ClusterView; rules: Omit<PeerRules, 'before'> },
+    at: { view: PeerView; rules: Omit<PeerRules, 'before'> },
   ): ReadonlyMap<string, Lease> {
     for (const key of this.#ending.keys()) if (now.has(key)) this.#ending.delete(key);
     if (missing.length === 0) return now;
@@ -68,7 +68,7 @@ export class PeerTable {
   /** Whether a lease that is not in the view any more, or harms now, stays for the time being. */
   #stays(
     lease: Lease,
-    at: { view: ClusterView; occupied: SubnetIndex; rules: Omit<PeerRules, 'before'> },
+    at: { view: PeerView; occupied: SubnetIndex; rules: Omit<PeerRules, 'before'> },
   ): boolean {
     const { view, rules } = at;
     const { key, subnets } = lease;

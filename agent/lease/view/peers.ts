@@ -5,11 +5,9 @@
 import { type Cidr, containsCidr, containsIp, formatCidr, networkOf, overlaps } from '../../../inet/cidr.ts';
 import { formatIp, type Ip, ip, sameIp } from '../../../inet/ip.ts';
 import { type NodeExtension, sameExtension } from '../extension.ts';
-import { subnetsFolder } from '../flannel/key.ts';
 import type { Lease, LeaseAttributes, LeaseNetwork, PeerProblem, Peers } from '../lease.ts';
-import { nodesFolder } from './node-record.ts';
+import type { PeerOwner, PeerView, SubnetRecord } from './peer-view.ts';
 import { SubnetIndex } from './subnet-index.ts';
-import type { ClusterView, HeldNode, SubnetRecord } from './view.ts';
 
 export const noPeers: Peers = { leases: new Map(), complete: false, problems: [] };
 
@@ -24,11 +22,11 @@ export interface PeerRules {
   readonly before: ReadonlyMap<string, Lease>;
 }
 
-export function peersOf(view: ClusterView, rules: PeerRules): Peers {
+export function peersOf(view: PeerView, rules: PeerRules): Peers {
   const leases = new Map<string, Lease>();
   const problems: PeerProblem[] = [];
   const report = (key: string, reason: string): void => {
-    problems.push({ key: subnetsFolder + key, reason });
+    problems.push({ key: view.labelOf(key), reason });
   };
   const known: SubnetRecord[] = [];
   const fresh: SubnetRecord[] = [];
@@ -47,7 +45,7 @@ export function peersOf(view: ClusterView, rules: PeerRules): Peers {
     }
     if (owner && meaning.extensionProblem !== undefined) {
       problems.push({
-        key: nodesFolder + owner.id,
+        key: view.labelOfOwner(owner),
         reason: `${meaning.extensionProblem}; the extension is ignored`,
       });
     }
@@ -74,9 +72,7 @@ export function peersOf(view: ClusterView, rules: PeerRules): Peers {
     occupied.add(lease.key, lease.subnets);
     leases.set(lease.key, lease);
   }
-  for (const key of view.strays()) {
-    problems.push({ key, reason: 'the key is not a subnet such as 10.244.1.0-24; delete it' });
-  }
+  problems.push(...view.problems());
   return { leases, complete: view.complete, problems };
 }
 
@@ -87,7 +83,7 @@ interface Meaning {
 
 function meaningOf(
   record: SubnetRecord,
-  at: { before: Lease | undefined; owner: HeldNode | undefined; rules: PeerRules },
+  at: { before: Lease | undefined; owner: PeerOwner | undefined; rules: PeerRules },
 ): Meaning {
   const { before, owner, rules } = at;
   if (!record.attributes) return { lease: before };

@@ -5,19 +5,10 @@
 import type { Cidr } from '../../../inet/cidr.ts';
 import { parseSubnetKey, subnetsFolder } from '../flannel/key.ts';
 import { decodeValue } from '../flannel/value.ts';
-import type { LeaseAttributes } from '../lease.ts';
+import type { PeerProblem } from '../lease.ts';
 import { absent, type StoreRecord, type WatchItem } from '../store/store.ts';
 import { claimsFolder, decodeNode, type NodeRecord, nodesFolder, releasedFolder } from './node-record.ts';
-
-export interface SubnetRecord {
-  /** `10.244.1.0-24` */
-  readonly key: string;
-  readonly subnets: readonly Cidr[];
-  /** Undefined where the value is no lease; `problem` says why. */
-  readonly attributes: LeaseAttributes | undefined;
-  readonly problem: string | undefined;
-  readonly session: string | undefined;
-}
+import type { PeerView, SubnetRecord } from './peer-view.ts';
 
 export interface HeldNode extends NodeRecord {
   readonly session: string | undefined;
@@ -38,7 +29,7 @@ export interface ReleaseMark {
   readonly run: string;
 }
 
-export class ClusterView {
+export class ClusterView implements PeerView {
   readonly records = new Map<string, StoreRecord>();
   /** A whole list has been seen. */
   complete = false;
@@ -119,8 +110,19 @@ export class ClusterView {
     return this.#claims.values();
   }
 
-  strays(): Iterable<string> {
-    return this.#strays;
+  labelOf(key: string): string {
+    return subnetsFolder + key;
+  }
+
+  labelOfOwner({ id }: { readonly id: string }): string {
+    return nodesFolder + id;
+  }
+
+  problems(): PeerProblem[] {
+    return [...this.#strays].map((key) => ({
+      key,
+      reason: 'the key is not a subnet such as 10.244.1.0-24; delete it',
+    }));
   }
 
   /**

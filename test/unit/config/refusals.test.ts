@@ -172,12 +172,30 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
     'weft.yaml:2:17: backend.mtu: 1000 is less than IPv6 allows; use 1280 or more',
   ],
 
-  ['an unknown store', 'store: { type: redis }', 'weft.yaml:1:16: store.type: has to be file or etcd'],
-  ['a store without type', 'store: { path: /x }', 'weft.yaml:1:8: store.type: has to be file or etcd'],
+  [
+    'a Node name that cannot be one',
+    'store: { type: kubernetes, nodeName: Node_1 }',
+    `weft.yaml:1:38: store.nodeName: "Node_1" is not a Node's name; write it as kubectl get nodes shows it`,
+  ],
+  [
+    'a prefix of annotations with two slashes',
+    'store: { type: kubernetes, annotationPrefix: a.b/c/d }',
+    'weft.yaml:1:46: store.annotationPrefix: "a.b/c/d" is not a prefix of annotations; write a domain such as flannel.alpha.coreos.com',
+  ],
+  [
+    'an unknown store',
+    'store: { type: redis }',
+    'weft.yaml:1:16: store.type: has to be file, etcd or kubernetes',
+  ],
+  [
+    'a store without type',
+    'store: { path: /x }',
+    'weft.yaml:1:8: store.type: has to be file, etcd or kubernetes',
+  ],
   [
     'a store that is a word',
     'store: etcd',
-    'weft.yaml:1:8: store: expected { type: file, ... } or { type: etcd, ... }, not "etcd"',
+    'weft.yaml:1:8: store: expected { type: file, ... }, { type: etcd, ... } or { type: kubernetes, ... }, not "etcd"',
   ],
   [
     'a relative path',
