@@ -32,23 +32,24 @@ export function describePod(pod: Command): void {
 
   withPlace(pod.command('apply'))
     .description('makes the pods of a manifest; one that is as it says is left alone')
-    .requiredOption(
-      '-f, --filename <file>',
-      'YAML or JSON, one or more documents; - is standard input',
-      collect,
-      [],
-    )
+    .option('-f, --filename <file>', 'YAML or JSON, one or more documents; - is standard input', collect, [])
     .option('--strict', 'refuse fields that weft does not support, in place of a warning', false)
     .option('--pause-image <image>', "holds the pod's network, in place of the image that weft makes")
     .option('--timeout <seconds>', 'how long to wait until they run; 0: not at all', wholeNumber, 120)
     .action(async (options: PlaceOptions & ApplyFlags) => {
-      const { readManifest } = await import('../pod/manifest/read.ts');
-      const manifests = options.filename.map((file) =>
-        readManifest(file === '-' ? 'stdin' : file, textOf(file)),
-      );
+      if (options.filename.length === 0) throw new UsageError('give a manifest with -f FILE');
+      const { ManifestError, readManifest } = await import('../pod/manifest/read.ts');
+      const manifests = options.filename.map((file) => {
+        try {
+          return readManifest(file === '-' ? 'stdin' : file, textOf(file));
+        } catch (error) {
+          if (error instanceof ManifestError) warn(error.warnings);
+          throw error;
+        }
+      });
       const warnings = manifests.flatMap((manifest) => manifest.warnings);
       if (options.strict && warnings.length > 0) throw new UsageError(warnings.join('\n'));
-      for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+      warn(warnings);
       const { applyPods } = await import('../pod/control/apply.ts');
       await applyPods({
         pods: manifests.flatMap(({ pods }) => pods),
@@ -137,8 +138,22 @@ export function describePod(pod: Command): void {
     });
 
   pod.hook('preAction', () => {
+    endWithClosedPipe();
     if (process.geteuid?.() !== 0) pod.error('weftctl: pods need root: run it with sudo', { exitCode: 1 });
   });
+}
+
+/** As a shell shows a process that SIGPIPE has ended. */
+const CLOSED_PIPE = 141;
+
+/** `weftctl pod logs web | head`: the reader has read enough. */
+function endWithClosedPipe(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(CLOSED_PIPE);
+      throw error;
+    });
+  }
 }
 
 interface ApplyFlags {
@@ -223,6 +238,10 @@ function textOf(file: string): string {
   } catch (error) {
     throw new UsageError(`${file} cannot be read: ${error instanceof Error ? error.message : error}`);
   }
+}
+
+function warn(warnings: readonly string[]): void {
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
 }
 
 function say(text: string): void {

@@ -11,6 +11,8 @@ export type PodErrorCode =
   | 'host-port'
   /** A folder or file of the host that a pod is to have is not there, or of another kind. */
   | 'host-path'
+  /** The manifest and the image contradict each other. */
+  | 'config'
   /** The pause container cannot be made. */
   | 'pause'
   /** The pod could not be put on the network, or taken off it. */

@@ -8,7 +8,7 @@ import { contentOf, type Order, type Places, PodFiles } from './files.ts';
 import { follow, refuseWithoutKeeper } from './follow.ts';
 import { checkPod } from './preflight.ts';
 import { removePod } from './remove.ts';
-import type { PodStatus } from './status.ts';
+import type { PodEvent, PodStatus } from './status.ts';
 
 export interface ApplyOptions {
   readonly pods: readonly Pod[];
@@ -83,8 +83,9 @@ async function settle({ pod, order, isNew }: Change, files: PodFiles, options: A
   const title = `pod ${titleOf(pod)}`;
   const key = keyOf(pod);
   const fault = { text: undefined as string | undefined };
-  const onEvent = ({ text, isFault }: { text: string; isFault: boolean }) => {
-    if (isFault) fault.text = text;
+  const onEvent = ({ uid, text, isFault }: PodEvent) => {
+    // A failure while the pod's earlier manifest is removed is retried, and is not this manifest's.
+    if (isFault && (uid ?? order.uid) === order.uid) fault.text = text;
     else say(`${title}: ${text}`);
   };
   try {

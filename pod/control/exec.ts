@@ -1,5 +1,7 @@
 /** `weftctl pod exec`: a command in a container, on our terminal. */
+import { pipeline } from 'node:stream/promises';
 import type { Docker } from '../docker/daemon.ts';
+import { copyFrames } from '../docker/frames.ts';
 
 export interface ExecOptions {
   readonly id: string;
@@ -29,20 +31,14 @@ export async function execHere(docker: Docker, options: ExecOptions): Promise<nu
     if (w && h) exec.resize({ w, h }).catch(() => undefined);
   };
   if (tty) {
-    stream.pipe(process.stdout, { end: false });
     resize();
     process.stdout.on('resize', resize);
-  } else {
-    docker.api.modem.demuxStream(stream, process.stdout, process.stderr);
   }
   terminal?.setRawMode(true);
   if (stdin) process.stdin.pipe(stream);
   try {
-    await new Promise<void>((resolve, reject) => {
-      stream.once('end', resolve);
-      stream.once('close', resolve);
-      stream.once('error', reject);
-    });
+    if (tty) await pipeline(stream, process.stdout, { end: false });
+    else await copyFrames(stream, process);
   } finally {
     terminal?.setRawMode(false);
     process.stdin.unpipe(stream);

@@ -45,11 +45,14 @@ export class PodFiles {
   readonly wantedDir: string;
   readonly statusDir: string;
   readonly memoryDir: string;
+  /** Files of ConfigMaps and Secrets, for the pods that run. */
+  readonly volumesDir: string;
 
   constructor({ stateDir, runDir }: Places) {
     this.wantedDir = join(stateDir, 'pods/wanted');
     this.memoryDir = join(stateDir, 'pods/memory');
     this.statusDir = join(runDir, 'pods');
+    this.volumesDir = join(this.statusDir, 'volumes');
   }
 
   makeFolders(): void {

@@ -1,6 +1,6 @@
 /** `weftctl pod ls`: what is wanted, and what the agent says of it. */
 import { PodError } from '../errors.ts';
-import type { Pod } from '../manifest/pod.ts';
+import { lastingOf, type Pod } from '../manifest/pod.ts';
 import { PodFiles as Files, type Places, type PodFiles } from './files.ts';
 import type { PodStatus } from './status.ts';
 
@@ -68,11 +68,11 @@ export function tableOf(
   nowMs: number,
 ): { rows: string[][]; notes: string[] } {
   const rows = pods.map(({ pod, appliedAt, status }) => {
-    const apps = status?.containers.filter(({ role }) => role === 'app') ?? [];
+    const apps = status?.containers.filter(({ role }) => role !== 'init') ?? [];
     return [
       pod.namespace,
       pod.name,
-      `${apps.filter(({ ready }) => ready).length}/${pod.containers.length}`,
+      `${apps.filter(({ ready }) => ready).length}/${lastingOf(pod).length}`,
       status?.reason ?? 'Pending',
       String(restartsOf(status)),
       status?.addresses.join(',') || '-',

@@ -1,6 +1,7 @@
 /** `weftctl pod logs`. */
-import { Readable, type Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import type { Docker } from '../docker/daemon.ts';
+import { copyFrames } from '../docker/frames.ts';
 
 export interface LogsOptions {
   readonly id: string;
@@ -17,21 +18,14 @@ export interface LogsOptions {
 /** Resolves at the end of the log; where it is followed, when the container has ended. */
 export async function showLogs(docker: Docker, options: LogsOptions): Promise<void> {
   const { id, follow, timestamps, tail, sinceSeconds, stdout, stderr } = options;
-  const wish = {
+  const query = {
     stdout: true,
     stderr: true,
+    follow,
     timestamps,
     ...(tail !== undefined && { tail }),
     ...(sinceSeconds !== undefined && { since: Math.floor(Date.now() / 1000 - sinceSeconds) }),
   };
-  const stream = await docker.ask('read the log', async (api): Promise<NodeJS.ReadableStream> => {
-    const container = api.getContainer(id);
-    if (follow) return await container.logs({ ...wish, follow: true });
-    return Readable.from([await container.logs({ ...wish, follow: false })]);
-  });
-  docker.api.modem.demuxStream(stream, stdout, stderr);
-  await new Promise<void>((resolve, reject) => {
-    stream.once('end', resolve);
-    stream.once('error', reject);
-  });
+  const stream = await docker.stream('read the log', { path: `/containers/${id}/logs?`, query });
+  await copyFrames(stream, { stdout, stderr });
 }

@@ -1,10 +1,10 @@
 /** How a pod is, in the words of `kubectl get pods`. Pure. */
 
-import type { Pod } from '../manifest/pod.ts';
+import { isSidecar, type Pod } from '../manifest/pod.ts';
 import { restartAt } from '../plan/backoff.ts';
 import type { ContainerMemory, Memory } from '../plan/memory.ts';
 import type { Observed } from '../plan/observed.ts';
-import type { Wanted } from '../plan/plan.ts';
+import type { StartRole, Wanted } from '../plan/plan.ts';
 
 export interface PodStatus {
   readonly namespace: string;
@@ -26,7 +26,7 @@ export interface PodStatus {
 
 export interface ContainerStatus {
   readonly name: string;
-  readonly role: 'init' | 'app';
+  readonly role: StartRole;
   readonly image: string;
   readonly id: string | undefined;
   readonly state: 'waiting' | 'running' | 'terminated';
@@ -35,6 +35,8 @@ export interface ContainerStatus {
   readonly message: string;
   readonly exitCode: number | undefined;
   readonly ready: boolean;
+  /** Its startup probe, if it has one, has succeeded. */
+  readonly started: boolean;
   readonly restarts: number;
   /** ISO 8601. */
   readonly startedAt: string | undefined;
@@ -45,6 +47,8 @@ export interface PodEvent {
   readonly number: number;
   /** ISO 8601. */
   readonly at: string;
+  /** Of the manifest that it is about; absent in a status that an earlier version wrote. */
+  readonly uid?: string;
   readonly text: string;
   readonly isFault: boolean;
 }
@@ -58,8 +62,13 @@ export function statusOf(situation: {
   const { wanted, observed, memory, events } = situation;
   const { pod, uid } = wanted;
   const current = memory.uid === uid ? memory : undefined;
-  const of = (role: 'init' | 'app') => (container: Pod['containers'][number]) =>
-    containerStatus({ role, container, known: current?.containers[container.name], observed });
+  const of = (given: 'init' | 'app') => (container: Pod['containers'][number]) =>
+    containerStatus({
+      role: isSidecar(container) ? 'sidecar' : given,
+      container,
+      known: current?.containers[container.name],
+      observed,
+    });
   const inits = pod.initContainers.map(of('init'));
   const apps = pod.containers.map(of('app'));
   const attachment = current?.attachments.find(({ complete }) => complete);
@@ -68,7 +77,7 @@ export function statusOf(situation: {
     name: pod.name,
     uid,
     ...phaseOf({ wanted, memory: current, inits, apps }),
-    ready: apps.every(({ ready }) => ready),
+    ready: [...inits, ...apps].every(({ role, ready }) => role === 'init' || ready),
     addresses: attachment?.addresses.map(withoutLength) ?? [],
     containers: [...inits, ...apps],
     events,
@@ -86,31 +95,43 @@ function phaseOf(of: {
   const { wanted, memory, inits, apps } = of;
   const trouble = memory?.trouble;
   if (wanted.removal) {
-    return { phase: 'Terminating', reason: 'Terminating', message: trouble?.message ?? '' };
+    return {
+      phase: 'Terminating',
+      reason: 'Terminating',
+      message: trouble?.reason === 'NetworkNotReleased' ? trouble.message : '',
+    };
   }
   if (memory?.ended) {
-    const failed = [...inits, ...apps].find(({ reason }) => reason !== 'Completed');
+    const failed = [...inits, ...apps].find(
+      ({ role, reason }) => role !== 'sidecar' && reason !== 'Completed',
+    );
     const reason = memory.ended === 'Succeeded' ? 'Completed' : (failed?.reason ?? 'Error');
     return { phase: memory.ended, reason, message: failed?.message ?? '' };
   }
   const hasBegun = apps.some(({ id }) => id !== undefined);
   const phase = hasBegun ? 'Running' : 'Pending';
   if (trouble) return { phase, reason: trouble.reason, message: trouble.message };
-  const stuckInit = inits.find(({ state, reason }) => state !== 'terminated' || reason !== 'Completed');
+  const stuckInit = inits.find(({ role, state, reason, started }) =>
+    role === 'sidecar' ? !(state === 'running' && started) : state !== 'terminated' || reason !== 'Completed',
+  );
   if (stuckInit && !hasBegun) {
-    const done = inits.filter(({ reason }) => reason === 'Completed').length;
+    const done = inits.filter(({ role, reason, started }) =>
+      role === 'sidecar' ? started : reason === 'Completed',
+    ).length;
     const isPlain = ['ContainerCreating', 'Running'].includes(stuckInit.reason);
     const reason = isPlain ? `Init:${done}/${inits.length}` : `Init:${stuckInit.reason}`;
     return { phase, reason, message: stuckInit.message };
   }
-  const stuck = apps.find(({ state, reason }) => state !== 'running' && reason !== 'Completed');
+  const stuck = [...inits.filter(({ role }) => role === 'sidecar'), ...apps].find(
+    ({ state, reason }) => state !== 'running' && reason !== 'Completed',
+  );
   return stuck
     ? { phase, reason: stuck.reason, message: stuck.message }
     : { phase, reason: apps.some(({ state }) => state === 'running') ? 'Running' : phase, message: '' };
 }
 
 function containerStatus(of: {
-  role: 'init' | 'app';
+  role: StartRole;
   container: Pod['containers'][number];
   known: ContainerMemory | undefined;
   observed: readonly Observed[];
@@ -124,6 +145,7 @@ function containerStatus(of: {
     id: known?.id,
     exitCode: known?.exit?.code,
     ready: known?.ready ?? false,
+    started: known?.started ?? false,
     restarts: known?.attempt ?? 0,
     startedAt: seen && seen.startedAtMs > 0 ? seen.startedAt : undefined,
   };

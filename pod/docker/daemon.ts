@@ -1,4 +1,5 @@
 /** Docker on this host: the connection, and its refusals in words. */
+import type { Readable } from 'node:stream';
 import Dockerode from 'dockerode';
 import { errnoOf } from '../../kernel/errno.ts';
 import { reasonOf } from '../../problem/reason.ts';
@@ -14,6 +15,8 @@ export class DockerAway extends PodError {
     );
   }
 }
+
+const statusCodes = { 200: true, 404: 'not found', 500: 'server error' } as const;
 
 const defaultSocket = '/var/run/docker.sock';
 
@@ -58,6 +61,25 @@ export class Docker {
       if ([304, 404].includes(statusOf(error) ?? 0)) return undefined;
       throw this.refusal(what, error);
     }
+  }
+
+  /**
+   * GET of an answer without end, or of any size: dockerode reads others whole into memory.
+   *
+   * @throws as {@link ask}
+   */
+  stream(what: string, of: { path: string; query: object }): Promise<Readable> {
+    const dial = { path: of.path, method: 'GET', options: of.query, isStream: true, statusCodes };
+    return this.ask(
+      what,
+      (api) =>
+        new Promise((resolve, reject) => {
+          api.modem.dial(dial, (error, answer) => {
+            if (error) reject(error);
+            else resolve(answer as Readable);
+          });
+        }),
+    );
   }
 
   refusal(what: string, error: unknown): Error {

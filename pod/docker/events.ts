@@ -1,9 +1,8 @@
 /** Docker's events. */
-import { createInterface } from 'node:readline';
-import { Readable } from 'node:stream';
 import { type PodKey, parseKey } from '../manifest/key.ts';
 import type { Docker } from './daemon.ts';
 import { label } from './labels.ts';
+import { linesOf } from './lines.ts';
 
 /**
  * Calls back with the pod's key for every event of a container with the label of a pod, until the signal fires or the
@@ -22,10 +21,9 @@ export async function watchEvents(options: {
   const stream = await docker.ask('watch containers', (api) =>
     api.getEvents({ filters, abortSignal: signal }),
   );
-  const readable = stream instanceof Readable ? stream : Readable.from(stream);
   options.onOpen();
   try {
-    for await (const line of createInterface({ input: readable })) {
+    for await (const line of linesOf(stream as AsyncIterable<Buffer>)) {
       const key = keyIn(line);
       if (key !== undefined) options.onEvent(key);
     }

@@ -1,8 +1,8 @@
 /** A command in a running container, to its end. */
-import { PassThrough } from 'node:stream';
 import type { Exec } from 'dockerode';
 import { PodError } from '../errors.ts';
 import type { Docker } from './daemon.ts';
+import { Beginning, copyFrames } from './frames.ts';
 
 export interface ExecOutcome {
   readonly status: number;
@@ -10,7 +10,7 @@ export interface ExecOutcome {
   readonly output: string;
 }
 
-/** More than that is read by nobody. */
+/** Enough for a message. */
 const mostBytes = 4096;
 
 /**
@@ -35,31 +35,29 @@ export async function execInContainer(
   const stream = await docker.ask(what, () => exec.start({}));
   const deadline = timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)];
   const over = AbortSignal.any([signal, ...deadline]);
-  let output = '';
-  const sink = new PassThrough();
-  sink.on('data', (chunk: Buffer) => {
-    if (output.length < mostBytes) output += chunk.toString('utf8', 0, mostBytes);
-  });
-  docker.api.modem.demuxStream(stream, sink, sink);
+  const output = new Beginning(mostBytes);
+  const end = () => stream.destroy();
+  over.addEventListener('abort', end, { once: true });
   try {
-    await new Promise<void>((resolve, reject) => {
-      stream.once('end', resolve);
-      stream.once('close', resolve);
-      stream.once('error', reject);
-      over.addEventListener('abort', () => reject(over.reason), { once: true });
-    });
+    await copyFrames(stream, { stdout: output, stderr: output });
+    over.throwIfAborted();
   } catch (error) {
     await kill(docker, exec);
     stream.destroy();
     signal.throwIfAborted();
     if (!over.aborted) throw docker.refusal(what, error);
-    throw new PodError('hook', `${command.join(' ')} took longer than ${(timeoutMs ?? 0) / 1000} s`);
+    throw new PodError(
+      'hook',
+      `${command.join(' ')}: not finished within ${(timeoutMs ?? 0) / 1000} s, killed`,
+    );
+  } finally {
+    over.removeEventListener('abort', end);
   }
   const { ExitCode } = await docker.ask(what, () => exec.inspect());
-  return { status: ExitCode ?? 255, output: output.trim() };
+  return { status: ExitCode ?? 255, output: output.text.trim() };
 }
 
-/** Docker has no way to end what it executes, but says which process it is. */
+/** Docker cannot end a command that it executes, but names its process. */
 async function kill(docker: Docker, exec: Exec): Promise<void> {
   const found = await docker.askIfThere('look at a command', () => exec.inspect()).catch(() => undefined);
   if (!found?.Running || !found.Pid) return;

@@ -5,6 +5,7 @@ import { PodError } from '../errors.ts';
 import type { PullPolicy } from '../manifest/pod.ts';
 import { pauseImage } from '../pause/image.ts';
 import type { Docker } from './daemon.ts';
+import { linesOf } from './lines.ts';
 
 export interface ImageWish {
   readonly image: string;
@@ -50,14 +51,19 @@ async function pull(docker: Docker, { image, progress, signal }: ImageWish): Pro
   const stream = await docker.ask(`pull ${image}`, (api) =>
     api.pull(withTag(image), signal ? { abortSignal: signal } : {}),
   );
-  await finished(docker, stream);
+  await finished(docker, `pull ${image}`, stream);
 }
 
-/** The stream of a pull or an import ends with its error, if it has one. */
-function finished(docker: Docker, stream: NodeJS.ReadableStream): Promise<void> {
-  return new Promise((resolve, reject) => {
-    docker.api.modem.followProgress(stream, (error: Error | null) => (error ? reject(error) : resolve()));
-  });
+/** A pull or an import reports its error as a line of its stream. */
+async function finished(docker: Docker, what: string, stream: NodeJS.ReadableStream): Promise<void> {
+  try {
+    for await (const line of linesOf(stream as AsyncIterable<Buffer>)) {
+      const { error } = line.trim() === '' ? {} : (JSON.parse(line) as { error?: unknown });
+      if (error !== undefined) throw new PodError('image', String(error));
+    }
+  } catch (error) {
+    throw docker.refusal(what, error);
+  }
 }
 
 /** Makes the pause image where it is not there yet; its name. @throws PodError `pause` */
@@ -67,6 +73,6 @@ export async function ensurePauseImage(docker: Docker): Promise<string> {
   const stream = await docker.ask(`make the image ${name}`, (api) =>
     api.importImage(Readable.from([archive]), { repo: repository, tag, changes: [...changes] }),
   );
-  await finished(docker, stream as NodeJS.ReadableStream);
+  await finished(docker, `make the image ${name}`, stream as NodeJS.ReadableStream);
   return name;
 }

@@ -25,8 +25,8 @@ export const stopLabel = (stop: StopOrder): string => JSON.stringify(stop);
 /** A label that cannot be read gives the default: the container has to end all the same. */
 export function stopOf(labels: Labels): StopOrder {
   const read = stopShape.safeParse(jsonOf(labels[label.stop] ?? ''));
-  const { graceSeconds, preStop } = read.data ?? {};
-  return { graceSeconds: graceSeconds ?? defaultGraceSeconds, preStop: preStop && asHandler(preStop) };
+  const { graceSeconds = defaultGraceSeconds, preStop, stage = 0 } = read.data ?? {};
+  return { graceSeconds, preStop: preStop && asHandler(preStop), stage };
 }
 
 const defaultGraceSeconds = 30;
@@ -34,6 +34,7 @@ const defaultGraceSeconds = 30;
 const stopShape = z.object({
   graceSeconds: z.optional(z.number().check(z.gte(0))),
   preStop: z.optional(handlerShape),
+  stage: z.optional(z.number().check(z.int(), z.gte(0))),
 });
 
 function jsonOf(text: string): unknown {

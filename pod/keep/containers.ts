@@ -7,7 +7,7 @@ import { createContainer } from '../docker/containers.ts';
 import { DockerAway, isAbort } from '../docker/daemon.ts';
 import { ensureImage } from '../docker/image.ts';
 import { stopContainer } from '../docker/stop.ts';
-import { PodError } from '../errors.ts';
+import { PodError, type PodErrorCode } from '../errors.ts';
 import type { PodFacts } from '../manifest/fields.ts';
 import { gatewayOf } from '../network/gateway.ts';
 import { afterRestart, firstDelayMs, longestDelayMs } from '../plan/backoff.ts';
@@ -17,6 +17,15 @@ import { ask } from '../probe/ask.ts';
 import type { Desk } from './desk.ts';
 
 const patience = { leastMs: firstDelayMs, mostMs: longestDelayMs };
+
+const titles = { init: 'init container', sidecar: 'sidecar', app: 'container' } as const;
+
+/** In the kubelet's words. */
+const reasons: Readonly<Partial<Record<PodErrorCode, string>>> = {
+  image: 'ErrImagePull',
+  config: 'CreateContainerConfigError',
+};
+const otherReason = 'CreateContainerError';
 
 /** What containers are taken to have ended with that could not be started, as by the kubelet. */
 const CANNOT_RUN = 128;
@@ -42,11 +51,18 @@ export async function startContainer(
       progress,
       signal: hurry,
     });
-    id = await createContainer(docker, { facts: factsOf(desk, order), container, role, sandbox, attempt });
+    const { volumesDir } = desk.files;
+    id = await createContainer(docker, {
+      facts: factsOf(desk, order),
+      container,
+      role,
+      sandbox,
+      attempt,
+      volumesDir,
+    });
   } catch (error) {
     if (error instanceof DockerAway || isAbort(error)) throw error;
-    const reason =
-      error instanceof PodError && error.code === 'image' ? 'ErrImagePull' : 'CreateContainerError';
+    const reason = error instanceof PodError ? (reasons[error.code] ?? otherReason) : otherReason;
     const trouble = desk.trouble(reason, error, known?.trouble, patience);
     desk.setContainer(container.name, { ...making, trouble });
     return;
@@ -63,7 +79,7 @@ export async function startContainer(
     desk.setContainer(container.name, { ...made, exit });
     return;
   }
-  desk.tell(`${role === 'init' ? 'init container' : 'container'} ${container.name} started`);
+  desk.tell(`${titles[role]} ${container.name} started`);
   const started = container.probes.startup === undefined;
   const ready = started && container.probes.readiness === undefined;
   if (container.postStart) {
@@ -88,7 +104,7 @@ function addressOf(desk: Desk): { address: string; addresses: string[] } {
   return { address: addresses[0] ?? '', addresses };
 }
 
-function factsOf(desk: Desk, { pod, uid }: Order): PodFacts {
+export function factsOf(desk: Desk, { pod, uid }: Order): PodFacts {
   const { address, addresses } = addressOf(desk);
   return { pod, uid, addresses, nodeName: hostname(), hostAddress: gatewayOf(address) };
 }

@@ -95,7 +95,8 @@ export class Desk {
 
   #tell(text: string, isFault: boolean): void {
     this.#told += 1;
-    const event = { number: this.#told, at: new Date().toISOString(), text, isFault };
+    const { uid } = this.#memory;
+    const event = { number: this.#told, at: new Date().toISOString(), uid, text, isFault };
     this.#events = [...this.#events, event].slice(-keptEvents);
     if (isFault) this.log.warn('pod.problem', { pod: this.key, text });
     else this.log.info('pod.changed', { pod: this.key, text });

@@ -9,20 +9,22 @@ import { nextDelay } from '../../retry/backoff.ts';
 import { Bell } from '../../retry/bell.ts';
 import type { Order, PodFiles } from '../control/files.ts';
 import { statusOf, withoutLength } from '../control/status.ts';
-import { removeVolumes } from '../docker/containers.ts';
 import { type Docker, DockerAway } from '../docker/daemon.ts';
+import { removeFiles } from '../docker/mounts.ts';
 import { observe } from '../docker/observe.ts';
+import { removeVolumes } from '../docker/sandbox.ts';
 import { PodError } from '../errors.ts';
+import { environmentOf, expandedHandler } from '../manifest/environment.ts';
 import type { PodKey } from '../manifest/key.ts';
-import type { Container } from '../manifest/pod.ts';
+import { type Container, lastingOf } from '../manifest/pod.ts';
 import { emptyMemory, remember } from '../plan/memory.ts';
 import type { Observed } from '../plan/observed.ts';
 import { type Action, planPod } from '../plan/plan.ts';
 import { recordedOf } from '../plan/recorded.ts';
 import { Probing, type Target, type Verdict } from '../probe/probing.ts';
-import { endContainer, startContainer } from './containers.ts';
+import { endContainer, factsOf, startContainer } from './containers.ts';
 import { Desk } from './desk.ts';
-import { attachSandbox, detachSandbox, makeSandbox } from './sandbox.ts';
+import { attachSandbox, detachSandbox, makeSandbox, type Outcome } from './sandbox.ts';
 
 export interface WorkerOptions {
   readonly key: PodKey;
@@ -144,8 +146,7 @@ export class PodWorker {
       for (const action of actions) {
         if (action.kind === 'stop') continue;
         if (action.kind === 'forget') return this.#forget(order);
-        await this.#act(action, order, over);
-        if (this.#desk.memory.trouble) return false;
+        if ((await this.#act(action, order, over)) === 'failed') return false;
       }
       return false;
     } catch (error) {
@@ -160,7 +161,7 @@ export class PodWorker {
     action: Exclude<Action, { kind: 'stop' | 'forget' }>,
     order: Order | undefined,
     hurry: AbortSignal,
-  ): Promise<void> {
+  ): Promise<Outcome> {
     const desk = this.#desk;
     const { docker } = desk;
     switch (action.kind) {
@@ -170,25 +171,29 @@ export class PodWorker {
         await docker.askIfThere(`remove the container ${action.container.name}`, (api) =>
           api.getContainer(action.container.id).remove({ force: true, v: true }),
         );
-        return;
+        return 'done';
       case 'dropVolumes':
-        return action.uid === '' ? undefined : await removeVolumes(docker, action.uid);
+        if (action.uid === '') return 'done';
+        await removeVolumes(docker, action.uid);
+        removeFiles({ uid: action.uid, volumesDir: desk.files.volumesDir });
+        return 'done';
       case 'end':
         desk.memory = { ...desk.memory, ended: action.phase };
-        desk.tell(action.phase === 'Succeeded' ? 'all containers have ended well' : 'the pod has failed');
-        return;
+        desk.tell(action.phase === 'Succeeded' ? 'all containers succeeded' : 'the pod failed');
+        return 'done';
     }
-    if (!order) return;
+    if (!order) return 'done';
     switch (action.kind) {
       case 'adopt':
         desk.memory = { ...emptyMemory(order.uid), addresses: desk.memory.addresses };
-        return;
+        return 'done';
       case 'makeSandbox':
         return await makeSandbox(desk, order);
       case 'attach':
         return await attachSandbox(desk, order, action.sandbox);
       case 'start':
-        return await startContainer(desk, order, action, hurry);
+        await startContainer(desk, order, action, hurry);
+        return 'done';
     }
   }
 
@@ -224,7 +229,8 @@ export class PodWorker {
   }
 
   #isReadyAtStart({ container }: Target): boolean {
-    const spec = this.#order()?.pod.containers.find(({ name }) => name === container);
+    const pod = this.#order()?.pod;
+    const spec = pod && lastingOf(pod).find(({ name }) => name === container);
     return spec?.probes.readiness === undefined;
   }
 
@@ -233,20 +239,30 @@ export class PodWorker {
     const attachment = memory.attachments.find(({ complete }) => complete);
     // A pod that is going is not asked how it is.
     const isToStay = order && !order.removal && order.uid === memory.uid;
-    const containers = isToStay && attachment ? order.pod.containers : [];
+    const containers = isToStay && attachment ? lastingOf(order.pod) : [];
     const address = withoutLength(attachment?.addresses[0] ?? '');
-    this.#probing.follow(containers.flatMap((container) => this.#targets(container, address, observed)));
+    this.#probing.follow(
+      order ? containers.flatMap((container) => this.#targets(container, { order, address, observed })) : [],
+    );
   }
 
-  #targets({ name, probes }: Container, address: string, observed: readonly Observed[]): Target[] {
+  #targets(
+    container: Container,
+    of: { order: Order; address: string; observed: readonly Observed[] },
+  ): Target[] {
+    const { name, probes } = container;
+    const { order, address, observed } = of;
     const known = this.#desk.container(name);
     const seen = observed.find(({ id, state }) => id === known?.id && state === 'running');
     if (!known || !seen || known.condemned) return [];
+    const variables = environmentOf(container, factsOf(this.#desk, order));
     const kinds = known.started ? (['liveness', 'readiness'] as const) : (['startup'] as const);
     return kinds.flatMap((kind) => {
       const probe = probes[kind];
       const { id, startedAtMs } = seen;
-      return probe ? [{ container: name, id, kind, probe, startedAtMs, address }] : [];
+      if (!probe) return [];
+      const handler = expandedHandler(probe.handler, variables);
+      return [{ container: name, id, kind, probe: { ...probe, handler }, startedAtMs, address }];
     });
   }
 

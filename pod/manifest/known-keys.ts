@@ -1,4 +1,4 @@
-/** Which keys a schema knows at a path, and a document without those that it does not. */
+/** Which keys a schema knows at a path, and a document without the others. */
 import type { core } from 'zod/mini';
 import { nearestOf } from '../../problem/explain.ts';
 import type { Fault, FieldPath } from '../../problem/problem.ts';
@@ -22,39 +22,89 @@ function innerOf(schema: core.$ZodType): core.$ZodTypeDef {
   return 'innerType' in def ? innerOf(def.innerType as core.$ZodType) : def;
 }
 
-/**
- * Takes the keys that the schema does not know out of `value`, and says which: those that say something. What tools
- * write for completeness (`status: {}`, `creationTimestamp: null`) goes without a word.
- */
-export function prune(value: unknown, schema: core.$ZodType, issues: readonly core.$ZodIssue[]): Fault[] {
-  return issues.flatMap((issue) => {
-    if (issue.code !== 'unrecognized_keys') return [];
-    const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
-    const parent = at(value, path);
-    if (typeof parent !== 'object' || parent === null) return [];
-    const holder = parent as Record<string, unknown>;
-    return issue.keys.flatMap((key) => {
-      const said = !isEmpty(holder[key]);
-      delete holder[key];
-      return said ? [{ path: [...path, key], text: ignored(key, keysAt(schema, path)), inName: true }] : [];
-    });
-  });
+export interface Pruned {
+  /** Keys that are left out. */
+  readonly ignored: readonly Fault[];
+  /** Keys that change what the pod may do, and that weft cannot do. */
+  readonly refused: readonly Fault[];
 }
 
-function ignored(key: string, known: readonly string[]): string {
+/**
+ * Takes the keys that the schema does not know out of `value`, and returns those that say something. What tools write
+ * for completeness (`status: {}`, `creationTimestamp: null`) goes without a word.
+ */
+export function prune(value: unknown, schema: core.$ZodType, issues: readonly core.$ZodIssue[]): Pruned {
+  const ignored: Fault[] = [];
+  const refused: Fault[] = [];
+  for (const issue of issues) {
+    if (issue.code !== 'unrecognized_keys') continue;
+    const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
+    const parent = at(value, path);
+    if (typeof parent !== 'object' || parent === null) continue;
+    const holder = parent as Record<string, unknown>;
+    for (const key of issue.keys) {
+      const said = holder[key];
+      delete holder[key];
+      const known = keysAt(schema, path);
+      const fault = (text: string): Fault => ({ path: [...path, key], text, inName: true });
+      if (changesPowers(key, said, path)) refused.push(fault(refusal(key, known, path)));
+      else if (!isEmpty(said)) ignored.push(fault(ignoring(key, known)));
+    }
+  }
+  return { ignored, refused };
+}
+
+/** Fields that change what a pod may do, or how long. */
+const powers: ReadonlySet<string> = new Set([
+  'hostNetwork',
+  'hostPID',
+  'hostIPC',
+  'shareProcessNamespace',
+  'runtimeClassName',
+  'activeDeadlineSeconds',
+  'ephemeralContainers',
+  'resourceClaims',
+  'volumeDevices',
+  'subPathExpr',
+  'grpc',
+  'stopSignal',
+  'restartPolicyRules',
+]);
+
+function changesPowers(key: string, said: unknown, path: FieldPath): boolean {
+  if (key === 'hostUsers') return said === false;
+  if (isEmpty(said)) return false;
+  if (powers.has(key)) return true;
+  const parent = path.at(-1);
+  return (
+    path.includes('securityContext') ||
+    path.includes('resources') ||
+    (parent === 'spec' && key === 'resources') ||
+    isVolume(path) ||
+    ((parent === 'postStart' || parent === 'preStop') && key === 'tcpSocket')
+  );
+}
+
+const isVolume = (path: FieldPath): boolean => path.at(-2) === 'volumes' && path.length === 3;
+
+function refusal(key: string, known: readonly string[], path: FieldPath): string {
+  if (isVolume(path)) {
+    const kinds = known.filter((each) => each !== 'name').join(', ');
+    return `unsupported volume type ${key} (supported: ${kinds})`;
+  }
+  const meant = powers.has(key) ? undefined : nearestOf(key, known);
+  return meant
+    ? `unknown field; did you mean ${meant}?`
+    : 'unsupported, and it changes what the pod may do: remove it, or run the pod in Kubernetes';
+}
+
+function ignoring(key: string, known: readonly string[]): string {
   const meant = kubernetesFields.has(key) ? undefined : nearestOf(key, known);
   return meant ? `is ignored: did you mean ${meant}?` : 'is ignored: weft does not support it';
 }
 
 /** Real ones that look like others. */
-const kubernetesFields: ReadonlySet<string> = new Set([
-  'envFrom',
-  'hostAliases',
-  'hostIPC',
-  'hostPID',
-  'grpc',
-  'uid',
-]);
+const kubernetesFields: ReadonlySet<string> = new Set(['uid', 'subdomain', 'priority', 'nodeName']);
 
 const at = (value: unknown, path: FieldPath): unknown =>
   path.reduce<unknown>(
@@ -64,4 +114,8 @@ const at = (value: unknown, path: FieldPath): unknown =>
   );
 
 const isEmpty = (value: unknown): boolean =>
-  value === null || (typeof value === 'object' && value !== null && Object.values(value).every(isEmpty));
+  value === null ||
+  value === false ||
+  value === '' ||
+  value === 0 ||
+  (typeof value === 'object' && value !== null && Object.values(value).every(isEmpty));

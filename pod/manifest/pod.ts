@@ -4,6 +4,8 @@
  */
 import { PodError } from '../errors.ts';
 import { type PodKey, parseKey } from './key.ts';
+import type { Resources } from './resources.ts';
+import type { Security } from './security.ts';
 
 export interface Pod {
   readonly namespace: string;
@@ -20,6 +22,16 @@ export interface Pod {
   /** From the wish that a container ends to SIGKILL. */
   readonly graceSeconds: number;
   readonly bandwidth: Bandwidth;
+  readonly hostAliases?: readonly HostAlias[];
+  /** The group that owns the pod's own volumes. */
+  readonly fsGroup?: number;
+  /** Of the pod's network and IPC namespaces. */
+  readonly sysctls?: Readonly<Record<string, string>>;
+}
+
+export interface HostAlias {
+  readonly address: string;
+  readonly names: readonly string[];
 }
 
 export const restartPolicies = ['Always', 'OnFailure', 'Never'] as const;
@@ -43,7 +55,19 @@ export interface Container {
   readonly postStart: Handler | undefined;
   readonly preStop: Handler | undefined;
   readonly probes: Readonly<Partial<Record<ProbeKind, Probe>>>;
+  readonly security?: Security;
+  readonly resources?: Resources;
+  /** Of an init container: it is a sidecar, and runs as long as the pod. */
+  readonly restartPolicy?: 'Always' | undefined;
 }
+
+export const isSidecar = ({ restartPolicy }: Container): boolean => restartPolicy === 'Always';
+
+/** What is probed, and what may have host ports: the containers and the sidecars. */
+export const lastingOf = ({ initContainers, containers }: Pod): Container[] => [
+  ...initContainers.filter(isSidecar),
+  ...containers,
+];
 
 export interface EnvEntry {
   readonly name: string;
@@ -51,6 +75,8 @@ export interface EnvEntry {
   readonly value: string;
   /** In place of the value: a field of the pod (`metadata.name`, `status.podIP`, `metadata.labels['app']`). */
   readonly field: string | undefined;
+  /** The value is a ConfigMap's or Secret's, and refers to nothing. */
+  readonly literal?: true;
 }
 
 export const protocols = ['TCP', 'UDP', 'SCTP'] as const;
@@ -68,6 +94,8 @@ export interface Mount {
   readonly volume: string;
   readonly path: string;
   readonly readOnly: boolean;
+  /** A folder or file within the volume. */
+  readonly subPath?: string;
 }
 
 export type Volume =
@@ -78,13 +106,28 @@ export type Volume =
       /** Enforced where it is in memory. */
       readonly sizeBytes: number | undefined;
     }
-  | { readonly kind: 'hostPath'; readonly name: string; readonly path: string; readonly type: HostPathType };
+  | { readonly kind: 'hostPath'; readonly name: string; readonly path: string; readonly type: HostPathType }
+  | {
+      /** Of a ConfigMap or a Secret. */
+      readonly kind: 'files';
+      readonly name: string;
+      readonly files: readonly VolumeFile[];
+    };
 
-/** `''`: whatever is there, a folder made by Docker if there is nothing. */
+export interface VolumeFile {
+  /** Relative, without `..`. */
+  readonly path: string;
+  readonly mode: number;
+  /** Base64. */
+  readonly content: string;
+}
+
+/** `''`: as it is, a new folder if there is nothing. */
 export const hostPathTypes = [
   '',
   'DirectoryOrCreate',
   'Directory',
+  'FileOrCreate',
   'File',
   'Socket',
   'CharDevice',

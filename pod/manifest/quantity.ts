@@ -17,11 +17,17 @@ const factors: Readonly<Record<string, number>> = {
   Ei: 2 ** 60,
 };
 
-/** Its value, rounded up to a whole number; undefined if the text is no quantity. */
-export function parseQuantity(text: string): number | undefined {
+/** Its value; undefined if the text is not a quantity. */
+export function quantityOf(text: string): number | undefined {
   const match = /^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|(m|[kMGTPE]|[KMGTPE]i))?$/.exec(text);
   if (!match) return undefined;
   const [, digits = '', exponent = '', suffix = ''] = match;
   const value = Number(`${digits}${exponent}`) * (factors[suffix] ?? Number.NaN);
-  return Number.isFinite(value) ? Math.ceil(value) : undefined;
+  return Number.isFinite(value) ? value : undefined;
+}
+
+/** Its value, rounded up to a whole number; undefined if the text is not a quantity. */
+export function parseQuantity(text: string): number | undefined {
+  const value = quantityOf(text);
+  return value === undefined ? undefined : Math.ceil(value);
 }

@@ -3,9 +3,16 @@ import { parseIp } from '../../inet/ip.ts';
 import type { Fault, FieldPath } from '../../problem/problem.ts';
 import { bandwidthKeys, readBandwidth } from './bandwidth.ts';
 import { isKnownField } from './fields.ts';
-import type { ReadContainer, ReadHook, ReadPod, ReadProbe } from './schema.ts';
+import { handlerFaults, placedAt, probeFaults } from './handler-rules.ts';
+import { parseKey } from './key.ts';
+import type { Objects } from './objects.ts';
+import { isVariable, referenceFaults, type Scope, volumeReferenceFaults } from './references.ts';
+import { resourceFaults } from './resources.ts';
+import type { ReadContainer, ReadPod, ReadVolume } from './schema.ts';
+import { containerSecurityFaults, podSecurityFaults } from './security.ts';
 
-export function faultsBetween({ metadata, spec }: ReadPod): Fault[] {
+export function faultsBetween({ metadata, spec }: ReadPod, objects: Objects): Fault[] {
+  const scope = { objects, namespace: metadata.namespace ?? 'default' };
   const placed = [
     ...(spec.initContainers ?? []).map((container, i) => placedAt(container, ['spec', 'initContainers', i])),
     ...spec.containers.map((container, i) => placedAt(container, ['spec', 'containers', i])),
@@ -15,39 +22,84 @@ export function faultsBetween({ metadata, spec }: ReadPod): Fault[] {
   return [
     ...doubled(placed.map(({ container, path }) => ({ key: container.name, path: [...path, 'name'] }))),
     ...doubled(names.map((name, i) => ({ key: name, path: ['spec', 'volumes', i, 'name'] }))),
-    ...volumes.flatMap((volume, i) => {
-      const path: FieldPath = ['spec', 'volumes', i];
-      const kinds = [volume.emptyDir, volume.hostPath].filter((kind) => kind !== undefined);
-      return kinds.length === 1 ? [] : [{ path, text: 'give it either emptyDir or hostPath' }];
-    }),
-    ...placed.flatMap(({ container, path }) => containerFaults(container, path, names)),
+    ...volumes.flatMap((volume, i) => volumeFaults(volume, ['spec', 'volumes', i], scope)),
+    ...placed.flatMap(({ container, path }) => [
+      ...mountFaults(container, path, volumes),
+      ...referenceFaults(container, path, scope),
+      ...containerSecurityFaults(container.securityContext, [...path, 'securityContext']),
+      ...resourceFaults(container.resources ?? {}, [...path, 'resources']),
+    ]),
+    ...podSecurityFaults(spec.securityContext, ['spec', 'securityContext']),
+    ...keyFaults(metadata),
+    ...(spec.hostAliases ?? []).flatMap(({ ip }, i) =>
+      parseIp(ip)
+        ? []
+        : [{ path: ['spec', 'hostAliases', i, 'ip'], text: `${JSON.stringify(ip)} is not an IP address` }],
+    ),
+    ...placed.flatMap(({ container, path }) => containerFaults(container, path)),
     ...(spec.initContainers ?? []).flatMap((container, i) =>
       initFaults(container, ['spec', 'initContainers', i]),
     ),
     ...portFaults(spec.containers),
+    ...spec.containers.flatMap(({ restartPolicy }, i) =>
+      restartPolicy === undefined
+        ? []
+        : [
+            {
+              path: ['spec', 'containers', i, 'restartPolicy'],
+              text: "unsupported: the pod's spec.restartPolicy holds for all containers",
+              inName: true,
+            },
+          ],
+    ),
     ...dnsFaults(spec),
     ...annotationFaults(metadata.annotations ?? {}),
   ];
 }
 
-interface Placed {
-  readonly container: ReadContainer;
-  readonly path: FieldPath;
-}
-
-const placedAt = (container: ReadContainer, path: FieldPath): Placed => ({ container, path });
-
 /** A fault for each that has the key of an earlier one. */
 function doubled(entries: readonly { key: string; path: FieldPath; what?: string }[]): Fault[] {
   const seen = new Set<string>();
   return entries.flatMap(({ key, path, what = JSON.stringify(key) }) => {
-    if (seen.has(key)) return [{ path, text: `${what} is there twice` }];
+    if (seen.has(key)) return [{ path, text: `duplicate ${what}` }];
     seen.add(key);
     return [];
   });
 }
 
-function containerFaults(container: ReadContainer, path: FieldPath, volumes: readonly string[]): Fault[] {
+/** The pod's names become the name of a file. */
+function keyFaults({ namespace = 'default', name }: ReadPod['metadata']): Fault[] {
+  if (parseKey(`${namespace}_${name}`) !== undefined) return [];
+  return [
+    { path: ['metadata', 'name'], text: 'is too long: namespace and name may have 219 letters together' },
+  ];
+}
+
+const volumeKinds = ['emptyDir', 'hostPath', 'configMap', 'secret'] as const;
+
+function volumeFaults(volume: ReadVolume, path: FieldPath, scope: Scope): Fault[] {
+  const kinds = volumeKinds.filter((kind) => volume[kind] !== undefined);
+  if (kinds.length > 1) return [{ path, text: `has more than one source: ${kinds.join(', ')}` }];
+  return volumeReferenceFaults(volume, path, scope);
+}
+
+function mountFaults(
+  { volumeMounts = [] }: ReadContainer,
+  path: FieldPath,
+  volumes: readonly ReadVolume[],
+): Fault[] {
+  return volumeMounts.flatMap(({ name, subPath }, i) => {
+    const at = [...path, 'volumeMounts', i];
+    const volume = volumes.find((each) => each.name === name);
+    if (!volume) return [{ path: [...at, 'name'], text: `volume ${name} not found under spec.volumes` }];
+    // A container could replace a part of the path by a symbolic link to anywhere on the host.
+    return subPath && volume.hostPath
+      ? [{ path: [...at, 'subPath'], text: 'unsupported with hostPath: append it to hostPath.path' }]
+      : [];
+  });
+}
+
+function containerFaults(container: ReadContainer, path: FieldPath): Fault[] {
   const {
     volumeMounts = [],
     env = [],
@@ -59,16 +111,6 @@ function containerFaults(container: ReadContainer, path: FieldPath, volumes: rea
   } = container;
   const probes = { livenessProbe, startupProbe, readinessProbe };
   return [
-    ...volumeMounts.flatMap(({ name }, i) =>
-      volumes.includes(name)
-        ? []
-        : [
-            {
-              path: [...path, 'volumeMounts', i, 'name'],
-              text: `there is no volume ${name} under spec.volumes`,
-            },
-          ],
-    ),
     ...doubled(
       volumeMounts.map(({ mountPath }, i) => ({
         key: mountPath,
@@ -90,75 +132,34 @@ function containerFaults(container: ReadContainer, path: FieldPath, volumes: rea
   ];
 }
 
+/** A sidecar has them. */
 function initFaults(container: ReadContainer, path: FieldPath): Fault[] {
+  if (container.restartPolicy === 'Always') return [];
   const fields = ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const;
   return fields
     .filter((field) => container[field] !== undefined)
     .map((field) => ({
       path: [...path, field],
-      text: 'an init container runs to its end and has none',
+      text: 'unsupported on an init container that runs to its end; restartPolicy: Always makes it a sidecar',
       inName: true,
     }));
 }
 
 function envFaults(entry: NonNullable<ReadContainer['env']>[number], path: FieldPath): Fault[] {
   const field = entry.valueFrom?.fieldRef?.fieldPath;
-  if (!/^[-._a-zA-Z][-._a-zA-Z0-9]*$/.test(entry.name)) {
-    return [{ path: [...path, 'name'], text: `${JSON.stringify(entry.name)} cannot name a variable` }];
+  if (!isVariable(entry.name)) {
+    return [{ path: [...path, 'name'], text: `${JSON.stringify(entry.name)} is not a variable's name` }];
   }
-  if (entry.valueFrom && entry.value) return [{ path, text: 'give it either value or valueFrom' }];
+  if (entry.valueFrom && entry.value) return [{ path, text: 'has both value and valueFrom: remove one' }];
   if (field === undefined || isKnownField(field)) return [];
   const known =
     "metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'], metadata.annotations['KEY'], spec.nodeName, status.hostIP, status.podIP";
   return [
     {
       path: [...path, 'valueFrom', 'fieldRef', 'fieldPath'],
-      text: `${field} is not to be had; there is ${known}`,
+      text: `unsupported field ${field} (supported: ${known})`,
     },
   ];
-}
-
-function handlerFaults(hook: ReadHook | ReadProbe | undefined, { container, path }: Placed): Fault[] {
-  if (!hook) return [];
-  const { exec, httpGet } = hook;
-  const tcpSocket = 'tcpSocket' in hook ? hook.tcpSocket : undefined;
-  const sleep = 'sleep' in hook ? hook.sleep : undefined;
-  const given = [exec, httpGet, tcpSocket, sleep].filter((handler) => handler !== undefined);
-  const isProbe = path.at(-1) !== 'postStart' && path.at(-1) !== 'preStop';
-  if (given.length !== 1) {
-    return [{ path, text: `give it exactly one of exec, httpGet and ${isProbe ? 'tcpSocket' : 'sleep'}` }];
-  }
-  if (exec?.command.length === 0) return [{ path: [...path, 'exec', 'command'], text: 'is empty' }];
-  return [
-    ...portNameFaults(httpGet?.port, container, [...path, 'httpGet', 'port']),
-    ...portNameFaults(tcpSocket?.port, container, [...path, 'tcpSocket', 'port']),
-  ];
-}
-
-function portNameFaults(
-  port: number | string | undefined,
-  container: ReadContainer,
-  path: FieldPath,
-): Fault[] {
-  if (typeof port !== 'string') return [];
-  if (container.ports?.some(({ name }) => name === port)) return [];
-  return [
-    { path, text: `the container ${container.name} has no port that is named ${JSON.stringify(port)}` },
-  ];
-}
-
-function probeFaults(name: string, probe: ReadProbe | undefined, placed: Placed): Fault[] {
-  if (!probe) return [];
-  const isReadiness = name === 'readinessProbe';
-  const faults = handlerFaults(probe, placed);
-  if (!isReadiness && (probe.successThreshold ?? 1) !== 1) {
-    faults.push({ path: [...placed.path, 'successThreshold'], text: 'has to be 1 here' });
-  }
-  if (isReadiness && probe.terminationGracePeriodSeconds !== undefined) {
-    const path = [...placed.path, 'terminationGracePeriodSeconds'];
-    faults.push({ path, text: 'readiness ends no container', inName: true });
-  }
-  return faults;
 }
 
 /** The containers of a pod have one network: one port can be listened on once. */
@@ -179,7 +180,7 @@ function portFaults(containers: readonly ReadContainer[]): Fault[] {
     return [
       {
         path: [...path, 'containerPort'],
-        text: `${key} is the container ${other}'s already, and the containers of a pod have one network: choose another port`,
+        text: `${key} is in use by container ${other}: the containers of a pod share one network, choose another port`,
       },
     ];
   });
@@ -231,7 +232,7 @@ function annotationFaults(annotations: Readonly<Record<string, string>>): Fault[
     return [
       {
         path: ['metadata', 'annotations', key],
-        text: `${JSON.stringify(text)} is no bandwidth from 1k to 1P, in bits per second; write it like 10M`,
+        text: `${JSON.stringify(text)} is not a bandwidth from 1k to 1P, in bits per second; write it like 10M`,
       },
     ];
   });

@@ -2,6 +2,8 @@
 import * as z from 'zod/mini';
 import { expected } from '../../problem/explain.ts';
 import { hostPathTypes, protocols, pullPolicies, restartPolicies } from './pod.ts';
+import { resourcesShape } from './resources.ts';
+import { containerSecurityShape, podSecurityShape } from './security.ts';
 
 const wholeNumber = (least: number, most: number) => {
   const error = expected(`a whole number from ${least} to ${most}`);
@@ -18,6 +20,17 @@ const label = matching(
 const podName = matching(
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?){0,3}$/,
   'a name of lower-case letters, digits, inner dashes and dots',
+);
+const mountTarget = matching(/^\/+[^/:][^:]*$/, 'a path that begins with /, without a colon, and is not /');
+const hostPathText = z.string({ error: expected('a path that begins with /') }).check(
+  z.refine((path) => path.startsWith('/') && !path.split('/').includes('..'), {
+    error: expected('a path that begins with /, without ..'),
+  }),
+);
+const innerPath = z.string().check(
+  z.refine((path) => !path.startsWith('/') && !path.split('/').includes('..'), {
+    error: expected('a relative path without ..'),
+  }),
 );
 const absolutePath = matching(/^\//, 'a path that begins with /');
 const port = wholeNumber(1, 65_535);
@@ -60,11 +73,22 @@ const probe = z.strictObject({
   terminationGracePeriodSeconds: z.optional(someSeconds),
 });
 
+const reference = z.strictObject({ name: z.string(), optional: z.optional(z.boolean()) });
+const keyReference = z.strictObject({ name: z.string(), key: z.string(), optional: z.optional(z.boolean()) });
+
+const envSource = z.strictObject({
+  prefix: z.optional(z.string()),
+  configMapRef: z.optional(reference),
+  secretRef: z.optional(reference),
+});
+
 const envEntry = z.strictObject({
   name: z.string(),
   value: z.optional(z.string({ error: expected('a text; put numbers and booleans in quotes') })),
   valueFrom: z.optional(
     z.strictObject({
+      configMapKeyRef: z.optional(keyReference),
+      secretKeyRef: z.optional(keyReference),
       fieldRef: z.optional(
         z.strictObject({ apiVersion: z.optional(z.literal('v1')), fieldPath: z.string() }),
       ),
@@ -80,6 +104,7 @@ const container = z.strictObject({
   args: z.optional(texts),
   workingDir: z.optional(absolutePath),
   env: z.optional(z.array(envEntry)),
+  envFrom: z.optional(z.array(envSource)),
   ports: z.optional(
     z.array(
       z.strictObject({
@@ -92,13 +117,30 @@ const container = z.strictObject({
     ),
   ),
   volumeMounts: z.optional(
-    z.array(z.strictObject({ name: z.string(), mountPath: absolutePath, readOnly: z.optional(z.boolean()) })),
+    z.array(
+      z.strictObject({
+        name: z.string(),
+        mountPath: mountTarget,
+        subPath: z.optional(innerPath),
+        readOnly: z.optional(z.boolean()),
+        mountPropagation: z.optional(oneOf(['None'])),
+        recursiveReadOnly: z.optional(oneOf(['Disabled'])),
+      }),
+    ),
   ),
+  securityContext: z.optional(containerSecurityShape),
+  resources: z.optional(resourcesShape),
+  restartPolicy: z.optional(oneOf(['Always'])),
   lifecycle: z.optional(z.strictObject({ postStart: z.optional(hook), preStop: z.optional(hook) })),
   livenessProbe: z.optional(probe),
   readinessProbe: z.optional(probe),
   startupProbe: z.optional(probe),
 });
+
+const mode = wholeNumber(0, 0o777);
+const items = z.optional(
+  z.array(z.strictObject({ key: z.string(), path: innerPath, mode: z.optional(mode) })),
+);
 
 const volume = z.strictObject({
   name: label,
@@ -110,7 +152,23 @@ const volume = z.strictObject({
       }),
     ),
   ),
-  hostPath: z.optional(z.strictObject({ path: absolutePath, type: z.optional(oneOf(hostPathTypes)) })),
+  hostPath: z.optional(z.strictObject({ path: hostPathText, type: z.optional(oneOf(hostPathTypes)) })),
+  configMap: z.optional(
+    z.strictObject({
+      name: z.string(),
+      items,
+      defaultMode: z.optional(mode),
+      optional: z.optional(z.boolean()),
+    }),
+  ),
+  secret: z.optional(
+    z.strictObject({
+      secretName: z.string(),
+      items,
+      defaultMode: z.optional(mode),
+      optional: z.optional(z.boolean()),
+    }),
+  ),
 });
 
 const containers = z
@@ -119,7 +177,7 @@ const containers = z
 
 export const podShape = z.strictObject({
   apiVersion: z.literal('v1', { error: expected('v1') }),
-  kind: z.literal('Pod', { error: expected('Pod, the one kind that weft runs') }),
+  kind: z.literal('Pod', { error: expected('Pod, ConfigMap or Secret') }),
   metadata: z.strictObject({
     name: podName,
     namespace: z.optional(label),
@@ -132,6 +190,11 @@ export const podShape = z.strictObject({
     restartPolicy: z.optional(oneOf(restartPolicies)),
     terminationGracePeriodSeconds: z.optional(seconds),
     hostname: z.optional(label),
+    hostAliases: z.optional(
+      z.array(z.strictObject({ ip: z.string(), hostnames: z.optional(z.array(podName)) })),
+    ),
+    securityContext: z.optional(podSecurityShape),
+    os: z.optional(z.strictObject({ name: oneOf(['linux']) })),
     volumes: z.optional(z.array(volume)),
     dnsPolicy: z.optional(oneOf(['Default', 'ClusterFirst', 'ClusterFirstWithHostNet', 'None'])),
     dnsConfig: z.optional(
@@ -147,5 +210,7 @@ export const podShape = z.strictObject({
 export type ReadPod = z.output<typeof podShape>;
 export type ReadContainer = z.output<typeof container>;
 export type ReadProbe = z.output<typeof probe>;
+export type ReadVolume = z.output<typeof volume>;
+export type ReadEnvSource = z.output<typeof envSource>;
 export type ReadHook = z.output<typeof hook>;
 export type ReadHttpGet = z.output<typeof httpGet>;

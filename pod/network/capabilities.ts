@@ -1,5 +1,5 @@
 /** What a pod wants of its network, as CNI's capabilities (CONVENTIONS.md of the CNI repository). Pure. */
-import type { Bandwidth, Pod } from '../manifest/pod.ts';
+import { type Bandwidth, lastingOf, type Pod } from '../manifest/pod.ts';
 
 /** How long a burst may be, in seconds at the full rate. */
 const BURST_SECONDS = 0.2;
@@ -10,7 +10,7 @@ const MOST_BURST_BITS = 2 ** 35 - 8;
 
 /** `addresses`: to be had again, with or without their lengths. */
 export const capabilitiesOf = (pod: Pod, addresses: readonly string[]): Record<string, unknown> => {
-  const portMappings = pod.containers.flatMap(({ ports }) =>
+  const portMappings = lastingOf(pod).flatMap(({ ports }) =>
     ports.flatMap(({ hostPort, hostIP = '', containerPort, protocol }) =>
       hostPort === undefined ? [] : [{ hostPort, hostIP, containerPort, protocol: protocol.toLowerCase() }],
     ),

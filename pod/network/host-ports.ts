@@ -2,7 +2,7 @@
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import { PodError } from '../errors.ts';
-import { keyOf, type Pod, type Port, titleOf } from '../manifest/pod.ts';
+import { keyOf, lastingOf, type Pod, type Port, titleOf } from '../manifest/pod.ts';
 
 /** @throws PodError `host-port`, naming who has it */
 export async function refuseTakenPorts(pod: Pod, others: readonly Pod[]): Promise<void> {
@@ -31,7 +31,7 @@ const taken = (pod: Pod, { hostPort, protocol }: Port, how: string): PodError =>
   );
 
 const hostPortsOf = (pod: Pod): Port[] =>
-  pod.containers.flatMap(({ ports }) => ports.filter(({ hostPort }) => hostPort !== undefined));
+  lastingOf(pod).flatMap(({ ports }) => ports.filter(({ hostPort }) => hostPort !== undefined));
 
 const isAny = (address: string | undefined): boolean =>
   address === undefined || address === '0.0.0.0' || address === '::';

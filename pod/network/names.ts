@@ -22,7 +22,7 @@ export async function writeNames(
   );
   try {
     writeFileSync(ResolvConfPath, resolvConf(pod.dns, hostResolvConf()));
-    writeFileSync(HostsPath, hostsFile({ hostname: pod.hostname, addresses }));
+    writeFileSync(HostsPath, hostsFile({ hostname: pod.hostname, addresses, aliases: pod.hostAliases }));
   } catch (error) {
     throw new PodError('network', `the pod's DNS cannot be written: ${reasonOf(error)}`, { cause: error });
   }

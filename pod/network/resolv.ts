@@ -1,6 +1,6 @@
 /** What a pod reads as /etc/resolv.conf and /etc/hosts (kubelet's `pkg/kubelet/network/dns` and `ensureHostsFile`). Pure. */
 import { parseIp } from '../../inet/ip.ts';
-import type { Dns } from '../manifest/pod.ts';
+import type { Dns, HostAlias } from '../manifest/pod.ts';
 
 const mostNameservers = 3;
 
@@ -59,6 +59,7 @@ const unique = (texts: readonly string[]): string[] => [...new Set(texts)];
 export const hostsFile = (pod: {
   readonly hostname: string;
   readonly addresses: readonly string[];
+  readonly aliases?: readonly HostAlias[] | undefined;
 }): string =>
   [
     '# Written by weft.',
@@ -69,5 +70,6 @@ export const hostsFile = (pod: {
     'fe00::1\tip6-allnodes',
     'fe00::2\tip6-allrouters',
     ...pod.addresses.map((address) => `${address}\t${pod.hostname}`),
+    ...(pod.aliases ?? []).map(({ address, names }) => `${address}\t${names.join('\t')}`),
     '',
   ].join('\n');

@@ -35,6 +35,8 @@ export interface ContainerMemory {
   /** Undefined until Docker has made it. */
   readonly id: string | undefined;
   readonly sandboxId: string;
+  /** As Docker writes it, once it was seen running: another one is a life that weft did not start. */
+  readonly startedAt?: string | undefined;
   readonly exit: Exit | undefined;
   /** It has to go, though it runs; its end counts as a failure whatever its status. */
   readonly condemned: { readonly reason: string; readonly graceSeconds: number | undefined } | undefined;
@@ -54,8 +56,11 @@ export interface Exit {
   readonly message: string;
 }
 
+/** What failed: only an attempt of the same kind has to wait for it. */
+export type TroubleReason = 'SandboxFailed' | 'NetworkNotReady' | 'NetworkNotReleased';
+
 export interface Trouble {
-  /** In a word: `ErrImagePull`, `NetworkNotReady`. */
+  /** In a word: `ErrImagePull`, or a {@link TroubleReason}. */
   readonly reason: string;
   readonly message: string;
   /** Not before. */
@@ -100,16 +105,22 @@ function recall(
   const known = adopted(before, latest);
   if (!known || known.exit || known.id === undefined) return known;
   if (latest?.id !== known.id) {
-    const message = "it was removed behind weft's back";
+    const message = 'it was removed outside weft';
     return ended(known, { code: KILLED, atMs: nowMs, reason: 'Removed', message });
   }
-  if (latest.state !== 'exited') return known;
+  if (latest.state === 'running') {
+    if (known.startedAt === undefined) return { ...known, startedAt: latest.startedAt };
+    if (known.startedAt === latest.startedAt) return known;
+    const message = 'it was restarted outside weft';
+    return ended(known, { code: KILLED, atMs: nowMs, reason: 'Restarted', message });
+  }
+  if (latest.state === 'created') return known;
   const reason = latest.exitCode === 0 ? 'Completed' : 'Error';
   const message = known.condemned?.reason ?? `exit status ${latest.exitCode}`;
   return ended(known, { code: latest.exitCode, atMs: latest.finishedAtMs, reason, message });
 }
 
-/** An agent may have died after it made a container, and before it took that down. */
+/** A daemon may have died after it made a container, and before it recorded that. */
 function adopted(
   before: ContainerMemory | undefined,
   latest: Observed | undefined,

@@ -30,4 +30,6 @@ export interface Observed {
 export interface StopOrder {
   readonly graceSeconds: number;
   readonly preStop: Handler | undefined;
+  /** Lower stages are ended first: 0 for containers, 1 for the last sidecar, and so on to the first. */
+  readonly stage: number;
 }

@@ -1,14 +1,14 @@
 /**
- * Wanted and observed → what is to be done next. Pure: no clock, no Docker. A plan is one stage: it is carried out,
- * the pod is looked at again, and planned again, until there is nothing to do. Whatever happened meanwhile (a kill, a
- * removal behind our back, a restart of Docker or of the agent) is a difference like any other.
+ * Wanted and observed → the next actions. Pure: no clock, no Docker. A plan is one stage: it is carried out, the pod is
+ * observed and planned again, until there is nothing to do. A kill, a removal outside weft, a restart of Docker or of the
+ * daemon is a difference like any other.
  *
- * The order is the kubelet's (`computePodActions`): what runs outside of the pod's present sandbox goes first, then
- * old sandboxes, then there is a sandbox, then init containers one by one, then the containers.
+ * The order is the kubelet's (`computePodActions`): stop what runs outside the pod's sandbox, remove old sandboxes, make
+ * a sandbox, run init containers one by one, run the containers.
  */
-import type { Container, Pod } from '../manifest/pod.ts';
+import { type Container, isSidecar, type Pod } from '../manifest/pod.ts';
 import { restartAt } from './backoff.ts';
-import type { AttachmentMemory, ContainerMemory, Memory } from './memory.ts';
+import type { AttachmentMemory, ContainerMemory, Memory, TroubleReason } from './memory.ts';
 import type { Observed } from './observed.ts';
 
 export interface Wanted {
@@ -41,7 +41,7 @@ export type Action =
   | {
       readonly kind: 'start';
       readonly container: Container;
-      readonly role: 'init' | 'app';
+      readonly role: StartRole;
       readonly attempt: number;
       /** One has ended before it: the back-off counts. */
       readonly again: boolean;
@@ -49,6 +49,8 @@ export type Action =
     }
   /** Nothing is left: manifest and memory go. */
   | { readonly kind: 'forget' };
+
+export type StartRole = 'init' | 'sidecar' | 'app';
 
 export interface Plan {
   readonly actions: readonly Action[];
@@ -88,28 +90,64 @@ function presentSandbox({ uid }: Wanted, { observed, memory }: Situation): Obser
     .toSorted((a, b) => b.createdAtMs - a.createdAtMs)[0];
 }
 
+/** Running containers that are not to run: the latest stages go first, so that sidecars outlive what they serve. */
 function stopStrays(situation: Situation, sandbox: Observed | undefined): Plan | undefined {
-  const { wanted, observed, memory } = situation;
-  const strays = observed.filter(
-    ({ role, state, sandboxId }) =>
-      role !== 'sandbox' && state === 'running' && (!sandbox || sandboxId !== sandbox.id),
-  );
+  const { wanted, observed } = situation;
+  const strays = observed.flatMap((container) => {
+    const reason = strayReason(container, sandbox, situation);
+    return reason === undefined ? [] : [{ container, reason }];
+  });
   if (strays.length === 0) return undefined;
-  const isSame = wanted && !wanted.removal && wanted.uid === memory.uid;
-  const reason = isSame
-    ? "the pod's sandbox is gone"
-    : wanted && !wanted.removal
-      ? 'the manifest was changed'
-      : 'the pod is removed';
+  const first = Math.min(...strays.map(({ container }) => container.stop.stage));
   return {
-    actions: strays.map((container) => ({
-      kind: 'stop',
-      container,
-      graceSeconds: wanted?.removal?.graceSeconds ?? container.stop.graceSeconds,
-      reason,
-    })),
+    actions: strays
+      .filter(({ container }) => container.stop.stage === first)
+      .map(({ container, reason }) => ({
+        kind: 'stop',
+        container,
+        graceSeconds: graceLeft(container, wanted?.removal?.graceSeconds, situation),
+        reason,
+      })),
     wakeAtMs: undefined,
   };
+}
+
+/** Undefined for a container that may run. */
+function strayReason(
+  { role, state, sandboxId, name, id, uid }: Observed,
+  sandbox: Observed | undefined,
+  { wanted, memory }: Situation,
+): string | undefined {
+  if (role === 'sandbox' || state !== 'running') return undefined;
+  const desired = wanted && !wanted.removal ? wanted : undefined;
+  if (!desired) return 'the pod is removed';
+  if (!sandbox || sandboxId !== sandbox.id) {
+    if (desired.uid !== memory.uid) return 'the manifest was changed';
+    return memory.ended ? 'the pod has ended' : "the pod's sandbox is gone";
+  }
+  // Before `adopt` nothing is known of its containers.
+  if (uid !== memory.uid) return undefined;
+  const known = memory.containers[name];
+  if (known?.id !== id) return 'another container took its place';
+  return known.exit ? 'it was restarted outside weft' : undefined;
+}
+
+const leastGraceSeconds = 2;
+
+/** A later stage has what the one before it left of the pod's grace. */
+function graceLeft(
+  { stop }: Observed,
+  graceSeconds: number | undefined,
+  { memory, observed, nowMs }: Situation,
+): number {
+  const whole = graceSeconds ?? stop.graceSeconds;
+  if (whole === 0 || stop.stage === 0) return whole;
+  const earlier = observed.filter((each) => each.stop.stage < stop.stage && each.state !== 'running');
+  const begun = earlier
+    .filter(({ name, id }) => memory.containers[name]?.id === id)
+    .flatMap(({ id }) => memory.stopping[id] ?? []);
+  if (begun.length === 0) return whole;
+  return Math.max(leastGraceSeconds, whole - (nowMs - Math.max(...begun)) / 1000);
 }
 
 function clearSandboxes(situation: Situation, sandbox: Observed | undefined): Plan | undefined {
@@ -118,7 +156,7 @@ function clearSandboxes(situation: Situation, sandbox: Observed | undefined): Pl
   const owed = memory.attachments.filter(({ sandboxId }) => sandboxId !== sandbox?.id);
   if (old.length === 0 && owed.length === 0) return undefined;
   return (
-    patience(situation) ?? {
+    patience(situation, releasing) ?? {
       actions: [
         ...owed.map((attachment): Action => {
           const running = old.find(({ id, state }) => id === attachment.sandboxId && state === 'running');
@@ -131,10 +169,14 @@ function clearSandboxes(situation: Situation, sandbox: Observed | undefined): Pl
   );
 }
 
-/** While what was tried last may not yet be tried again. */
-function patience({ memory, nowMs }: Situation): Plan | undefined {
+const making: ReadonlySet<string> = new Set<TroubleReason>(['SandboxFailed', 'NetworkNotReady']);
+const releasing: ReadonlySet<string> = new Set<TroubleReason>(['NetworkNotReleased']);
+
+/** While an attempt of that kind has failed and may not yet be made again. A failure of another kind is the past's. */
+function patience({ memory, nowMs }: Situation, kind: ReadonlySet<string>): Plan | undefined {
   const { trouble } = memory;
-  return trouble && trouble.untilMs > nowMs ? { actions: [], wakeAtMs: trouble.untilMs } : undefined;
+  if (!trouble || !kind.has(trouble.reason) || trouble.untilMs <= nowMs) return undefined;
+  return { actions: [], wakeAtMs: trouble.untilMs };
 }
 
 function discardAll({ observed, memory }: Situation): Plan {
@@ -174,10 +216,10 @@ function keep(wanted: Wanted, sandbox: Observed | undefined, situation: Situatio
   const phase = endOf(wanted.pod, memory, sandbox);
   if (phase) return { actions: [{ kind: 'end', phase }], wakeAtMs: undefined };
   if (!sandbox) {
-    return patience(situation) ?? { actions: [{ kind: 'makeSandbox' }], wakeAtMs: undefined };
+    return patience(situation, making) ?? { actions: [{ kind: 'makeSandbox' }], wakeAtMs: undefined };
   }
   if (!memory.attachments.some(({ complete }) => complete)) {
-    return patience(situation) ?? { actions: [{ kind: 'attach', sandbox }], wakeAtMs: undefined };
+    return patience(situation, making) ?? { actions: [{ kind: 'attach', sandbox }], wakeAtMs: undefined };
   }
   return runContainers(wanted.pod, sandbox, situation);
 }
@@ -208,29 +250,40 @@ function endOf(pod: Pod, memory: Memory, sandbox: Observed | undefined): 'Succee
   if (apps.every((app) => isDone(app, pod)))
     return apps.some((app) => app && hasFailed(app)) ? 'Failed' : 'Succeeded';
   if (pod.restartPolicy !== 'Never') return undefined;
-  const inits = pod.initContainers.map(({ name }) => containers[name]);
+  const inits = pod.initContainers.filter((each) => !isSidecar(each)).map(({ name }) => containers[name]);
   if (inits.some((init) => init && hasFailed(init))) return 'Failed';
   // Its containers had begun, and would have to begin again.
   const hadBegun = [...inits, ...apps].some((each) => each?.id !== undefined);
   return !sandbox && hadBegun ? 'Failed' : undefined;
 }
 
+/**
+ * Init containers one after another, then the containers. A sidecar is an init container that keeps running: the next
+ * one begins once it has started, and it is restarted whatever the others do.
+ */
 function runContainers(pod: Pod, sandbox: Observed, situation: Situation): Plan {
   const { memory } = situation;
   const present = (name: string): ContainerMemory | undefined => {
     const known = memory.containers[name];
     return known?.sandboxId === sandbox.id ? known : undefined;
   };
-  const step = (role: 'init' | 'app') => (container: Container) =>
+  const step = (role: StartRole, container: Container) =>
     nextStep(container, { role, pod, sandbox, situation });
-  if (!pod.containers.some(({ name }) => present(name)?.id)) {
-    const pending = pod.initContainers.find((container) => {
-      const known = present(container.name);
-      return !known?.exit || hasFailed(known);
-    });
-    if (pending) return step('init')(pending);
+  const hasBegun = pod.containers.some(({ name }) => present(name)?.id);
+  const steps: Plan[] = [];
+  for (const container of pod.initContainers) {
+    const known = present(container.name);
+    if (isSidecar(container)) {
+      steps.push(step('sidecar', container));
+      if (!hasBegun && !known?.started) return allOf(steps);
+    } else if (!hasBegun && (!known?.exit || hasFailed(known))) {
+      return allOf([...steps, step('init', container)]);
+    }
   }
-  const steps = pod.containers.map(step('app'));
+  return allOf([...steps, ...pod.containers.map((container) => step('app', container))]);
+}
+
+function allOf(steps: readonly Plan[]): Plan {
   const wakes = steps.flatMap(({ wakeAtMs }) => wakeAtMs ?? []);
   return {
     actions: steps.flatMap(({ actions }) => actions),
@@ -240,7 +293,7 @@ function runContainers(pod: Pod, sandbox: Observed, situation: Situation): Plan 
 
 function nextStep(
   container: Container,
-  context: { role: 'init' | 'app'; pod: Pod; sandbox: Observed; situation: Situation },
+  context: { role: StartRole; pod: Pod; sandbox: Observed; situation: Situation },
 ): Plan {
   const { role, pod, sandbox, situation } = context;
   const { memory, observed, nowMs } = situation;

@@ -1,10 +1,21 @@
 /** Pods on Docker, with a real dockerd on two nodes of a lab: what people do with them, and what happens to them. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { Readable } from 'node:stream';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { packageRoot } from '../../lab/product.ts';
 import { Docker } from '../runtimes/docker.ts';
 import { archive, RuntimeGround } from '../runtimes/ground.ts';
 import { container, idleScript, manifest, Pods } from '../runtimes/pods.ts';
+
+/** An archive of no file: two blocks of zeros. */
+const emptyArchive = Buffer.alloc(1024);
+
+async function finished(stream: NodeJS.ReadableStream): Promise<void> {
+  stream.resume();
+  await once(stream, 'end');
+}
 
 describe('pods on Docker', () => {
   let ground: RuntimeGround;
@@ -142,7 +153,263 @@ describe('pods on Docker', () => {
     const out = await near.ctl(['exec', '-i', 'x', '--', 'sh', '-c', 'cat; echo err >&2; exit 7'], 'given');
     assert.deepEqual(out, { status: 7, stdout: 'given', stderr: 'err\n' });
     const unknown = await near.ctl(['exec', 'x', '-c', 'other', '--', 'true']);
-    assert.match(unknown.stderr, /has no container other, but main/);
+    assert.match(unknown.stderr, /container other not found \(containers: main\)/);
+  });
+
+  it('log of 20 000 lines: printed whole, with bounded memory', async () => {
+    const script = `i=0; while [ $i -lt 20000 ]; do echo "line $i of a log that is long"; i=$((i+1)); done; ${idleScript}`;
+    await near.apply(manifest('long', { containers: [shell('main', script)] }));
+    const last = () => lines('long', '--tail', '1');
+    for (const since = Date.now(); (await last())[0] !== 'line 19999 of a log that is long'; ) {
+      if (Date.now() - since > 60_000) throw new Error(`the log ends with ${await last()}`);
+    }
+    const weftctl = `${packageRoot()}/dist/bin/weftctl`;
+    const limit = ['sh', '-c', 'ulimit -d 400000; exec "$@"', 'sh'];
+    const whole = await near.node.exec([...limit, process.execPath, weftctl, 'pod', 'logs', 'long']);
+    assert.equal(whole.status, 0, whole.stderr);
+    assert.equal(whole.stdout.split('\n').length, 20_001);
+    const head = await near.node.exec([
+      'bash',
+      '-c',
+      `${process.execPath} ${weftctl} pod logs long | head -1; echo \${PIPESTATUS[0]}`,
+    ]);
+    assert.deepEqual([head.stdout, head.stderr], ['line 0 of a log that is long\n141\n', '']);
+    const exec = await near.node.exec([
+      'bash',
+      '-c',
+      `${process.execPath} ${weftctl} pod exec long -- sh -c 'while echo y; do :; done' | head -1`,
+    ]);
+    assert.deepEqual([exec.stdout, exec.stderr], ['y\n', '']);
+  });
+
+  it('apply without -f: refused', async () => {
+    const { status, stderr } = await near.ctl(['apply']);
+    assert.deepEqual([status, stderr], [1, 'weftctl: give a manifest with -f FILE\n']);
+  });
+
+  it('pause image without a command: the pod is removed and changed like any other', async () => {
+    const empty = 'localhost/weft/empty:1';
+    const made = await docker.api.importImage(Readable.from([emptyArchive]), {
+      repo: 'localhost/weft/empty',
+      tag: '1',
+    });
+    await finished(made);
+    const apply = (...flags: string[]) => near.ctl(['apply', '-f', '-', ...flags], manifest('sandbox'));
+    const failed = await apply('--pause-image', empty, '--timeout', '0');
+    assert.equal(failed.status, 0, failed.stderr);
+    await near.until('sandbox', ({ reason }) => reason === 'SandboxFailed');
+    const changed = await apply();
+    assert.equal(changed.status, 0, changed.stderr);
+    await near.remove('sandbox');
+    await apply('--pause-image', empty, '--timeout', '0');
+    await near.until('sandbox', ({ reason }) => reason === 'SandboxFailed');
+    await near.remove('sandbox');
+  });
+
+  it('chain whose second plugin fails: the pod is removed', async () => {
+    const conflist = near.node.path('/etc/cni/net.d/10-weft.conflist');
+    const before = readFileSync(conflist, 'utf8');
+    const network = JSON.parse(before);
+    try {
+      writeFileSync(
+        conflist,
+        JSON.stringify({ ...network, plugins: [...network.plugins, { type: 'no-such-plugin' }] }),
+      );
+      await near.ctl(['apply', '-f', '-', '--timeout', '0'], manifest('chain'));
+      await near.until('chain', ({ reason }) => reason === 'NetworkNotReady');
+      writeFileSync(conflist, before);
+      await near.remove('chain');
+    } finally {
+      writeFileSync(conflist, before);
+    }
+  });
+
+  it('Docker is stopped when the pod is removed: it is removed once Docker is back', async () => {
+    await near.apply(manifest('waits'));
+    await docker.halt('SIGTERM');
+    const { status, stderr } = await near.ctl(['rm', 'waits']);
+    assert.equal(status, 1);
+    assert.match(stderr, /Docker does not answer/);
+    await docker.resume();
+    await near.remove('waits', '--ignore-not-found');
+    assert.deepEqual(await near.list(), []);
+  });
+
+  it('docker restart of a container: one copy runs, and no second one beside it', async () => {
+    await near.apply(manifest('restarted'));
+    const copies = async () => {
+      const filters = { label: ['weft.pod=default_restarted', 'weft.container=main'] };
+      return (await docker.api.listContainers({ filters })).map(({ Id }) => Id);
+    };
+    const [id = ''] = await copies();
+    await docker.api.getContainer(id).restart();
+    await near.until('restarted', ({ restarts, reason }) => restarts >= 1 && reason === 'Running');
+    for (const since = Date.now(); (await copies()).includes(id); ) {
+      if (Date.now() - since > 10_000) throw new Error('the container that Docker restarted still runs');
+    }
+    assert.equal((await copies()).length, 1);
+  });
+
+  it('sidecar: starts before the containers, is probed, and ends after them', async () => {
+    const volumes = [{ name: 'work', emptyDir: {} }];
+    const volumeMounts = [{ name: 'work', mountPath: '/work' }];
+    const ending = (name: string) =>
+      shell(
+        name,
+        `trap "echo ${name} >>/work/ends; cat /work/ends; exit 0" TERM; echo up >/work/${name}; while :; do sleep 1 & wait $!; done`,
+        {
+          volumeMounts,
+        },
+      );
+    const sidecar = (name: string) => ({
+      ...ending(name),
+      restartPolicy: 'Always',
+      startupProbe: { exec: { command: ['cat', `/work/$(DIR)${name}`] }, periodSeconds: 1 },
+      env: [{ name: 'DIR', value: './' }],
+    });
+    const check = shell('check', 'cat /work/s1', { volumeMounts });
+    await near.apply(
+      manifest('side', {
+        volumes,
+        initContainers: [sidecar('s1'), check, sidecar('s2')],
+        containers: [ending('main')],
+      }),
+    );
+    assert.deepEqual(await lines('side', '-c', 'check'), ['up']);
+    const pod = await near.until('side', ({ ready }) => ready);
+    assert.equal(pod.reason, 'Running');
+    const logs = near.ctl(['logs', '-f', 'side', '-c', 's1']);
+    await near.remove('side');
+    assert.deepEqual((await logs).stdout.trim().split('\n'), ['main', 's2', 's1']);
+  });
+
+  it('sidecar of a pod that runs once: ends with it', async () => {
+    const initContainers = [{ ...(container('side') as object), restartPolicy: 'Always' }];
+    await near.apply(
+      manifest('once', { initContainers, restartPolicy: 'Never', containers: [shell('main', 'sleep 1')] }),
+    );
+    const ended = await near.until(
+      'once',
+      ({ phase, addresses }) => phase === 'Succeeded' && addresses.length === 0,
+    );
+    assert.equal(ended.reason, 'Completed');
+    const filters = { label: ['weft.pod=default_once'] };
+    assert.deepEqual(await docker.api.listContainers({ filters }), []);
+  });
+
+  it('ConfigMap and Secret of the same file: variables and files, closed to users of the host', async () => {
+    const config = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'c' },
+      data: { 'web.conf': 'listen 80' },
+    });
+    const secret = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 's' },
+      stringData: { password: 'hunter2' },
+    });
+    const main = container('main', {
+      envFrom: [{ secretRef: { name: 's' } }],
+      volumeMounts: [
+        { name: 'c', mountPath: '/etc/web.conf', subPath: 'web.conf' },
+        { name: 's', mountPath: '/secret' },
+      ],
+    });
+    const volumes = [
+      { name: 'c', configMap: { name: 'c' } },
+      { name: 's', secret: { secretName: 's', defaultMode: 0o440 } },
+    ];
+    const said = await near.apply(
+      [
+        config,
+        secret,
+        manifest('conf', { volumes, containers: [main], securityContext: { fsGroup: 2000 } }),
+      ].join('\n---\n'),
+    );
+    const seen = await near.exec(
+      'conf',
+      'sh',
+      '-c',
+      'cat /etc/web.conf; echo; echo $password; cat /secret/password; echo; ls -ln /secret/password; echo x >/secret/password',
+    );
+    assert.match(seen.stdout, /^listen 80\nhunter2\nhunter2\n-r--r----- +1 0 +2000 /);
+    assert.match(seen.stderr, /Read-only file system/);
+    const listed = await near.ctl(['ls', '-o', 'json']);
+    assert.doesNotMatch(said + listed.stdout + near.node.agent.log(), /hunter2/);
+    const order = near.node.path('/var/lib/weft/pods/wanted/default_conf.json');
+    assert.equal(statSync(order).mode & 0o777, 0o600);
+    assert.equal(statSync(near.node.path('/run/weft/pods')).mode & 0o777, 0o700);
+    await near.remove('conf');
+    assert.deepEqual(readdirSync(near.node.path('/run/weft/pods/volumes')), []);
+  });
+
+  it('securityContext, resources, subPath, hostAliases: hold in the container', async () => {
+    const main = container('main', {
+      securityContext: {
+        runAsUser: 1000,
+        runAsGroup: 1001,
+        readOnlyRootFilesystem: true,
+        allowPrivilegeEscalation: false,
+        capabilities: { drop: ['ALL'] },
+      },
+      resources: { limits: { memory: '64Mi', cpu: '500m' } },
+      volumeMounts: [
+        { name: 'work', mountPath: '/work', subPath: 'a/b' },
+        { name: 'odd', mountPath: '/odd' },
+      ],
+    });
+    const spec = {
+      securityContext: {
+        fsGroup: 2000,
+        sysctls: [{ name: 'net.ipv4.ip_unprivileged_port_start', value: '80' }],
+      },
+      hostAliases: [{ ip: '192.0.2.7', hostnames: ['db', 'db.local'] }],
+      volumes: [
+        { name: 'work', emptyDir: {} },
+        { name: 'odd', hostPath: { path: '/run/odd:ro', type: 'DirectoryOrCreate' } },
+      ],
+      containers: [main],
+    };
+    await near.apply(manifest('held', spec));
+    const script =
+      'busybox id; grep -E "^(CapEff|NoNewPrivs)" /proc/self/status; echo x >/work/file && ls -ln /work/file; echo x >/no; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; grep db.local /etc/hosts; ls -d /odd';
+    const { stdout, stderr } = await near.exec(
+      'held',
+      'sh',
+      '-c',
+      script.replace('grep -E', 'busybox grep -E').replace('grep db', 'busybox grep db'),
+    );
+    assert.match(stdout, /^uid=1000 gid=1001 groups=.*2000/);
+    assert.match(stdout, /CapEff:\s+0000000000000000\nNoNewPrivs:\s+1/);
+    assert.match(stdout, / 1000 +2000 .*\/work\/file/);
+    assert.match(stdout, /^80\n192\.0\.2\.7\s+db\s+db\.local\n\/odd$/m);
+    assert.match(stderr, /\/no: Read-only file system/);
+    const found = await docker.api.getContainer(await idOf('held')).inspect();
+    assert.deepEqual([found.HostConfig.Memory, found.HostConfig.NanoCpus], [67_108_864, 500_000_000]);
+    assert.equal(statSync(near.node.path('/run/odd:ro')).isDirectory(), true);
+  });
+
+  it('runAsNonRoot with an image of root: the container is not started, and the reason is shown', async () => {
+    const main = container('main', { securityContext: { runAsNonRoot: true } });
+    await near.ctl(['apply', '-f', '-', '--timeout', '0'], manifest('root', { containers: [main] }));
+    const pod = await near.until('root', ({ reason }) => reason === 'CreateContainerConfigError');
+    assert.match(pod.message, /would run as root; set securityContext\.runAsUser/);
+  });
+
+  it('HEALTHCHECK of an image: not executed', async () => {
+    const checked = 'localhost/weft/checked:1';
+    const base = await docker.run('base');
+    await base.commit({
+      repo: 'localhost/weft/checked',
+      tag: '1',
+      changes: 'HEALTHCHECK --interval=1s CMD true',
+    });
+    await base.remove({ force: true });
+    await near.apply(manifest('health', { containers: [container('main', { image: checked })] }));
+    const { State } = await docker.api.getContainer(await idOf('health')).inspect();
+    assert.equal(State.Health, undefined);
   });
 
   it('are ended with preStop first, and their grace is respected', async () => {
@@ -339,7 +606,7 @@ describe('pods on Docker', () => {
             container('b', { ports: [{ containerPort: 80 }] }),
           ],
         }),
-        says: /80\/TCP is the container a's already/,
+        says: /80\/TCP is in use by container a/,
       },
       'a folder of the host that is not there': {
         text: manifest('no', { volumes: [{ name: 'v', hostPath: { path: '/nowhere', type: 'Directory' } }] }),
@@ -356,13 +623,13 @@ describe('pods on Docker', () => {
     }
 
     it('a field that weft does not know, with --strict; else it is named', async () => {
-      const text = manifest('strict', { hostNetwork: true });
+      const text = manifest('strict', { nodeName: 'node-1' });
       const { status, stderr } = await near.ctl(['apply', '--strict', '-f', '-'], text);
       assert.equal(status, 1);
-      assert.match(stderr, /stdin:1:\d+: spec\.hostNetwork: is ignored/);
+      assert.match(stderr, /stdin:1:\d+: spec\.nodeName: is ignored/);
       const warned = await near.ctl(['apply', '-f', '-'], text);
       assert.equal(warned.status, 0);
-      assert.match(warned.stderr, /^warning: stdin:1:\d+: spec\.hostNetwork/);
+      assert.match(warned.stderr, /^warning: stdin:1:\d+: spec\.nodeName/);
     });
 
     it('a host port that another pod or a process has', async () => {

@@ -42,7 +42,7 @@ const blank: Observed = {
   finishedAtMs: 0,
   exitCode: 0,
   pid: 100,
-  stop: { graceSeconds: 30, preStop: undefined },
+  stop: { graceSeconds: 30, preStop: undefined, stage: 0 },
 };
 
 export const sandbox = (over: Partial<Observed> = {}): Observed => {

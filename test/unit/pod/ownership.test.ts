@@ -106,7 +106,7 @@ describe('owner of a container', () => {
 });
 
 describe('label weft.stop', () => {
-  const byDefault = { graceSeconds: 30, preStop: undefined };
+  const byDefault = { graceSeconds: 30, preStop: undefined, stage: 0 };
   const cases: Record<string, { text: string; is: object }> = {
     'not JSON': { text: '{', is: byDefault },
     absent: { text: '', is: byDefault },
@@ -116,7 +116,7 @@ describe('label weft.stop', () => {
     'hook without a command': { text: '{"preStop":{"kind":"exec","command":[]}}', is: byDefault },
     'hook of an exec': {
       text: '{"graceSeconds":3,"preStop":{"kind":"exec","command":["x"]}}',
-      is: { graceSeconds: 3, preStop: { kind: 'exec', command: ['x'] } },
+      is: { graceSeconds: 3, preStop: { kind: 'exec', command: ['x'] }, stage: 0 },
     },
   };
   for (const [what, { text, is }] of Object.entries(cases)) {

@@ -249,3 +249,153 @@ describe('the back-off of restarts', () => {
     assert.equal(afterRestart(backoff, longAfter).delayMs, 10_000);
   });
 });
+
+describe('plan of a pod, after a failure of the past', () => {
+  const trouble = (reason: string) => ({ reason, message: '', untilMs: nowMs + 60_000, delayMs: 1 });
+  const removed = wanted({}, { removal: { graceSeconds: undefined } });
+  const changed = wanted({}, { uid: '1f2e3d4c-0000-4000-8000-000000000002' });
+  for (const reason of ['SandboxFailed', 'NetworkNotReady']) {
+    const past = memory({ trouble: trouble(reason) });
+    it(`${reason}, pod is removed: its sandbox is removed at once`, () =>
+      assert.deepEqual(
+        words(plan({ wanted: removed, observed: [sandbox({ state: 'created' })], memory: past })),
+        ['remove sandbox-1'],
+      ));
+    it(`${reason}, pod is removed and nothing is left: it is forgotten`, () =>
+      assert.deepEqual(words(plan({ wanted: removed, memory: past })), [`dropVolumes ${uid}`, 'forget']));
+    it(`${reason}, manifest is changed: the new one is adopted at once`, () =>
+      assert.deepEqual(words(plan({ wanted: changed, memory: past })), [`dropVolumes ${uid}`, 'adopt']));
+    it(`${reason}, DEL is owed: it is done at once`, () => {
+      const owed = attached({ trouble: trouble(reason) });
+      assert.deepEqual(words(plan({ wanted: removed, memory: owed })), ['detach sandbox-1']);
+    });
+  }
+  it('NetworkNotReleased: DEL waits for its next attempt', () => {
+    const owed = attached({ trouble: trouble('NetworkNotReleased') });
+    assert.deepEqual(plan({ wanted: removed, memory: owed }), { actions: [], wakeAtMs: nowMs + 60_000 });
+  });
+});
+
+describe('plan of a container that was restarted outside weft', () => {
+  it('its exit was seen: the container is stopped, and no other is started beside it', () => {
+    const exit = { code: 0, atMs: nowMs - 1, reason: 'Completed', message: '' };
+    const remembered = attached({ containers: { a: known('a', { exit }) } });
+    const observed = [sandbox(), container('a')];
+    assert.deepEqual(words(plan({ wanted: wanted(), observed, memory: remembered })), ['stop a-0']);
+  });
+
+  it('its exit was not seen: another start time is another life, and it is stopped', () => {
+    const remembered = attached({ containers: { a: known('a', { startedAt: 'then' }) } });
+    const observed = [sandbox(), container('a', { startedAt: 'later' })];
+    assert.deepEqual(words(plan({ wanted: wanted(), observed, memory: remembered })), ['stop a-0']);
+  });
+
+  it('another was started meanwhile: the old one is stopped, the new one is kept', () => {
+    const remembered = attached({ containers: { a: known('a', { attempt: 1, id: 'a-1' }) } });
+    const observed = [sandbox(), container('a'), container('a', { attempt: 1 })];
+    assert.deepEqual(words(plan({ wanted: wanted(), observed, memory: remembered })), ['stop a-0']);
+  });
+
+  it('stopped again: the next one is started', () => {
+    const exit = { code: 0, atMs: nowMs - 1, reason: 'Completed', message: '' };
+    const remembered = attached({ containers: { a: known('a', { exit }) } });
+    const observed = [sandbox(), exited('a', 143)];
+    assert.deepEqual(words(plan({ wanted: wanted(), observed, memory: remembered })), ['start a 1']);
+  });
+
+  it('an init container that had completed: it is stopped, the pod goes on', () => {
+    const exit = { code: 0, atMs: nowMs - 1, reason: 'Completed', message: '' };
+    const spec = { initContainers: [{ name: 'x', image: 'i:1' }], restartPolicy: 'Never' };
+    const remembered = attached({ containers: { x: known('x', { exit }), a: known('a') } });
+    const of = (x: Observed) =>
+      words(plan({ wanted: wanted(spec), observed: [sandbox(), container('a'), x], memory: remembered }));
+    assert.deepEqual(of(container('x', { role: 'init' })), ['stop x-0']);
+    assert.deepEqual(of(exited('x', 143, { role: 'init' })), []);
+  });
+
+  it('start time is recorded when it is first seen: nothing is done', () => {
+    const remembered = attached({ containers: { a: known('a') } });
+    const observed = [sandbox(), container('a', { startedAt: 'first' })];
+    assert.deepEqual(words(plan({ wanted: wanted(), observed, memory: remembered })), []);
+    assert.equal(remember(remembered, observed, nowMs).containers.a?.startedAt, 'first');
+  });
+
+  it('memory was lost: a running container is adopted, not stopped', () =>
+    assert.deepEqual(
+      words(plan({ wanted: wanted(), observed: [sandbox(), container('a')], memory: memory({ uid: '' }) })),
+      ['dropVolumes ', 'adopt'],
+    ));
+});
+
+describe('plan of a pod with sidecars', () => {
+  const sidecar = (name: string, over: object = {}) => ({
+    name,
+    image: 'i:1',
+    restartPolicy: 'Always',
+    ...over,
+  });
+  const init = { name: 'x', image: 'i:1' };
+  const spec = { initContainers: [sidecar('s1'), init, sidecar('s2')] };
+  const done = { code: 0, atMs: nowMs - 1, reason: 'Completed', message: '' };
+  const up = (name: string) => known(name, { started: true, ready: true, startedAt: 'then' });
+  const of = (containers: Memory['containers'], observed: Observed[], over: object = {}) =>
+    words(
+      plan({
+        wanted: wanted({ ...spec, ...over }),
+        observed: [sandbox(), ...observed],
+        memory: attached({ containers }),
+      }),
+    );
+  const running = (name: string, over: object = {}) => container(name, { role: 'init', ...over });
+
+  it('starts them in order with the init containers, each once the one before has started', () => {
+    assert.deepEqual(of({}, []), ['start s1 0']);
+    const starting = known('s1', { startedAt: 'then' });
+    assert.deepEqual(of({ s1: starting }, [running('s1')]), []);
+    assert.deepEqual(of({ s1: up('s1') }, [running('s1')]), ['start x 0']);
+    const x = known('x', { exit: done });
+    assert.deepEqual(of({ s1: up('s1'), x }, [running('s1')]), ['start s2 0']);
+    assert.deepEqual(of({ s1: up('s1'), x, s2: up('s2') }, [running('s1'), running('s2')]), ['start a 0']);
+  });
+
+  it('sidecar ends while the pod runs: it is started again, whatever the restartPolicy', () => {
+    const containers = { s1: up('s1'), x: known('x', { exit: done }), s2: up('s2'), a: up('a') };
+    const observed = [exited('s1', 0, { role: 'init' }), running('s2'), container('a')];
+    for (const restartPolicy of ['Always', 'OnFailure', 'Never']) {
+      assert.deepEqual(of(containers, observed, { restartPolicy }), ['start s1 1']);
+    }
+  });
+
+  it('containers have ended: the pod ends, though sidecars run', () => {
+    const containers = { s1: up('s1'), x: known('x', { exit: done }), s2: up('s2'), a: up('a') };
+    const observed = [running('s1'), running('s2'), exited('a', 0)];
+    assert.deepEqual(of(containers, observed, { restartPolicy: 'OnFailure' }), ['end Succeeded']);
+  });
+
+  it('sidecar has failed: the pod has not', () => {
+    const containers = { s1: up('s1'), x: known('x', { exit: done }), s2: up('s2'), a: up('a') };
+    const observed = [exited('s1', 1, { role: 'init' }), running('s2'), exited('a', 0)];
+    assert.deepEqual(of(containers, observed, { restartPolicy: 'Never' }), ['end Succeeded']);
+  });
+
+  it('pod is removed: containers end first, then sidecars in reverse order, with what is left of the grace', () => {
+    const stop = (stage: number) => ({ graceSeconds: 30, preStop: undefined, stage });
+    const removal = wanted(spec, { removal: { graceSeconds: undefined } });
+    const s1 = running('s1', { stop: stop(2) });
+    const s2 = running('s2', { stop: stop(1) });
+    const remembered = (stopping: Memory['stopping']) =>
+      attached({ containers: { s1: up('s1'), s2: up('s2'), a: up('a') }, stopping });
+    const next = (observed: Observed[], stopping: Memory['stopping'] = {}) =>
+      plan({ wanted: removal, observed: [sandbox(), ...observed], memory: remembered(stopping) });
+    assert.deepEqual(words(next([s1, s2, container('a')])), ['stop a-0']);
+    const second = next([s1, s2, exited('a', 0)], { 'a-0': nowMs - 10_000 });
+    assert.deepEqual(words(second), ['stop s2-0']);
+    assert.equal(second.actions[0]?.kind === 'stop' && second.actions[0].graceSeconds, 20);
+    const last = next([s1, exited('s2', 0, { role: 'init', stop: stop(1) }), exited('a', 0)], {
+      'a-0': nowMs - 60_000,
+      's2-0': nowMs - 29_000,
+    });
+    assert.deepEqual(words(last), ['stop s1-0']);
+    assert.equal(last.actions[0]?.kind === 'stop' && last.actions[0].graceSeconds, 2);
+  });
+});
