@@ -9,8 +9,6 @@ import { systemClock } from '../clock/clock.ts';
 import { readBootId } from '../kernel/boot.ts';
 import { openRtnl } from '../kernel/netlink/rtnl.ts';
 import type { LevelledLog } from '../log/log.ts';
-// biome-ignore lint/style/noRestrictedImports: until pods on Docker have a daemon of their own
-import { keepPods } from '../pod/keep/keep-pods.ts';
 import type { Config } from './config/config.ts';
 import { RunningConfig } from './config/running.ts';
 import { AgentError } from './errors.ts';
@@ -97,7 +95,6 @@ async function live(
     log,
     signal,
   });
-  const kept = keepPods({ ...config, log, env: process.env, signal });
   notifier.status('waiting for a lease');
   const leases = await opening;
   const identity = await leases.identity(config.stateDir);
@@ -113,7 +110,7 @@ async function live(
     underlay,
     holder,
   });
-  await Promise.all([network, holder.done, pods.done, kept]);
+  await Promise.all([network, holder.done, pods.done]);
 }
 
 /** Says in health and to the service manager what a lease waits for. */

@@ -80,6 +80,13 @@ export function describeNode(node: Command): void {
       if (process.geteuid?.() !== 0)
         throw new UsageError('cleanup changes the network of this host: use sudo');
       const loaded = loadConfig(configSource({ flag: config, env: process.env }));
+      const { PodFiles } = await import('../pod/control/files.ts');
+      const pods = new PodFiles(loaded.config).keys();
+      if (pods.size > 0 && !force) {
+        throw new UsageError(
+          `${pods.size} pods on Docker run on this node: remove them (weftctl pod rm --all), or use --force`,
+        );
+      }
       const removed = await cleanUpHost({ config: loaded.config, force });
       const { stateDir } = loaded.config;
       process.stdout.write(removed.map((what) => `removed or put back: ${what}\n`).join(''));

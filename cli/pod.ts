@@ -7,14 +7,14 @@ import { table } from './table.ts';
 
 const examples = `
 Examples:
-  weftctl pod apply -f web.yaml           makes the pods of a manifest, or changes them to what it says
-  weftctl pod ls                          how they are
-  weftctl pod logs -f web                 what its first container writes
-  weftctl pod exec -it web -- sh          a shell in it
-  weftctl pod rm web                      preStop, SIGTERM, the grace period, SIGKILL; then its address is free
+  weftctl pod apply -f web.yaml           create the pods of a manifest, or change them
+  weftctl pod ls                          list the pods
+  weftctl pod logs -f web                 follow the log of the first container
+  weftctl pod exec -it web -- sh          start a shell in it
+  weftctl pod rm web                      remove the pod: preStop, SIGTERM, grace period, SIGKILL
 
-A manifest is a Kubernetes Pod; docs/pods.md says which of its fields are supported. weftd keeps the pods from then on:
-it starts their containers again by restartPolicy and probes, also after a reboot.
+A manifest is a Kubernetes Pod; docs/pods.md lists the supported fields. weft-podd runs the pods, also after a reboot; it is
+started by the first apply and ends with the last pod.
 `;
 
 interface PlaceOptions {
@@ -26,16 +26,19 @@ interface NamedOptions extends PlaceOptions {
 }
 
 export function describePod(pod: Command): void {
-  pod
-    .description("Pods on this host's Docker: Kubernetes' Pod manifests, without Kubernetes.")
-    .addHelpText('after', examples);
+  pod.description("Run Kubernetes Pod manifests on this host's Docker").addHelpText('after', examples);
 
   withPlace(pod.command('apply'))
-    .description('makes the pods of a manifest; one that is as it says is left alone')
-    .option('-f, --filename <file>', 'YAML or JSON, one or more documents; - is standard input', collect, [])
-    .option('--strict', 'refuse fields that weft does not support, in place of a warning', false)
-    .option('--pause-image <image>', "holds the pod's network, in place of the image that weft makes")
-    .option('--timeout <seconds>', 'how long to wait until they run; 0: not at all', wholeNumber, 120)
+    .description('Create or change the pods of a manifest; an unchanged pod is left alone')
+    .option(
+      '-f, --filename <file>',
+      'manifest in YAML or JSON, one or more documents; - reads standard input',
+      collect,
+      [],
+    )
+    .option('--strict', 'treat warnings as errors', false)
+    .option('--pause-image <image>', 'image of the pause container (default: made by weft)')
+    .option('--timeout <seconds>', 'wait this long until the pods run; 0: do not wait', wholeNumber, 120)
     .action(async (options: PlaceOptions & ApplyFlags) => {
       if (options.filename.length === 0) throw new UsageError('give a manifest with -f FILE');
       const { ManifestError, readManifest } = await import('../pod/manifest/read.ts');
@@ -54,6 +57,7 @@ export function describePod(pod: Command): void {
       await applyPods({
         pods: manifests.flatMap(({ pods }) => pods),
         places: await placesOf(options),
+        config: options.config,
         env: process.env,
         pauseImage: options.pauseImage,
         timeoutMs: options.timeout * 1000,
@@ -63,13 +67,11 @@ export function describePod(pod: Command): void {
 
   withPlace(pod.command('ls'))
     .alias('list')
-    .description('the pods of this host, and what keeps them from running')
-    .option('-n, --namespace <namespace>', 'of this namespace alone')
-    .option('-A, --all-namespaces', 'of every namespace, which is what there is without -n', false)
+    .description('List the pods of this host')
+    .option('-n, --namespace <namespace>', 'only this namespace')
+    .option('-A, --all-namespaces', 'all namespaces (default without -n)', false)
     .addOption(
-      new Option('-o, --output <format>', 'for people or for programs')
-        .choices(['table', 'json'])
-        .default('table'),
+      new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table'),
     )
     .action(async (options: PlaceOptions & { namespace?: string; output: string }) => {
       const { jsonOf, listPods, tableOf } = await import('../pod/control/list.ts');
@@ -84,13 +86,13 @@ export function describePod(pod: Command): void {
     });
 
   withName(pod.command('logs <pod>'))
-    .description('what a container has written')
-    .option('-c, --container <name>', 'which container, if not the first')
-    .option('-f, --follow', 'go on until it ends', false)
-    .option('-p, --previous', 'of the container before the present one', false)
-    .option('--tail <lines>', 'no more than the last ones', wholeNumber)
-    .option('--since <seconds>', 'no older ones', wholeNumber)
-    .option('--timestamps', 'with their times', false)
+    .description('Print the log of a container')
+    .option('-c, --container <name>', 'container name (default: the first)')
+    .option('-f, --follow', 'follow the log until the container ends', false)
+    .option('-p, --previous', 'print the log of the previous container', false)
+    .option('--tail <lines>', 'print only the last lines', wholeNumber)
+    .option('--since <seconds>', 'print only lines that are not older', wholeNumber)
+    .option('--timestamps', 'print the time of each line', false)
     .action(async (name: string, options: NamedOptions & LogFlags) => {
       const { showLogs } = await import('../pod/control/logs.ts');
       const { docker, found } = await containerOf(name, options);
@@ -101,15 +103,15 @@ export function describePod(pod: Command): void {
 
   withName(pod.command('exec <pod> <command...>'))
     .usage('[options] <pod> -- <command...>')
-    .description('runs a command in a container; its exit status is ours')
-    .option('-c, --container <name>', 'which container, if not the first')
-    .option('-i, --stdin', 'hand our standard input on', false)
-    .option('-t, --tty', 'on a terminal of its own', false)
+    .description('Run a command in a container, and exit with its status')
+    .option('-c, --container <name>', 'container name (default: the first)')
+    .option('-i, --stdin', 'pass standard input to the command', false)
+    .option('-t, --tty', 'allocate a terminal', false)
     .action(async (name: string, command: string[], options: NamedOptions & ExecFlags) => {
       const { execHere } = await import('../pod/control/exec.ts');
       const { docker, found } = await containerOf(name, options);
       if (!found.isRunning) {
-        throw new UsageError(`the container ${found.name} does not run: weftctl pod ls tells why`);
+        throw new UsageError(`container ${found.name} is not running; run weftctl pod ls for the reason`);
       }
       const argv = command[0] === '--' ? command.slice(1) : command;
       process.exitCode = await execHere(docker, { id: found.id, command: argv, ...options });
@@ -118,28 +120,41 @@ export function describePod(pod: Command): void {
   withName(pod.command('rm [pods...]'))
     .alias('delete')
     .description(
-      'ends and removes pods: preStop, SIGTERM, the grace period, SIGKILL; then address and volumes go',
+      'Remove pods: preStop, SIGTERM, grace period, SIGKILL; then release the address and the volumes',
     )
-    .option('-f, --filename <file>', 'the pods of a manifest', collect, [])
-    .option('--grace-period <seconds>', "in place of the manifest's; 0: SIGKILL at once", wholeNumber)
-    .option('--timeout <seconds>', 'how long to wait beyond the grace period; 0: not at all', wholeNumber, 60)
-    .option('--ignore-not-found', 'fine if there is none', false)
+    .option('-f, --filename <file>', 'remove the pods of this manifest', collect, [])
+    .option(
+      '--grace-period <seconds>',
+      "override the manifest's grace period; 0: SIGKILL at once",
+      wholeNumber,
+    )
+    .option('--timeout <seconds>', 'wait this long beyond the grace period; 0: do not wait', wholeNumber, 60)
+    .option('--all', 'remove all pods of this host', false)
+    .option('--ignore-not-found', 'succeed if a pod does not exist', false)
     .action(async (names: string[], options: NamedOptions & RemoveFlags) => {
       const { removePod } = await import('../pod/control/remove.ts');
       const { PodFiles } = await import('../pod/control/files.ts');
       const files = new PodFiles(await placesOf(options));
-      const keys = [...names.map((name) => keyNamed(name, options)), ...(await keysOf(options.filename))];
-      if (keys.length === 0) throw new UsageError('name a pod, or a manifest with -f');
+      const keys = [
+        ...names.map((name) => keyNamed(name, options)),
+        ...(await keysOf(options.filename)),
+        ...(options.all ? files.orderKeys() : []),
+      ];
+      if (keys.length === 0 && !options.all)
+        throw new UsageError('give a pod name, or a manifest with -f FILE, or --all');
       const there = options.ignoreNotFound ? keys.filter((key) => files.has(key)) : keys;
       const { gracePeriod: graceSeconds, timeout } = options;
       await Promise.all(
-        there.map((key) => removePod({ files, key, graceSeconds, timeoutMs: timeout * 1000, say })),
+        there.map((key) =>
+          removePod({ files, config: options.config, key, graceSeconds, timeoutMs: timeout * 1000, say }),
+        ),
       );
     });
 
   pod.hook('preAction', () => {
     endWithClosedPipe();
-    if (process.geteuid?.() !== 0) pod.error('weftctl: pods need root: run it with sudo', { exitCode: 1 });
+    if (process.geteuid?.() !== 0)
+      pod.error('weftctl: pod commands need root; run weftctl with sudo', { exitCode: 1 });
   });
 }
 
@@ -182,14 +197,15 @@ interface RemoveFlags {
   readonly filename: readonly string[];
   readonly gracePeriod?: number;
   readonly timeout: number;
+  readonly all: boolean;
   readonly ignoreNotFound: boolean;
 }
 
 const withPlace = (command: Command): Command =>
-  command.option('--config <file>', "weft.yaml, for weftd's folders (WEFT_CONFIG, /etc/weft/weft.yaml)");
+  command.option('--config <file>', 'configuration file (default: WEFT_CONFIG, /etc/weft/weft.yaml)');
 
 const withName = (command: Command): Command =>
-  withPlace(command).option('-n, --namespace <namespace>', 'of the pod', 'default');
+  withPlace(command).option('-n, --namespace <namespace>', 'namespace of the pod', 'default');
 
 async function placesOf({ config }: PlaceOptions) {
   const { configSource, loadConfig } = await import('../agent/config/load.ts');
@@ -204,12 +220,12 @@ async function containerOf(name: string, options: NamedOptions & { container?: s
   const key = keyNamed(name, options);
   const files = new PodFiles(await placesOf(options));
   const order = files.order(key);
-  if (!order) throw new UsageError(`there is no pod ${name}: weftctl pod ls lists all`);
+  if (!order) throw new UsageError(`pod ${name} not found; run weftctl pod ls for all pods`);
   const { pod } = order;
   const container = containerNameOf(pod, options.container);
   if (options.container === undefined && pod.containers.length > 1) {
     const others = pod.containers.map((each) => each.name).join(', ');
-    process.stderr.write(`the container ${container} (of ${others}; -c chooses another)\n`);
+    process.stderr.write(`using container ${container} (containers: ${others}; select one with -c)\n`);
   }
   const docker = new Docker(socketOf(process.env));
   const recorded = recordedOf(key, order.uid, files.memory(key));
@@ -236,7 +252,7 @@ function textOf(file: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (error) {
-    throw new UsageError(`${file} cannot be read: ${error instanceof Error ? error.message : error}`);
+    throw new UsageError(`failed to read ${file}: ${error instanceof Error ? error.message : error}`);
   }
 }
 
@@ -251,6 +267,6 @@ function say(text: string): void {
 const collect = (file: string, before: readonly string[]): string[] => [...before, file];
 
 function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('expected a whole number');
   return Number(text);
 }

@@ -90,6 +90,7 @@ case $action in
     ;;
   deactivate)
     refuse_while_pods_run
+    remove_docker_pods
     stop_service
     teardown_node
     ;;

@@ -1,15 +1,15 @@
-/** What pods on Docker can fail of: a stable code for programs, a message that says what to do for people. */
+/** Failures of pods on Docker: a stable code for programs, a message with the remedy for people. */
 
 export type PodErrorCode =
   /** The manifest is malformed or contradicts itself; a line per problem. */
   | 'manifest'
-  /** Docker does not answer, or refuses. */
+  /** Docker is unreachable, or refuses. */
   | 'docker'
-  /** An image is not there and cannot be had. */
+  /** An image is absent and cannot be pulled. */
   | 'image'
-  /** Something on this host has a port that a pod is to have. */
+  /** A host port is in use. */
   | 'host-port'
-  /** A folder or file of the host that a pod is to have is not there, or of another kind. */
+  /** A folder or file of the host is absent, or of another type. */
   | 'host-path'
   /** The manifest and the image contradict each other. */
   | 'config'
@@ -17,9 +17,11 @@ export type PodErrorCode =
   | 'pause'
   /** The pod could not be put on the network, or taken off it. */
   | 'network'
-  /** weftd does not run, or does not get on. */
-  | 'agent'
-  /** There is no such pod or container. */
+  /** weft-podd does not run, or reports a failure. */
+  | 'daemon'
+  /** Another weft-podd runs. */
+  | 'running'
+  /** The pod or container does not exist. */
   | 'unknown'
   /** A file in stateDir cannot be read; nothing is changed. */
   | 'state'

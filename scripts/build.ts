@@ -31,6 +31,7 @@ const bundles = [
   { entry: 'agent/start/start.ts', output: 'bin/weftd', ...executable },
   { entry: 'agent/main.ts', output: 'lib/weftd.js', ...asFunction },
   { entry: 'cli/main.ts', output: 'bin/weftctl', ...executable },
+  { entry: 'cli/podd.ts', output: 'bin/weft-podd', ...executable },
   { entry: 'plugin/main.ts', output: 'lib/standalone.js', ...identified },
   { entry: 'plugin/launcher/standalone.ts', output: 'cni/weft-standalone', ...executable, brief: true },
 ] as const;

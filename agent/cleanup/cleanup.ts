@@ -40,6 +40,7 @@ const ownFiles = [
   'attachments',
   'tombstones',
   'pods',
+  'weft-podd.log',
 ] as const;
 
 const families = ['ipv4', 'ipv6'] as const;

@@ -3,7 +3,7 @@
 
 weft_root=/opt/weft
 units=/etc/systemd/system
-unit_names=(weftd.service weft-cni.socket)
+unit_names=(weftd.service weft-cni.socket weft-podd.service weft-podd@.service)
 # Which folders were made here, so that they can be unmade: one path a line.
 made_folders=$weft_root/.made
 # The configuration that --config has replaced, until the agent runs with the new one.
@@ -154,7 +154,15 @@ switch_to() {
 ensure_units() {
   local unit
   [ "$service" = yes ] || return 0
-  for unit in "${unit_names[@]}"; do ensure_file "$1/systemd/$unit" "$units/$unit"; done
+  for unit in "${unit_names[@]}"; do
+    if [ -e "$1/systemd/$unit" ]; then
+      ensure_file "$1/systemd/$unit" "$units/$unit"
+    elif [ -e "$units/$unit" ]; then
+      # A version before this unit: its agent does the work.
+      stop_pods_service
+      rm -f "$units/$unit"
+    fi
+  done
 }
 
 # An upgrade that does not start, taken back.

@@ -11,6 +11,12 @@ activate() {
   systemctl daemon-reload
   systemctl start weft-cni.socket
   local waited=0 step=2 before state
+  # Beside the agent: it waits for the old one, which may keep the pods itself, and ends where there are none.
+  if [ -e "$weft_root/current/systemd/weft-podd.service" ]; then
+    systemctl enable --quiet --no-reload weft-podd.service
+    systemctl restart --no-block weft-podd.service
+    systemctl try-restart --no-block 'weft-podd@*.service'
+  fi
   before=$(service_property InvocationID)
   # Restarts of long ago, after a crash, are not this version's.
   systemctl reset-failed weftd.service 2>/dev/null || true
@@ -37,7 +43,15 @@ activate() {
 
 service_property() { systemctl show --property="$1" --value weftd.service; }
 
+# Pods run on without it.
+stop_pods_service() {
+  [ -d /run/systemd/system ] || return 0
+  systemctl disable --quiet --now weft-podd.service 2>/dev/null || true
+  systemctl stop 'weft-podd@*.service' 2>/dev/null || true
+}
+
 stop_service() {
   [ -d /run/systemd/system ] || return 0
+  stop_pods_service
   systemctl disable --quiet --now weft-cni.socket weftd.service 2>/dev/null || true
 }

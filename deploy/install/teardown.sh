@@ -4,13 +4,24 @@
 refuse_while_pods_run() {
   local pods
   [ "$force" = no ] || return 0
+  pods=$(find /var/lib/weft/pods/wanted -name '*.json' 2>/dev/null | wc -l)
+  [ "$pods" = 0 ] || die "$pods pods on Docker run on this node: weftctl pod rm removes them (--force does it)"
   pods=$(ip -o link show type veth | grep -c 'alias weft:' || true)
   [ "$pods" = 0 ] || die "$pods pods run on this node: drain it first (--force takes their network away)"
+}
+
+# With the agent and its tools gone, nothing would remove them.
+remove_docker_pods() {
+  local weftctl=$weft_root/current/bin/weftctl
+  [ -x "$weftctl" ] && [ -d /var/lib/weft/pods/wanted ] || return 0
+  "$weftctl" pod rm --all --grace-period 10 2>/dev/null ||
+    warn "pods on Docker are left: docker ps --filter label=weft.pod shows them"
 }
 
 uninstall_package() {
   [ -e "$weft_root/current" ] || [ -e "$units/weftd.service" ] || die "weft is not installed on this node"
   refuse_while_pods_run
+  remove_docker_pods
   stop_service
   teardown_node
   remove_files

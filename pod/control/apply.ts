@@ -1,21 +1,24 @@
-/** `weftctl pod apply`: manifests become orders, and the agent carries them out. */
+/** `weftctl pod apply`: manifests become orders, and weft-podd carries them out. */
 import { createHash, randomUUID } from 'node:crypto';
 import { reasonOf } from '../../problem/reason.ts';
 import { Docker, socketOf } from '../docker/daemon.ts';
 import { PodError } from '../errors.ts';
 import { keyOf, type Pod, titleOf } from '../manifest/pod.ts';
 import { contentOf, type Order, type Places, PodFiles } from './files.ts';
-import { follow, refuseWithoutKeeper } from './follow.ts';
+import { follow } from './follow.ts';
 import { checkPod } from './preflight.ts';
 import { removePod } from './remove.ts';
+import { submit } from './service.ts';
 import type { PodEvent, PodStatus } from './status.ts';
 
 export interface ApplyOptions {
   readonly pods: readonly Pod[];
   readonly places: Places;
+  /** The configuration that was named; undefined: the default one. */
+  readonly config: string | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly pauseImage: string | undefined;
-  /** 0: what becomes of them is not waited for. */
+  /** 0: do not wait. */
   readonly timeoutMs: number;
   readonly say: (text: string) => void;
 }
@@ -27,17 +30,15 @@ interface Change {
 }
 
 /**
- * Makes every pod as its manifest says, or leaves it as it is where that is no change. A new pod that cannot be had is
- * taken away again.
+ * Creates or changes every pod; one whose manifest has not changed is left alone. A new pod that fails is rolled back.
  *
- * @throws PodError with the remedy; what is found out beforehand has changed nothing
+ * @throws PodError with the remedy; a problem that is found by the checks has changed nothing
  */
 export async function applyPods(options: ApplyOptions): Promise<void> {
-  const { pods, places, env, pauseImage, say } = options;
+  const { pods, places, config, env, pauseImage, say } = options;
   const files = new PodFiles(places);
   const docker = new Docker(socketOf(env));
   await docker.ask('reach Docker', (api) => api.ping());
-  if (!files.keeper()) refuseWithoutKeeper(files);
   const orders = readableOrders(files, say);
   const others = [...orders.filter(({ removal }) => !removal).map(({ pod }) => pod), ...pods];
   const changes: Change[] = [];
@@ -55,14 +56,16 @@ export async function applyPods(options: ApplyOptions): Promise<void> {
     const order = { pod, digest, appliedAt, pauseImage, uid: randomUUID(), removal: undefined };
     changes.push({ pod, order, isNew });
   }
-  for (const { pod, order, isNew } of changes) {
-    say(`pod ${titleOf(pod)} ${isNew ? 'created' : 'changed: it is made anew'}`);
-    files.writeOrder(keyOf(pod), order);
+  await submit({ files, config }, () => {
+    for (const { pod, order } of changes) files.writeOrder(keyOf(pod), order);
+  });
+  for (const { pod, isNew } of changes) {
+    say(`pod ${titleOf(pod)} ${isNew ? 'created' : 'changed, it is replaced'}`);
   }
   if (options.timeoutMs === 0) return;
   const outcomes = await Promise.allSettled(changes.map((change) => settle(change, files, options)));
   const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
-  if (failures.length > 0) throw new PodError('agent', failures.map(reasonOf).join('\n'));
+  if (failures.length > 0) throw new PodError('daemon', failures.map(reasonOf).join('\n'));
 }
 
 /** An order that cannot be read is replaced if its pod is applied; otherwise it is reported and left alone. */
@@ -90,17 +93,24 @@ async function settle({ pod, order, isNew }: Change, files: PodFiles, options: A
   };
   try {
     const status = await follow({ files, key, onEvent, timeoutMs }, (now) => {
-      if (fault.text !== undefined) throw new PodError('agent', fault.text);
+      if (fault.text !== undefined) throw new PodError('daemon', fault.text);
       return now?.uid === order.uid && hasSettled(now) ? now : undefined;
     });
     say(`${title}: ${status.reason} ${status.addresses.join(', ')}`.trimEnd());
     if (status.message) say(`${title}: ${status.message}`);
-    if (status.phase === 'Failed') throw new PodError('agent', 'it has failed');
+    if (status.phase === 'Failed') throw new PodError('daemon', 'the pod failed');
   } catch (error) {
-    // One that has run is kept, whatever becomes of it.
-    if (!isNew || fault.text === undefined) throw new PodError('agent', `${title}: ${reasonOf(error)}`);
-    await removePod({ files, key, graceSeconds: undefined, timeoutMs, say: () => undefined });
-    throw new PodError('agent', `${title}: ${fault.text}; it was taken away again`);
+    // A pod that has run is kept.
+    if (!isNew || fault.text === undefined) throw new PodError('daemon', `${title}: ${reasonOf(error)}`);
+    await removePod({
+      files,
+      config: options.config,
+      key,
+      graceSeconds: undefined,
+      timeoutMs,
+      say: () => undefined,
+    });
+    throw new PodError('daemon', `${title}: ${fault.text}; rolled back`);
   }
 }
 

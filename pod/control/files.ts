@@ -45,12 +45,21 @@ export class PodFiles {
   readonly wantedDir: string;
   readonly statusDir: string;
   readonly memoryDir: string;
+  /** Held by the one weft-podd of this stateDir. */
+  readonly lockPath: string;
+  /** Held while an order is written, and while weft-podd decides to end. */
+  readonly gatePath: string;
+  /** What weft-podd writes where no service manager keeps its log. */
+  readonly logPath: string;
   /** Files of ConfigMaps and Secrets, for the pods that run. */
   readonly volumesDir: string;
 
   constructor({ stateDir, runDir }: Places) {
     this.wantedDir = join(stateDir, 'pods/wanted');
     this.memoryDir = join(stateDir, 'pods/memory');
+    this.lockPath = join(stateDir, 'pods/lock');
+    this.gatePath = join(stateDir, 'pods/gate');
+    this.logPath = join(runDir, 'weft-podd.log');
     this.statusDir = join(runDir, 'pods');
     this.volumesDir = join(this.statusDir, 'volumes');
   }
@@ -132,19 +141,25 @@ export class PodFiles {
     place(join(this.statusDir, 'keeper'), text(state));
   }
 
-  /** What the agent says of itself; undefined where none runs. */
+  removeKeeper(): void {
+    rmSync(join(this.statusDir, 'keeper'), { force: true });
+  }
+
+  /** What the daemon writes of itself; undefined where none runs. */
   keeper(): KeeperState | undefined {
     const state = read<KeeperState>(join(this.statusDir, 'keeper'));
     return state && startTicksOf(state.pid) === state.startTicks ? state : undefined;
   }
 }
 
-/** Undefined where there is no such process (proc_pid_stat(5), field 22). */
+/** Undefined where the process has ended (proc_pid_stat(5), fields 3 and 22). */
 export function startTicksOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The name in field 2 may hold anything, blanks and brackets included: count from its end.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie has ended: only its parent has not taken notice.
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   } catch {
     return undefined;
   }
@@ -190,7 +205,7 @@ function place(path: string, content: string): void {
   renameSync(unfinished, path);
 }
 
-/** What makes two manifests one, in whatever order their labels were written. */
+/** Equal for two manifests that mean the same: the order of their keys does not count. */
 export const contentOf = (pod: Pod, pauseImage: string | undefined): string =>
   JSON.stringify(sorted({ ...pod, pauseImage }));
 

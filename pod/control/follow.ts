@@ -1,4 +1,4 @@
-/** Waits for what the agent makes of a pod, and tells what it tells. */
+/** Waits for a pod, and passes its events on. */
 import { watch } from 'node:fs';
 import { PodError } from '../errors.ts';
 import type { PodKey } from '../manifest/key.ts';
@@ -12,19 +12,23 @@ export interface Following {
   readonly timeoutMs: number;
 }
 
+/** A service manager starts the daemon again, and Docker is restarted, in less. */
+const restartMs = 5_000;
+
 /** A change of the files is noticed at once; one that is not, by then. */
 const pollMs = 500;
 
 /**
  * Looks at the pod's status whenever it changes, until `look` answers something.
  *
- * @throws PodError `agent` when the time is over, or the agent is gone
+ * @throws PodError `daemon` on timeout, or where weft-podd does not run; `docker` where Docker is unreachable
  */
 export async function follow<T>(
   { files, key, onEvent, timeoutMs }: Following,
   look: (status: PodStatus | undefined) => T | undefined,
 ): Promise<T> {
   const since = Date.now();
+  let keptAt = since;
   let told = files.status(key)?.events.at(-1)?.number ?? 0;
   for (;;) {
     const status = files.status(key);
@@ -35,25 +39,27 @@ export async function follow<T>(
     }
     const answer = look(status);
     if (answer !== undefined) return answer;
-    refuseWithoutKeeper(files);
+    const problem = keeperProblem(files);
+    if (!problem) keptAt = Date.now();
+    else if (Date.now() - keptAt > restartMs) throw problem;
     if (Date.now() - since > timeoutMs) {
-      const now = status ? `${status.reason}${status.message ? `: ${status.message}` : ''}` : 'not begun';
+      const now = status ? `${status.reason}${status.message ? `: ${status.message}` : ''}` : 'not started';
       throw new PodError(
-        'agent',
-        `after ${timeoutMs / 1000} s it is still ${now}; weftctl pod ls tells how it goes on`,
+        'daemon',
+        `not finished after ${timeoutMs / 1000} s (${now}); it continues, see weftctl pod ls`,
       );
     }
     await changed(files.statusDir);
   }
 }
 
-/** @throws PodError `agent` where no agent runs, or it has no Docker */
-export function refuseWithoutKeeper(files: PodFiles): void {
+/** Why nothing happens to the pods at the moment; undefined where weft-podd runs and has Docker. */
+export function keeperProblem(files: PodFiles): PodError | undefined {
   const keeper = files.keeper();
   if (!keeper) {
-    throw new PodError('agent', 'weftd does not run on this host: start it (systemctl start weftd)');
+    return new PodError('daemon', 'weft-podd is not running; start it (systemctl start weft-podd)');
   }
-  if (keeper.away !== undefined) throw new PodError('docker', keeper.away);
+  return keeper.away === undefined ? undefined : new PodError('docker', keeper.away);
 }
 
 function changed(folder: string): Promise<void> {

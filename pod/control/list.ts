@@ -1,10 +1,11 @@
-/** `weftctl pod ls`: what is wanted, and what the agent says of it. */
+/** `weftctl pod ls`: the pods that are wanted, and their status. */
 import { PodError } from '../errors.ts';
 import { lastingOf, type Pod } from '../manifest/pod.ts';
 import { PodFiles as Files, type Places, type PodFiles } from './files.ts';
+import { keeperProblem } from './follow.ts';
 import type { PodStatus } from './status.ts';
 
-/** Of a pod that the agent has said nothing of, `status` is undefined. */
+/** `status` is undefined where weft-podd has not written one yet. */
 export interface Listed {
   readonly pod: Pod;
   readonly uid: string;
@@ -36,12 +37,11 @@ export function listPods(places: Places): Listing {
       unreadable.push(error.message);
     }
   }
-  const keeper = files.keeper();
-  const unkept = keeper ? keeper.away : 'weftd does not run on this host: start it (systemctl start weftd)';
-  return { pods, unreadable, unkept };
+  const isEmpty = pods.length === 0 && unreadable.length === 0;
+  return { pods, unreadable, unkept: isEmpty ? undefined : keeperProblem(files)?.message };
 }
 
-/** What programs are told. */
+/** For programs. */
 export const jsonOf = ({ pods, unreadable, unkept }: Listing): object => ({
   pods: pods.map(({ pod, uid, appliedAt, status }) => ({
     namespace: pod.namespace,
@@ -62,7 +62,7 @@ export const jsonOf = ({ pods, unreadable, unkept }: Listing): object => ({
 
 const headings = ['NAMESPACE', 'NAME', 'READY', 'STATUS', 'RESTARTS', 'IP', 'AGE'] as const;
 
-/** What people are shown: a row each, and beneath it what is wrong. */
+/** For people: a row each, and the problems below. */
 export function tableOf(
   { pods, unreadable, unkept }: Listing,
   nowMs: number,

@@ -1,4 +1,4 @@
-/** What would keep a pod from running is found before anything is changed. */
+/** Checks that run before anything is changed. */
 import { statSync } from 'node:fs';
 import type { Docker } from '../docker/daemon.ts';
 import { ensureImage } from '../docker/image.ts';
@@ -60,7 +60,7 @@ function checkHostPaths(pod: Pod): void {
     if (!wanted || statSync(volume.path, { throwIfNoEntry: false })?.[wanted.kind]()) continue;
     throw new PodError(
       'host-path',
-      `the pod ${titleOf(pod)}: ${volume.path} is no ${wanted.what} of this host: make it, or change hostPath.type of the volume ${volume.name}`,
+      `pod ${titleOf(pod)}: ${volume.path} is not a ${wanted.what} of this host; create it, or change hostPath.type of volume ${volume.name}`,
     );
   }
 }

@@ -1,24 +1,27 @@
-/** `weftctl pod rm`: the agent is told, and ends and removes the pod. */
+/** `weftctl pod rm`: the order to remove a pod, which weft-podd carries out. */
 import { PodError } from '../errors.ts';
 import type { PodKey } from '../manifest/key.ts';
 import { titleOf } from '../manifest/pod.ts';
 import type { PodFiles } from './files.ts';
 import { follow } from './follow.ts';
+import { submit } from './service.ts';
 
 /**
- * Resolves when nothing of the pod is left; where `timeoutMs` is 0, when it has been told.
+ * Resolves when nothing of the pod is left; where `timeoutMs` is 0, when the order is written.
  *
- * @throws PodError `unknown`; `agent` or `docker` where it has to wait: it goes once they are back
+ * @throws PodError `unknown`; `daemon` or `docker` where the removal waits for them
  */
 export async function removePod(of: {
   readonly files: PodFiles;
+  /** The configuration that was named; undefined: the default one. */
+  readonly config: string | undefined;
   readonly key: PodKey;
   /** In place of what the manifest says. */
   readonly graceSeconds: number | undefined;
   readonly timeoutMs: number;
   readonly say: (text: string) => void;
 }): Promise<void> {
-  const { files, key, graceSeconds, timeoutMs, say } = of;
+  const { files, config, key, graceSeconds, timeoutMs, say } = of;
   const order = files.order(key);
   if (!order)
     throw new PodError(
@@ -26,7 +29,7 @@ export async function removePod(of: {
       `pod ${key.replace('_', '/').replace(/^default\//, '')} not found; run weftctl pod ls for all pods`,
     );
   const title = `pod ${titleOf(order.pod)}`;
-  files.writeOrder(key, { ...order, removal: { graceSeconds } });
+  await submit({ files, config }, () => files.writeOrder(key, { ...order, removal: { graceSeconds } }));
   if (timeoutMs === 0) {
     say(`${title} is being removed`);
     return;
@@ -39,7 +42,7 @@ export async function removePod(of: {
     );
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new PodError('agent', `${title} is marked to be removed, and goes once that can be done: ${why}`);
+    throw new PodError('daemon', `${title} is not removed yet, the removal continues: ${why}`);
   }
   say(`${title} removed`);
 }

@@ -1,4 +1,4 @@
-/** How a pod is, in the words of `kubectl get pods`. Pure. */
+/** The status of a pod, in the words of `kubectl get pods`. Pure. */
 
 import { isSidecar, type Pod } from '../manifest/pod.ts';
 import { restartAt } from '../plan/backoff.ts';
@@ -11,7 +11,7 @@ export interface PodStatus {
   readonly name: string;
   readonly uid: string;
   readonly phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Terminating';
-  /** The phase, or what keeps it from getting on: `CrashLoopBackOff`, `Init:0/1`, `ErrImagePull`. */
+  /** The phase, or what holds it up: `CrashLoopBackOff`, `Init:0/1`, `ErrImagePull`. */
   readonly reason: string;
   /** Why, in words; empty where all is well. */
   readonly message: string;
@@ -43,7 +43,7 @@ export interface ContainerStatus {
 }
 
 export interface PodEvent {
-  /** Counts up over the agent's life and tells events of one text apart. */
+  /** Increases over the daemon's life: two events may have the same text. */
   readonly number: number;
   /** ISO 8601. */
   readonly at: string;
@@ -155,7 +155,7 @@ function containerStatus(of: {
   if (known?.exit) {
     const { reason, message, atMs } = known.exit;
     const waits = restartAt(known.backoff, atMs) > atMs;
-    const said = reason === 'Completed' ? '' : `the container ${container.name}: ${message}`;
+    const said = reason === 'Completed' ? '' : `container ${container.name}: ${message}`;
     return waits
       ? { ...base, state: 'waiting', reason: 'CrashLoopBackOff', message: said }
       : { ...base, state: 'terminated', reason, message: said };

@@ -5,12 +5,12 @@ import { errnoOf } from '../../kernel/errno.ts';
 import { reasonOf } from '../../problem/reason.ts';
 import { PodError } from '../errors.ts';
 
-/** Docker cannot be reached: whatever was asked may be asked again when it is back. */
+/** Docker is unreachable: the request may be repeated once it is reachable. */
 export class DockerAway extends PodError {
   constructor(socket: string, cause: unknown) {
     super(
       'docker',
-      `Docker does not answer on ${socket} (${errnoOf(cause) ?? reasonOf(cause)}): start it (systemctl start docker), or name its socket in DOCKER_HOST=unix://PATH`,
+      `Docker is unreachable on ${socket} (${errnoOf(cause) ?? reasonOf(cause)}); start it (systemctl start docker), or set its socket with DOCKER_HOST=unix://PATH`,
       { cause },
     );
   }
@@ -27,7 +27,7 @@ export function socketOf(env: NodeJS.ProcessEnv): string {
   if (named.startsWith('unix://')) return named.slice('unix://'.length) || defaultSocket;
   throw new PodError(
     'docker',
-    `DOCKER_HOST=${named} is no socket of this host, where pods are to be: unset it, or name unix://PATH`,
+    `unsupported DOCKER_HOST ${named} (supported: unix://PATH); unset it, or set the path of a socket`,
   );
 }
 
@@ -41,7 +41,7 @@ export class Docker {
   }
 
   /**
-   * Asks for something; `what` says what, for messages (`start the container web`).
+   * Makes a request; `what` names it in messages (`start the container web`).
    *
    * @throws DockerAway, or PodError `docker` with Docker's words
    */
@@ -53,7 +53,7 @@ export class Docker {
     }
   }
 
-  /** The same where nobody minds if the thing is not there (404) or is so already (304): then undefined. */
+  /** The same; undefined where the thing is absent (404) or already so (304). */
   async askIfThere<T>(what: string, request: (api: Dockerode) => Promise<T>): Promise<T | undefined> {
     try {
       return await request(this.api);
@@ -86,7 +86,7 @@ export class Docker {
     if (error instanceof PodError || isAbort(error)) return error as Error;
     if (statusOf(error) === undefined && isConnection(error)) return new DockerAway(this.#socket, error);
     if (leaving.test(wordsOf(error))) return new DockerAway(this.#socket, error);
-    return new PodError('docker', `cannot ${what}: ${wordsOf(error)}`, { cause: error });
+    return new PodError('docker', `failed to ${what}: ${wordsOf(error)}`, { cause: error });
   }
 }
 

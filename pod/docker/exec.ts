@@ -64,7 +64,7 @@ async function kill(docker: Docker, exec: Exec): Promise<void> {
   try {
     process.kill(found.Pid, 'SIGKILL');
   } catch (error) {
-    // Gone in the meantime; or another user's, which weftd under its unit may not kill: it ends with its container.
+    // It has ended; or this process may not kill it, and it ends with its container.
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code !== 'ESRCH' && code !== 'EPERM') throw error;
   }

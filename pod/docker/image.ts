@@ -1,4 +1,4 @@
-/** Images: there, pulled, or made here. */
+/** Images: present, pulled, or made here. */
 import { Readable } from 'node:stream';
 import { reasonOf } from '../../problem/reason.ts';
 import { PodError } from '../errors.ts';
@@ -10,12 +10,12 @@ import { linesOf } from './lines.ts';
 export interface ImageWish {
   readonly image: string;
   readonly policy: PullPolicy;
-  /** Told what the pull is at, now and then. */
+  /** Called with the progress of the pull. */
   readonly progress?: (text: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws DockerAway; PodError `image` where it is not there and cannot be had */
+/** @throws DockerAway; PodError `image` where it is absent and cannot be pulled */
 export async function ensureImage(docker: Docker, wish: ImageWish): Promise<void> {
   const { image, policy } = wish;
   const isThere = await hasImage(docker, image);
@@ -23,17 +23,17 @@ export async function ensureImage(docker: Docker, wish: ImageWish): Promise<void
   if (policy === 'Never') {
     throw new PodError(
       'image',
-      `the image ${image} is not on this host, and imagePullPolicy is Never: docker load or docker build it`,
+      `image ${image} not found on this host and imagePullPolicy is Never; load it with docker load or docker build`,
     );
   }
   try {
     await pull(docker, wish);
   } catch (error) {
-    // What a pull makes of a connection is the registry's or Docker's; the second is found out by the next request.
+    // The failed connection may be the registry's or Docker's; the next request to Docker finds out.
     const remedy = isThere
-      ? 'it is on this host all the same: imagePullPolicy: IfNotPresent takes it'
-      : 'see that the name is right, docker pull it by hand if the registry wants a login, or docker load it';
-    throw new PodError('image', `the image ${image} cannot be pulled: ${reasonOf(error)}; ${remedy}`, {
+      ? 'it is on this host: imagePullPolicy: IfNotPresent uses it'
+      : 'check the name, docker pull it if the registry needs a login, or docker load it';
+    throw new PodError('image', `failed to pull image ${image}: ${reasonOf(error)}; ${remedy}`, {
       cause: error,
     });
   }

@@ -52,7 +52,7 @@ export function volumeMount(of: {
   readOnly: boolean;
   subPath?: string | undefined;
 }): MountSettings {
-  // An emptyDir is empty, whatever the image has there. Docker resolves a subpath safely (API 1.45).
+  // NoCopy: an emptyDir is empty, also where the image has files. Docker resolves a subpath safely (API 1.45).
   const options: SubpathOptions = {
     NoCopy: true,
     Labels: {},

@@ -13,7 +13,7 @@ export interface Labelled extends Found {
   readonly key: PodKey | undefined;
 }
 
-/** Every container with the label of a pod, whoever made it. */
+/** Every container with the label of a pod, also those that weft did not create. */
 export async function listLabelled(docker: Docker): Promise<Labelled[]> {
   const found = await list(docker, label.pod);
   return found.map((each) => ({ ...foundOf(each), key: parseKey(each.Labels[label.pod]) }));

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Docker, statusOf } from './daemon.ts';
 
 /**
- * Resolves when it has ended, or is gone. When `hurry` fires it is left as it is: whoever hurries ends it.
+ * Resolves when it has ended, or is gone. When `hurry` fires it is left as it is: the next pass ends it.
  */
 export async function stopContainer(
   docker: Docker,
@@ -15,7 +15,7 @@ export async function stopContainer(
   const gone = docker.askIfThere('wait for a container', (api) =>
     api.getContainer(id).wait({ condition: 'not-running', abortSignal: hurry }),
   );
-  // Whatever becomes of it is told where it is awaited.
+  // A rejection is handled where it is awaited.
   gone.catch(() => undefined);
   try {
     await send(docker, id, graceMs > 0 ? await signalOf(docker, id) : 'SIGKILL');

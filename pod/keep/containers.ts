@@ -27,7 +27,7 @@ const reasons: Readonly<Partial<Record<PodErrorCode, string>>> = {
 };
 const otherReason = 'CreateContainerError';
 
-/** What containers are taken to have ended with that could not be started, as by the kubelet. */
+/** The exit status of a container that could not be started, as in the kubelet. */
 const CANNOT_RUN = 128;
 
 export async function startContainer(
@@ -89,8 +89,8 @@ export async function startContainer(
       await ask(asked);
     } catch (error) {
       if (error instanceof DockerAway || hurry.aborted) throw error;
-      const reason = `its postStart hook failed: ${reasonOf(error)}`;
-      desk.tell(`the container ${container.name} is ended: ${reason}`);
+      const reason = `postStart hook failed: ${reasonOf(error)}`;
+      desk.tell(`ending container ${container.name}: ${reason}`);
       desk.setContainer(container.name, { ...made, condemned: { reason, graceSeconds: undefined } });
       return;
     }
@@ -109,11 +109,11 @@ export function factsOf(desk: Desk, { pod, uid }: Order): PodFacts {
   return { pod, uid, addresses, nodeName: hostname(), hostAddress: gatewayOf(address) };
 }
 
-/** A hook that used all of the grace leaves the container this much. */
+/** A hook may use all of the grace period; the container still has this much. */
 const leastGraceMs = 2_000;
 
 /**
- * preStop, the signal, SIGKILL when the grace is over; one that was being ended already is given what is left of it.
+ * preStop, the signal, SIGKILL when the grace period has expired; a container that is already being ended has the rest of it.
  *
  * @throws what `hurry` says, when it fires
  */
@@ -134,7 +134,7 @@ export async function endContainer(
   const graceMs = graceSeconds * 1000;
   const leftMs = () => sinceMs + graceMs - Date.now();
   if (begun === undefined) {
-    desk.tell(`container ${name} is ended: ${reason}`);
+    desk.tell(`ending container ${name}: ${reason}`);
     desk.memory = { ...desk.memory, stopping: { ...stopping, [id]: sinceMs } };
     if (stop.preStop && graceMs > 0) await runPreStop(desk, action, { timeoutMs: leftMs(), hurry });
   }
@@ -163,6 +163,8 @@ async function runPreStop(
   } catch (error) {
     of.hurry.throwIfAborted();
     if (error instanceof DockerAway) throw error;
-    desk.tell(`the preStop hook of ${name}: ${over.aborted ? 'the grace is over' : reasonOf(error)}`);
+    desk.tell(
+      `preStop hook of container ${name} failed: ${over.aborted ? 'grace period expired' : reasonOf(error)}`,
+    );
   }
 }

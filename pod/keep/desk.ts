@@ -1,4 +1,4 @@
-/** What one pod's worker has before it: memory, events, and what its actions need. */
+/** One pod's memory and events, and what its actions need. */
 import type { Log } from '../../log/log.ts';
 import { reasonOf } from '../../problem/reason.ts';
 import { type DelayRange, nextDelay } from '../../retry/backoff.ts';
@@ -9,7 +9,7 @@ import { PodError } from '../errors.ts';
 import type { PodKey } from '../manifest/key.ts';
 import { type ContainerMemory, emptyMemory, type Memory, type Trouble } from '../plan/memory.ts';
 
-/** So many are kept for whoever asks. */
+/** Events that a status shows. */
 const keptEvents = 30;
 
 export class Desk {
@@ -36,7 +36,7 @@ export class Desk {
     return this.#memory;
   }
 
-  /** On disk before anything is done that it speaks of. */
+  /** On disk before an action that it records. */
   set memory(memory: Memory) {
     if (JSON.stringify(memory) === JSON.stringify(this.#memory)) return;
     this.#memory = memory;
@@ -85,7 +85,7 @@ export class Desk {
     this.#tell(text, false);
   }
 
-  /** What went wrong, which is tried again after a while that doubles each time. */
+  /** A failure that is retried with a backoff. */
   trouble(reason: string, error: unknown, before: Trouble | undefined, range: DelayRange): Trouble {
     const message = reasonOf(error);
     const delayMs = nextDelay(before?.delayMs, range);

@@ -16,8 +16,10 @@ export interface KeeperOptions {
   readonly files: PodFiles;
   readonly log: Log;
   readonly env: NodeJS.ProcessEnv;
-  /** Told whenever Docker comes (undefined) and goes (why). */
+  /** Called when Docker becomes reachable (undefined) and unreachable (why). */
   readonly onDocker: (away: string | undefined) => void;
+  /** Nothing of a pod is left. */
+  readonly onGone: () => void;
   readonly signal: AbortSignal;
 }
 
@@ -126,7 +128,10 @@ export class Keeper {
       ...this.#options,
       key,
       docker: this.#docker,
-      onGone: () => this.#workers.delete(key),
+      onGone: () => {
+        this.#workers.delete(key);
+        this.#options.onGone();
+      },
     });
     this.#workers.set(key, { worker, done: worker.run() });
   }

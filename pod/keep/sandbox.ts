@@ -74,7 +74,7 @@ export const attachSandbox = (desk: Desk, { pod, uid }: Order, sandbox: Observed
 
 /** The ADD's failure is what an operator has to know first. */
 const bothOf = (error: unknown, failure: unknown): PodError =>
-  new PodError('network', `${reasonOf(error)}; roll back failed too: ${reasonOf(failure)}`, { cause: error });
+  new PodError('network', `${reasonOf(error)}; rollback failed: ${reasonOf(failure)}`, { cause: error });
 
 export const detachSandbox = (
   desk: Desk,

@@ -1,6 +1,6 @@
 /**
- * Keeps one pod: looks, plans, does, until there is nothing to do, and again whenever something happens. Everything of
- * a pod is done here, one thing after another.
+ * Reconciles one pod: observe, plan, apply, until there is nothing to do, and again after every event. All of a pod is done
+ * here, one thing after another.
  */
 import { systemClock } from '../../clock/clock.ts';
 import type { Log } from '../../log/log.ts';
@@ -37,10 +37,10 @@ export interface WorkerOptions {
   readonly signal: AbortSignal;
 }
 
-/** Docker's return is told; a request that failed alone is made again then. */
+/** The keeper rings when Docker is reachable again; a single failed request is repeated after this time. */
 const awayMs = 2_000;
 const faultDelay = { leastMs: 1_000, mostMs: 30_000 };
-/** Stages of one pass; more means that what is done does not change what is seen. */
+/** Stages of one pass; more means that the actions change nothing. */
 const mostStages = 100;
 
 export class PodWorker {
@@ -49,7 +49,7 @@ export class PodWorker {
   readonly #bell = new Bell(systemClock);
   readonly #probing: Probing;
   #verdicts: Verdict[] = [];
-  /** What the present pass goes by, and what interrupts it. */
+  /** The order of the present pass, and what interrupts it. */
   #pass: { readonly mark: string; readonly hurry: AbortController } | undefined;
   #faultDelayMs: number | undefined;
 
@@ -128,7 +128,7 @@ export class PodWorker {
         return 'gone';
       }
     }
-    throw new Error(`the pod ${key} is not as planned after ${mostStages} steps`);
+    throw new Error(`pod ${key} is not as planned after ${mostStages} stages`);
   }
 
   /** True once nothing of the pod is left. */
@@ -199,7 +199,7 @@ export class PodWorker {
 
   #forget(order: Order | undefined): boolean {
     const { key, files } = this.#options;
-    // In this order: whoever sees that the order is gone may be sure that the rest is.
+    // The order is removed last: weftctl waits for that.
     this.#desk.forget();
     files.removeStatus(key);
     files.removeOrder(key, order?.uid);
@@ -207,7 +207,7 @@ export class PodWorker {
     return files.order(key) === undefined;
   }
 
-  /** What the probes have found since. */
+  /** Records the verdicts of the probes. */
   #judge(): void {
     const desk = this.#desk;
     for (const { target, result, reason } of this.#verdicts.splice(0)) {
@@ -219,7 +219,7 @@ export class PodWorker {
           `container ${target.container} is ${result === 'success' ? 'ready' : `not ready: ${reason}`}`,
         );
       } else if (result === 'failure') {
-        const text = `its ${target.kind} probe failed: ${reason}`;
+        const text = `${target.kind} probe failed: ${reason}`;
         const condemned = { reason: text, graceSeconds: target.probe.graceSeconds };
         desk.setContainer(target.container, { ...known, condemned, ready: false });
       } else if (target.kind === 'startup') {
@@ -237,7 +237,7 @@ export class PodWorker {
   #follow(order: Order | undefined, observed: readonly Observed[]): void {
     const { memory } = this.#desk;
     const attachment = memory.attachments.find(({ complete }) => complete);
-    // A pod that is going is not asked how it is.
+    // A pod that is being removed is not probed.
     const isToStay = order && !order.removal && order.uid === memory.uid;
     const containers = isToStay && attachment ? lastingOf(order.pod) : [];
     const address = withoutLength(attachment?.addresses[0] ?? '');
@@ -289,7 +289,7 @@ export class PodWorker {
   }
 }
 
-/** Something newer is wanted. */
-const hurried = new Error('the pod is to be another by now');
+/** The order has changed. */
+const hurried = new Error('the order has changed');
 
 const markOf = (order: Order | undefined): string => JSON.stringify([order?.uid, order?.removal]);

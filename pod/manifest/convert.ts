@@ -122,7 +122,7 @@ const httpOf = (read: ReadHttpGet, portOf: PortOf): HttpGet => ({
   headers: read.httpHeaders ?? [],
 });
 
-/** An image by tag `latest`, or by none, is looked for anew each time. */
+/** An image with the tag `latest`, or without a tag, is pulled each time. */
 function pullPolicyOf(image: string): PullPolicy {
   if (image.includes('@')) return 'IfNotPresent';
   const [, tag = 'latest'] = /:([^:/]+)$/.exec(image) ?? [];

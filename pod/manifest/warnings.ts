@@ -1,4 +1,4 @@
-/** What a manifest asks for in fields that weft knows, and will not get as Kubernetes would give it. */
+/** Supported fields that work differently than in Kubernetes. */
 import type { Fault } from '../../problem/problem.ts';
 import type { ReadPod } from './schema.ts';
 
@@ -7,7 +7,7 @@ export function warningsOf({ spec }: ReadPod): Fault[] {
   if (spec.dnsPolicy?.startsWith('ClusterFirst')) {
     warnings.push({
       path: ['spec', 'dnsPolicy'],
-      text: `there is no cluster DNS without Kubernetes: the pod is given this host's name servers, as by Default`,
+      text: `there is no cluster DNS without Kubernetes: the pod uses this host's name servers, as with Default`,
     });
   }
   for (const [i, volume] of (spec.volumes ?? []).entries()) {

@@ -20,9 +20,9 @@ export async function networkName(env: NodeJS.ProcessEnv): Promise<string> {
 }
 
 /**
- * ADD. The pod is given `addresses` again, if they are still to be had. Returns those that it has, with their lengths.
+ * ADD. Requests `addresses`, which the pod had before; others if those are not available. Returns the pod's addresses, with their lengths.
  *
- * @throws PodError `network`; then a `detach` is owed
+ * @throws PodError `network`; then call `detach`
  */
 export async function attach(options: {
   readonly pod: Pod;
@@ -108,6 +108,6 @@ async function asked<T>(what: string, request: () => Promise<T>): Promise<T> {
   try {
     return await request();
   } catch (error) {
-    throw new PodError('network', `cannot ${what}: ${reasonOf(error)}`, { cause: error });
+    throw new PodError('network', `failed to ${what}: ${reasonOf(error)}`, { cause: error });
   }
 }

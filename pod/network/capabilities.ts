@@ -8,7 +8,7 @@ const LEAST_BURST_BITS = 64 * 1024 * 8;
 /** CNI's bandwidth plugin and the kernel take less than 4 GiB. */
 const MOST_BURST_BITS = 2 ** 35 - 8;
 
-/** `addresses`: to be had again, with or without their lengths. */
+/** `addresses`: to be requested, with or without their lengths. */
 export const capabilitiesOf = (pod: Pod, addresses: readonly string[]): Record<string, unknown> => {
   const portMappings = lastingOf(pod).flatMap(({ ports }) =>
     ports.flatMap(({ hostPort, hostIP = '', containerPort, protocol }) =>

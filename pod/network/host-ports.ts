@@ -10,16 +10,12 @@ export async function refuseTakenPorts(pod: Pod, others: readonly Pod[]): Promis
   for (const other of others) {
     if (keyOf(other) === keyOf(pod)) continue;
     const clash = mine.find((port) => hostPortsOf(other).some((its) => overlap(port, its)));
-    if (clash) throw taken(pod, clash, `is the pod ${titleOf(other)}'s`);
+    if (clash) throw taken(pod, clash, `pod ${titleOf(other)}`);
   }
   for (const port of mine) {
     if (await isListenedOn(port)) {
       const flag = port.protocol === 'UDP' ? 'u' : 't';
-      throw taken(
-        pod,
-        port,
-        `is taken by a process of this host (ss -ln${flag}p 'sport = :${port.hostPort}' shows which)`,
-      );
+      throw taken(pod, port, `a process of this host (ss -ln${flag}p 'sport = :${port.hostPort}' shows it)`);
     }
   }
 }
@@ -27,7 +23,7 @@ export async function refuseTakenPorts(pod: Pod, others: readonly Pod[]): Promis
 const taken = (pod: Pod, { hostPort, protocol }: Port, how: string): PodError =>
   new PodError(
     'host-port',
-    `the pod ${titleOf(pod)}: host port ${hostPort}/${protocol} ${how}: choose another`,
+    `pod ${titleOf(pod)}: host port ${hostPort}/${protocol} is in use by ${how}; choose another`,
   );
 
 const hostPortsOf = (pod: Pod): Port[] =>

@@ -11,7 +11,7 @@ import { hostsFile, namesOnlyLoopback, resolvConf } from './resolv.ts';
 /** What systemd-resolved asks itself; its own address is on the host's loopback. */
 const upstream = '/run/systemd/resolve/resolv.conf';
 
-/** Written anew in the same file: Docker has mounted it, not its name. `addresses` without their lengths. */
+/** Written in place: Docker has mounted the file, not its name. `addresses` without their lengths. */
 export async function writeNames(
   docker: Docker,
   of: { readonly pod: Pod; readonly sandbox: Observed; readonly addresses: readonly string[] },
@@ -24,7 +24,9 @@ export async function writeNames(
     writeFileSync(ResolvConfPath, resolvConf(pod.dns, hostResolvConf()));
     writeFileSync(HostsPath, hostsFile({ hostname: pod.hostname, addresses, aliases: pod.hostAliases }));
   } catch (error) {
-    throw new PodError('network', `the pod's DNS cannot be written: ${reasonOf(error)}`, { cause: error });
+    throw new PodError('network', `failed to write the pod's resolv.conf and hosts: ${reasonOf(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * How long a container waits before it is started again: the kubelet's rule (`pkg/kubelet/kuberuntime`, `doBackOff`;
  * `client-go/util/flowcontrol/backoff.go`). The first restart is at once, the next ones 10 s, 20 s, ... 5 min after the
- * end; a container that kept going for 10 min begins anew.
+ * end; after 10 min without an end the delay is reset.
  */
 export interface Backoff {
   readonly delayMs: number;

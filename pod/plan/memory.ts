@@ -1,4 +1,4 @@
-/** What is kept of a pod besides its manifest and what Docker knows: it outlives the agent, Docker and a reboot. */
+/** What is kept of a pod besides its manifest and what Docker knows: it outlives the daemon, Docker and a reboot. */
 import type { Backoff } from './backoff.ts';
 import type { Observed } from './observed.ts';
 
@@ -7,11 +7,11 @@ export interface Memory {
   readonly uid: string;
   /** Every ADD that was begun and has had no DEL. */
   readonly attachments: readonly AttachmentMemory[];
-  /** The addresses that the pod had, and is to have again. */
+  /** The addresses that the pod had, to be requested again. */
   readonly addresses: readonly string[];
   /** By the container's name. */
   readonly containers: Readonly<Record<string, ContainerMemory>>;
-  /** The sandbox cannot be had, or not be taken away, for the time being. */
+  /** The sandbox cannot be made, or not be removed, at the moment. */
   readonly trouble: Trouble | undefined;
   /** All containers have ended, and none is to be started again. */
   readonly ended: 'Succeeded' | 'Failed' | undefined;
@@ -38,7 +38,7 @@ export interface ContainerMemory {
   /** As Docker writes it, once it was seen running: another one is a life that weft did not start. */
   readonly startedAt?: string | undefined;
   readonly exit: Exit | undefined;
-  /** It has to go, though it runs; its end counts as a failure whatever its status. */
+  /** It is to end, though it runs; its end counts as a failure with any exit status. */
   readonly condemned: { readonly reason: string; readonly graceSeconds: number | undefined } | undefined;
   readonly backoff: Backoff | undefined;
   /** It could not be made. */
@@ -81,7 +81,7 @@ export const emptyMemory = (uid: string): Memory => ({
 /** 128 and SIGKILL: what a container is taken to have ended with that was removed while it ran. */
 const KILLED = 137;
 
-/** Takes down what Docker says has become of the containers. Pure. */
+/** Records what Docker reports of the containers. Pure. */
 export function remember(memory: Memory, observed: readonly Observed[], nowMs: number): Memory {
   const own = observed.filter(({ uid, role }) => uid === memory.uid && role !== 'sandbox');
   const names = new Set([...Object.keys(memory.containers), ...own.map(({ name }) => name)]);
@@ -105,13 +105,13 @@ function recall(
   const known = adopted(before, latest);
   if (!known || known.exit || known.id === undefined) return known;
   if (latest?.id !== known.id) {
-    const message = 'it was removed outside weft';
+    const message = 'removed outside weft';
     return ended(known, { code: KILLED, atMs: nowMs, reason: 'Removed', message });
   }
   if (latest.state === 'running') {
     if (known.startedAt === undefined) return { ...known, startedAt: latest.startedAt };
     if (known.startedAt === latest.startedAt) return known;
-    const message = 'it was restarted outside weft';
+    const message = 'restarted outside weft';
     return ended(known, { code: KILLED, atMs: nowMs, reason: 'Restarted', message });
   }
   if (latest.state === 'created') return known;

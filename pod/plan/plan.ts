@@ -128,8 +128,8 @@ function strayReason(
   // Before `adopt` nothing is known of its containers.
   if (uid !== memory.uid) return undefined;
   const known = memory.containers[name];
-  if (known?.id !== id) return 'another container took its place';
-  return known.exit ? 'it was restarted outside weft' : undefined;
+  if (known?.id !== id) return 'another container has replaced it';
+  return known.exit ? 'restarted outside weft' : undefined;
 }
 
 const leastGraceSeconds = 2;
@@ -259,7 +259,7 @@ function endOf(pod: Pod, memory: Memory, sandbox: Observed | undefined): 'Succee
 
 /**
  * Init containers one after another, then the containers. A sidecar is an init container that keeps running: the next
- * one begins once it has started, and it is restarted whatever the others do.
+ * one begins once it has started, and it is restarted whether or not the others run.
  */
 function runContainers(pod: Pod, sandbox: Observed, situation: Situation): Plan {
   const { memory } = situation;

@@ -1,4 +1,4 @@
-/** Asks the containers of one pod, each as often as its probes say. */
+/** Probes the containers of one pod, each at the period of its probes. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { reasonOf } from '../../problem/reason.ts';
 import type { Docker } from '../docker/daemon.ts';
@@ -32,7 +32,7 @@ export class Probing {
   constructor(options: {
     docker: Docker;
     onVerdict: (verdict: Verdict) => void;
-    /** Told of what is no answer, but a fault of ours. */
+    /** Called with a failure that is not the probe's. */
     onFault: (error: unknown) => void;
   }) {
     this.#docker = options.docker;
@@ -40,7 +40,7 @@ export class Probing {
     this.#onFault = options.onFault;
   }
 
-  /** From now on these are asked, and no others. */
+  /** From now on these are probed, and no others. */
   follow(targets: readonly Target[]): void {
     const wanted = new Map(targets.map((target) => [`${target.id} ${target.kind}`, target]));
     for (const [key, stop] of this.#running) {

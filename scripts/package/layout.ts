@@ -40,6 +40,7 @@ export function packageFiles(from: {
     data('LICENSE', at('LICENSE')),
     program('bin/node', readFileSync(node.program)),
     bundle('bin/weftd'),
+    bundle('bin/weft-podd'),
     bundle('bin/weftctl'),
     program('cni/weft', readFileSync(natives.relay)),
     program('cni/loopback', readFileSync(natives.loopback)),

@@ -76,10 +76,12 @@ test('under systemd, units are in place, the socket stays through an upgrade and
   await host.run(`${packages.original}/install.sh`);
   await host.run('cmp /etc/systemd/system/weftd.service /opt/weft/current/systemd/weftd.service');
   await host.run('cmp /etc/systemd/system/weft-cni.socket /opt/weft/current/systemd/weft-cni.socket');
+  await host.run('cmp /etc/systemd/system/weft-podd.service /opt/weft/current/systemd/weft-podd.service');
   await host.run('rm /run/systemd/told');
   await host.run(`${packages.variant('upgrade', { VERSION: '99.0.2\n' })}/install.sh`);
   const told = (await host.run('cat /run/systemd/told')).split('\n');
   assert.ok(told.includes('restart --no-block weftd.service'));
+  assert.ok(told.includes('restart --no-block weft-podd.service'));
   assert.deepEqual(
     told.filter((line) => /(stop|restart) .*socket/.test(line)),
     [],
@@ -129,7 +131,7 @@ test('systemd accepts the units', async (t) => {
   await host.run(`${packages.original}/install.sh --no-service`);
   assert.equal(
     await host.run(
-      'systemd-analyze verify /opt/weft/current/systemd/weftd.service /opt/weft/current/systemd/weft-cni.socket 2>&1',
+      'cd /opt/weft/current/systemd && systemd-analyze verify ./weftd.service ./weft-cni.socket ./weft-podd.service ./weft-podd@x.service 2>&1',
     ),
     '',
   );

@@ -41,7 +41,7 @@ describe('state file of a pod that cannot be read', () => {
     const found = await docker.api.listContainers({ filters: { label: ['weft.pod=default_kept'] } });
     return found.map(({ Id, State }) => `${Id} ${State}`).toSorted();
   };
-  const reports = () => pods.node.agent.log().split('"pod.stateUnreadable"').length;
+  const reports = () => pods.daemon.log().split('"pod.stateUnreadable"').length;
 
   let atStart: string[] = [];
   beforeEach(async () => {
@@ -52,8 +52,7 @@ describe('state file of a pod that cannot be read', () => {
   /** Until the daemon has met the damage again. */
   async function untilReported(since: number): Promise<void> {
     for (const begun = Date.now(); reports() <= since; await delay(50)) {
-      if (Date.now() - begun > 30_000)
-        throw new Error(`not reported:\n${pods.node.agent.log().slice(-2000)}`);
+      if (Date.now() - begun > 30_000) throw new Error(`not reported:\n${pods.daemon.log().slice(-2000)}`);
     }
   }
 
@@ -61,9 +60,9 @@ describe('state file of a pod that cannot be read', () => {
     const path = fileOf(folder);
     const whole = readFileSync(path, 'utf8');
     const since = reports();
-    if (restart) await pods.node.agent.stop('SIGKILL');
+    if (restart) await pods.daemon.stop('SIGKILL');
     writeFileSync(path, damage(whole));
-    if (restart) await pods.node.agent.start();
+    if (restart) await pods.daemon.start();
     await untilReported(since);
     assert.deepEqual(await running(), atStart);
     const { Volumes } = await docker.api.listVolumes();

@@ -1,7 +1,9 @@
 /** `weftctl pod` on a node of the lab, and what it says. */
+import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Outcome } from '../../lab/command.ts';
 import type { LabNode } from '../../lab/node.ts';
+import { identify, isRunning, type ProcessId, signalProcess } from '../../lab/processes.ts';
 import { packageRoot } from '../../lab/product.ts';
 import { image } from './image.ts';
 
@@ -44,11 +46,66 @@ export const manifest = (name: string, spec: object = {}, metadata: object = {})
 
 const patienceMs = 90_000;
 
+/** weft-podd of a node, as `weftctl pod apply` starts it where there is no service manager. */
+export class PodDaemon {
+  readonly #node: LabNode;
+
+  constructor(node: LabNode) {
+    this.#node = node;
+  }
+
+  log(): string {
+    const path = this.#node.path('/run/weft/weft-podd.log');
+    return existsSync(path) ? readFileSync(path, 'utf8') : '';
+  }
+
+  /** Undefined where none runs. */
+  running(): ProcessId | undefined {
+    const path = this.#node.path('/run/weft/pods/keeper');
+    const { pid } = existsSync(path)
+      ? (JSON.parse(readFileSync(path, 'utf8')) as { pid: number })
+      : { pid: 0 };
+    return pid > 0 ? identify(pid) : undefined;
+  }
+
+  /** Ends it with the signal and waits until it is gone. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    const found = this.running();
+    if (!found || !signalProcess(found, signal)) throw new Error(`weft-podd is not running\n${this.log()}`);
+    for (const since = Date.now(); isRunning(found); await delay(5)) {
+      if (Date.now() - since > 20_000) throw new Error(`weft-podd outlived ${signal}\n${this.log()}`);
+    }
+  }
+
+  /** Starts it and waits until it has taken over. */
+  async start(): Promise<void> {
+    const podd = `${process.execPath} ${packageRoot()}/dist/bin/weft-podd`;
+    await this.#node.mustExec(['sh', '-c', `${podd} >>/run/weft/weft-podd.log 2>&1 </dev/null &`]);
+    await this.untilRunning();
+  }
+
+  async untilRunning(): Promise<void> {
+    await this.#until(() => this.running() !== undefined, 'is not running');
+  }
+
+  async untilEnded(): Promise<void> {
+    await this.#until(() => this.running() === undefined, 'still runs');
+  }
+
+  async #until(holds: () => boolean, otherwise: string): Promise<void> {
+    for (const since = Date.now(); !holds(); await delay(20)) {
+      if (Date.now() - since > 20_000) throw new Error(`weft-podd ${otherwise}\n${this.log().slice(-3000)}`);
+    }
+  }
+}
+
 export class Pods {
   readonly node: LabNode;
+  readonly daemon: PodDaemon;
 
   constructor(node: LabNode) {
     this.node = node;
+    this.daemon = new PodDaemon(node);
   }
 
   ctl(args: readonly string[], input?: string): Promise<Outcome> {
@@ -83,7 +140,7 @@ export class Pods {
       if (pod && wish(pod)) return pod;
       if (Date.now() - since > patienceMs) {
         throw new Error(
-          `${name} is not as wished: ${JSON.stringify(pod)}\n${this.node.agent.log().slice(-3000)}`,
+          `${name} is not as wished: ${JSON.stringify(pod)}\n${this.daemon.log().slice(-3000)}`,
         );
       }
     }
