@@ -8,6 +8,10 @@ export function parseMac(text: string): string | undefined {
   return pattern.test(lower) ? lower : undefined;
 }
 
+/** Whether one device may have it: not a group's (IEEE 802, bit 0 of the first octet), and not all zero. */
+export const isUnicastMac = (mac: string): boolean =>
+  (Number.parseInt(mac.slice(0, 2), 16) & 1) === 0 && mac !== '00:00:00:00:00:00';
+
 const octets = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 export function formatMac(bytes: Uint8Array): string {

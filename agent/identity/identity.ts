@@ -15,6 +15,7 @@ import { localUnicastMac, parseMac } from '../../inet/mac.ts';
 import { isErrno } from '../../kernel/errno.ts';
 import { reasonOf } from '../../problem/reason.ts';
 import { AgentError } from '../errors.ts';
+import { nodeNameOf } from '../lease/node-name.ts';
 
 export interface Identity {
   /** A UUID. */
@@ -26,7 +27,7 @@ export interface Identity {
 export const identityPath = (stateDir: string): string => join(stateDir, 'node.json');
 
 /** The node's name, for people: nothing depends on its being unique. */
-export const nodeName = (): string => hostname();
+export const nodeName = (): string => nodeNameOf(hostname());
 
 /**
  * Reads the identity, or draws it where there is none; on disk before it is returned. `announced`: MACs that peers have

@@ -17,6 +17,7 @@ import { field, isObject, parseObject } from '../../../json/object.ts';
 import type { Config } from '../../config/config.ts';
 import { LeaseError } from '../errors.ts';
 import type { LeaseNetwork } from '../lease.ts';
+import { backendTypePattern } from './value.ts';
 
 export const configKey = 'config';
 
@@ -135,6 +136,9 @@ function decodeClusterBackend(value: unknown, where: string): ClusterBackend {
   if (!isObject(value)) throw fault(where, 'Backend is not an object');
   const type = field(value, 'Type');
   if (type !== undefined && typeof type !== 'string') throw fault(where, 'Backend.Type is not a string');
+  if (type !== undefined && !backendTypePattern.test(type)) {
+    throw fault(where, 'Backend.Type is not the name of a backend');
+  }
   const number = (name: string): number | undefined => {
     const found = field(value, name);
     if (found === undefined || found === 0) return undefined;

@@ -3,7 +3,7 @@
  * ones left out when empty, so that flannel reads ours and we read flannel's.
  */
 import { formatIp, type Ip, parseIp } from '../../../inet/ip.ts';
-import { parseMac } from '../../../inet/mac.ts';
+import { isUnicastMac, parseMac } from '../../../inet/mac.ts';
 import { field, parseObject } from '../../../json/object.ts';
 import type { LeaseAttributes, LeaseBackend } from '../lease.ts';
 
@@ -47,9 +47,13 @@ export function decodeValue(value: string): LeaseAttributes | string {
   return typeof backend === 'string' ? backend : { publicIps, backend };
 }
 
+/** flannel's names are words such as `host-gw`; a node without a backend has none. */
+export const backendTypePattern = /^[A-Za-z0-9_-]{0,32}$/;
+
 function decodeBackend(object: Record<string, unknown>): LeaseBackend | string {
   const type = field(object, 'BackendType') ?? '';
   if (typeof type !== 'string') return 'BackendType is not a string';
+  if (!backendTypePattern.test(type)) return 'BackendType is not the name of a backend';
   if (type !== 'vxlan') return { type };
   const v4 = decodeVxlan(field(object, 'BackendData'));
   const v6 = decodeVxlan(field(object, 'BackendV6Data'));
@@ -72,6 +76,7 @@ function decodeVxlan(data: unknown): { vni: number | undefined; mac: string } | 
   const text = field(object, 'VtepMAC');
   const mac = typeof text === 'string' ? parseMac(text) : undefined;
   if (mac === undefined) return 'VtepMAC is not a MAC address';
+  if (!isUnicastMac(mac)) return `VtepMAC ${mac} is not the address of one device`;
   const vni = field(object, 'VNI');
   if (vni === undefined) return { vni: undefined, mac };
   if (typeof vni !== 'number' || !Number.isInteger(vni) || vni < 0 || vni > 0xff_ffff) {

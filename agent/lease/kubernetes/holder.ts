@@ -333,7 +333,16 @@ export class KubernetesHolder implements LeaseHolder {
     const { objects, complete } = this.#reflector;
     const view = new NodeView({ nodes: objects.values(), complete, own: nodeName, networks });
     const before = new Set(this.#table.peers.problems.map(({ key, reason }) => key + reason));
-    const rules = { networks, own: undefined, ownSubnets: lease.subnets, ownIps: lease.publicIps };
+    const { vtepMac, vtepMac6 } = lease.backend;
+    const rules = {
+      networks,
+      // The controller manager may give nodes subnets of different lengths.
+      oneLength: false,
+      own: undefined,
+      ownSubnets: lease.subnets,
+      ownIps: lease.publicIps,
+      ownMacs: [vtepMac, vtepMac6].filter((mac) => mac !== undefined),
+    };
     if (!this.#table.update(view, rules)) return;
     for (const problem of this.#table.peers.problems) {
       if (before.has(problem.key + problem.reason)) continue;

@@ -1,5 +1,6 @@
 /** What an operator does to leases by hand: `weftctl cluster init`, `weftctl node list | leave | forget`. */
 import { formatIp } from '../../../inet/ip.ts';
+import { printable } from '../../../problem/printable.ts';
 import { LeaseError } from '../errors.ts';
 import {
   type ClusterConfig,
@@ -57,15 +58,15 @@ export async function initCluster(options: {
   decodeClusterConfig(value, where);
   if (record?.value === value) return 'unchanged';
   if (record && !replace) {
-    throw new LeaseError('cluster-config', `${where} says ${record.value}: add --replace to write ${value}`);
+    throw new LeaseError(
+      'cluster-config',
+      `${where} is ${printable(record.value, 1000)}: add --replace to write ${value}`,
+    );
   }
   const compare = [{ key: configKey, version: record?.version ?? absent }];
   const write = [{ type: 'put' as const, key: configKey, value, session: undefined }];
   if (!(await store.commit({ compare, write }, signal))) {
-    throw new LeaseError(
-      'cluster-config',
-      `${where} was changed by another at this moment: look and try again`,
-    );
+    throw new LeaseError('cluster-config', `${where} was modified concurrently; retry`);
   }
   return 'written';
 }
@@ -170,7 +171,7 @@ async function giveBackFor(options: {
   );
   const transaction = giveBack({ view, key: subnet.key, nodeId: owner?.id, mark, markSession });
   if (!(await store.commit(transaction, signal))) {
-    throw new LeaseError('not-held', `${subnet.key} was changed at this moment: look and try again`);
+    throw new LeaseError('not-held', `${subnet.key} was modified concurrently; retry`);
   }
   if (owner?.session !== undefined) await store.revoke(owner.session, signal);
 }

@@ -191,7 +191,11 @@ export class LeaseKeeper implements LeaseHolder {
       networks: this.#agreement.cluster?.networks,
       own: lease.key,
       ownSubnets: lease.subnets,
+      oneLength: true,
       ownIps: us.attributes.publicIps,
+      ownMacs: [us.attributes.backend.vtepMac, us.attributes.backend.vtepMac6].filter(
+        (mac) => mac !== undefined,
+      ),
     });
     if (!changed) return;
     const { peers } = this.#table;

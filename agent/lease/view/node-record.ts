@@ -4,7 +4,9 @@
  */
 import { field, parseObject } from '../../../json/object.ts';
 import { encodeExtension, extensionOf, type NodeExtension } from '../extension.ts';
+import { parseSubnetKey } from '../flannel/key.ts';
 import { maxValueBytes } from '../flannel/value.ts';
+import { parseNodeName } from '../node-name.ts';
 
 export const nodesFolder = 'weft/nodes/';
 /** Marks of subnets given back, `weft/released/<key>`: they keep others off for a while. */
@@ -12,8 +14,11 @@ export const releasedFolder = 'weft/released/';
 /** Which node has a subnet, `weft/claims/<key of one subnet>` → node id: one per family. See claim.ts. */
 export const claimsFolder = 'weft/claims/';
 
+const longestRenewSeconds = 600;
+
 export interface NodeRecord {
   readonly id: string;
+  /** Empty where the record has none, or one that is not a host name. */
   readonly name: string;
   /** The key of its lease under `subnets/`. */
   readonly subnet: string;
@@ -44,14 +49,15 @@ export function decodeNode(id: string, value: string): NodeRecord | undefined {
     return typeof found === 'string' ? found : '';
   };
   const subnet = text('subnet');
-  if (subnet === '') return undefined;
+  if (parseSubnetKey(subnet) === undefined) return undefined;
   const renew = field(object, 'renewSeconds');
-  const renewSeconds = typeof renew === 'number' && renew > 0 ? renew : 10;
+  // A record must not make others wait for hours before its holder counts as silent.
+  const renewSeconds = typeof renew === 'number' && renew > 0 ? Math.min(renew, longestRenewSeconds) : 10;
   const given = field(object, 'extension');
   const extension = given === undefined ? undefined : extensionOf(given);
   return {
     id,
-    name: text('name'),
+    name: parseNodeName(text('name')) ?? '',
     subnet,
     boot: text('boot'),
     run: text('run'),

@@ -1,92 +1,151 @@
 /**
- * The peers that a view amounts to. A record that stops making sense keeps the meaning it had (I3); one that
- * never made sense, or that would harm us, is left out and reported.
+ * The peers that a view amounts to. A record that stops making sense, or would harm this node now, keeps the meaning
+ * that it had (I3); one that never made sense, or would harm from the start, is left out and reported.
  */
-import { type Cidr, containsCidr, containsIp, formatCidr, networkOf, overlaps } from '../../../inet/cidr.ts';
-import { formatIp, type Ip, ip, sameIp } from '../../../inet/ip.ts';
-import { type NodeExtension, sameExtension } from '../extension.ts';
-import type { Lease, LeaseAttributes, LeaseNetwork, PeerProblem, Peers } from '../lease.ts';
+import { formatIp, sameIp } from '../../../inet/ip.ts';
+import { sameExtension } from '../extension.ts';
+import type { Lease, LeaseAttributes, Peers } from '../lease.ts';
+import { type HarmRules, harmOf, harmOfExtension, keyFault, lengthFault } from './harm.ts';
 import type { PeerOwner, PeerView, SubnetRecord } from './peer-view.ts';
+import { Problems } from './problems.ts';
 import { SubnetIndex } from './subnet-index.ts';
 
 export const noPeers: Peers = { leases: new Map(), complete: false, problems: [] };
 
-export interface PeerRules {
-  /** Undefined until the cluster's configuration is known. */
-  readonly networks: readonly LeaseNetwork[] | undefined;
+export interface PeerRules extends HarmRules {
   /** The key of our own lease. */
   readonly own: string | undefined;
-  readonly ownSubnets: readonly Cidr[];
-  readonly ownIps: readonly Ip[];
   /** What is known from before: the last good meaning of each record. */
   readonly before: ReadonlyMap<string, Lease>;
 }
 
+interface Meaning {
+  readonly record: SubnetRecord;
+  readonly owner: PeerOwner | undefined;
+  readonly before: Lease | undefined;
+  readonly lease: Lease | undefined;
+  readonly extensionProblem: string | undefined;
+}
+
 export function peersOf(view: PeerView, rules: PeerRules): Peers {
-  const leases = new Map<string, Lease>();
-  const problems: PeerProblem[] = [];
-  const report = (key: string, reason: string): void => {
-    problems.push({ key: view.labelOf(key), reason });
-  };
-  const known: SubnetRecord[] = [];
-  const fresh: SubnetRecord[] = [];
-  for (const record of view.subnets()) (rules.before.has(record.key) ? known : fresh).push(record);
-  const occupied = new SubnetIndex();
-  const ips = { ipv4: new Map<bigint, string>(), ipv6: new Map<bigint, string>() };
-  // Those we know come first: of two that overlap, the newcomer is the one left out.
-  for (const record of [...known, ...fresh]) {
+  const [unchanged, changed, fresh]: [Meaning[], Meaning[], Meaning[]] = [[], [], []];
+  const misfits: { key: string; fault: string }[] = [];
+  for (const record of view.subnets()) {
     if (record.key === rules.own) continue;
-    const owner = view.ownerOf(record);
-    const meaning = meaningOf(record, { before: rules.before.get(record.key), owner, rules });
-    const { lease } = meaning;
-    if (record.problem !== undefined) {
-      const consequence = lease ? 'what it said before still holds' : 'that node cannot be reached';
-      report(record.key, `${record.problem}: ${consequence}; have its agent write it again, or delete it`);
-    }
-    if (owner && meaning.extensionProblem !== undefined) {
-      problems.push({
-        key: view.labelOfOwner(owner),
-        reason: `${meaning.extensionProblem}; the extension is ignored`,
-      });
-    }
-    if (!lease) continue;
-    const other = occupied.overlapping(lease.subnets)?.name;
-    const harm =
-      harmOf(lease, rules) ??
-      (other === undefined
-        ? undefined
-        : `it overlaps ${other}, which was there before, and is left out: release one of the two`);
-    if (harm !== undefined) {
-      report(record.key, harm);
+    const fault = rules.before.has(record.key) ? undefined : keyFault(record.subnets, rules);
+    if (fault !== undefined) {
+      misfits.push({ key: record.key, fault });
       continue;
     }
-    for (const address of lease.publicIps) {
-      const other = ips[address.family].get(address.value);
-      if (other === undefined) ips[address.family].set(address.value, lease.key);
-      else
-        report(
-          lease.key,
-          `its public IP ${formatIp(address)} is also ${other}'s: correct one of the two nodes`,
-        );
-    }
-    occupied.add(lease.key, lease.subnets);
-    leases.set(lease.key, lease);
+    const meaning = meaningOf(record, { owner: view.ownerOf(record), rules });
+    if (meaning.before === undefined) fresh.push(meaning);
+    else if (meaning.lease === meaning.before) unchanged.push(meaning);
+    else changed.push(meaning);
   }
-  problems.push(...view.problems());
-  return { leases, complete: view.complete, problems };
+  const selection = new Selection(view, rules);
+  // Of two that clash, the one that was there stays, and the newcomer is left out.
+  for (const meaning of [...unchanged, ...changed, ...fresh]) selection.add(meaning);
+  for (const { key, fault } of misfits) selection.leaveOut(key, fault);
+  for (const { key, reason } of view.problems())
+    selection.problems.add({ key, kind: reason, reason: () => reason });
+  return { leases: selection.leases, complete: view.complete, problems: selection.problems.list };
 }
 
-interface Meaning {
-  readonly lease: Lease | undefined;
-  readonly extensionProblem?: string;
+class Selection {
+  readonly leases = new Map<string, Lease>();
+  readonly problems = new Problems();
+  readonly #view: PeerView;
+  readonly #rules: PeerRules;
+  readonly #occupied = new SubnetIndex();
+  /** Key of the peer by address and by VTEP MAC. */
+  readonly #ips = { ipv4: new Map<bigint, string>(), ipv6: new Map<bigint, string>() };
+  readonly #macs = { vtepMac: new Map<string, string>(), vtepMac6: new Map<string, string>() };
+
+  constructor(view: PeerView, rules: PeerRules) {
+    this.#view = view;
+    this.#rules = rules;
+  }
+
+  add({ record, owner, before, lease, extensionProblem }: Meaning): void {
+    const { key, problem } = record;
+    if (problem !== undefined) {
+      const consequence = lease ? 'what it said before still holds' : 'that node cannot be reached';
+      this.#report(key, 'their values are not leases; delete them', () => {
+        return `${problem}: ${consequence}; have its agent write it again, or delete it`;
+      });
+    }
+    if (owner && extensionProblem !== undefined) {
+      this.problems.add({
+        key: this.#view.labelOfOwner(owner),
+        kind: 'their extensions are ignored; upgrade those nodes',
+        reason: () => `${extensionProblem}; the extension is ignored`,
+      });
+    }
+    if (!lease) return;
+    const harm = this.#harmOf(lease);
+    if (harm === undefined) {
+      this.#take(lease);
+      return;
+    }
+    this.leaveOut(key, harm);
+    if (before && before !== lease && this.#harmOf(before) === undefined) this.#take(before);
+  }
+
+  leaveOut(key: string, harm: string): void {
+    this.#report(key, 'they are left out; correct or delete them', () => harm);
+  }
+
+  #harmOf(lease: Lease): string | undefined {
+    const harm = harmOf(lease, this.#rules);
+    if (harm !== undefined) return harm;
+    const other = this.#occupied.overlapping(lease.subnets)?.name;
+    if (other !== undefined) {
+      return `it overlaps ${other}, which was there before, and is left out: release one of the two`;
+    }
+    for (const name of ['vtepMac', 'vtepMac6'] as const) {
+      const mac = lease.backend[name];
+      const holder = mac === undefined ? undefined : this.#macs[name].get(mac);
+      if (holder === undefined) continue;
+      return `its VTEP MAC ${mac} is ${holder}'s, which was there before, and it is left out: if one machine is a clone of the other, remove its state directory`;
+    }
+    return undefined;
+  }
+
+  #take(lease: Lease): void {
+    // A newcomer of another length does not come this far.
+    const length = lengthFault(lease.subnets, this.#rules);
+    if (length !== undefined) {
+      this.#report(lease.key, 'they are of another length than the cluster uses', () => {
+        return `${length}: it stays, because it was known before; have that node leave and join again`;
+      });
+    }
+    for (const address of lease.publicIps) {
+      const ips = this.#ips[address.family];
+      const other = ips.get(address.value);
+      if (other === undefined) ips.set(address.value, lease.key);
+      else {
+        this.#report(lease.key, "their public IPs are also other peers'; correct those nodes", () => {
+          return `its public IP ${formatIp(address)} is also ${other}'s: correct one of the two nodes`;
+        });
+      }
+    }
+    for (const name of ['vtepMac', 'vtepMac6'] as const) {
+      const mac = lease.backend[name];
+      if (mac !== undefined) this.#macs[name].set(mac, lease.key);
+    }
+    this.#occupied.add(lease.key, lease.subnets);
+    this.leases.set(lease.key, lease);
+  }
+
+  #report(key: string, kind: string, reason: () => string): void {
+    this.problems.add({ key: this.#view.labelOf(key), kind, reason });
+  }
 }
 
-function meaningOf(
-  record: SubnetRecord,
-  at: { before: Lease | undefined; owner: PeerOwner | undefined; rules: PeerRules },
-): Meaning {
-  const { before, owner, rules } = at;
-  if (!record.attributes) return { lease: before };
+function meaningOf(record: SubnetRecord, at: { owner: PeerOwner | undefined; rules: PeerRules }): Meaning {
+  const { owner, rules } = at;
+  const before = rules.before.get(record.key);
+  if (!record.attributes) return { record, owner, before, lease: before, extensionProblem: undefined };
   const { publicIps, backend } = record.attributes;
   const nodeName = owner?.name === '' ? undefined : owner?.name;
   const extensionProblem =
@@ -94,25 +153,13 @@ function meaningOf(
   // An extension that stops making sense keeps the meaning it had, as the record does.
   const extension = extensionProblem === undefined ? owner?.extension : before?.extension;
   const attributes = { publicIps, backend, ...(extension ? { extension } : {}) };
-  const problem = extensionProblem === undefined ? {} : { extensionProblem };
+  const known = { record, owner, before, extensionProblem };
   if (before && before.nodeName === nodeName && sameAttributes(before, attributes)) {
-    return { lease: before, ...problem };
+    return { ...known, lease: before };
   }
   const { key, subnets } = record;
   const lease = { key, subnets, ...attributes, ...(nodeName === undefined ? {} : { nodeName }) };
-  return { lease, ...problem };
-}
-
-/** Why the addresses that a peer sends from must not be trusted; undefined if they may. */
-function harmOfExtension({ localIps }: NodeExtension, rules: PeerRules): string | undefined {
-  for (const address of localIps) {
-    const kind = unusableKind(address);
-    if (kind !== undefined) return `its local IP ${formatIp(address)} is a ${kind} address`;
-    if (rules.networks?.some(({ cidr }) => containsIp(cidr, address))) {
-      return `its local IP ${formatIp(address)} is inside the pod network`;
-    }
-  }
-  return undefined;
+  return { ...known, lease };
 }
 
 export const sameAttributes = (a: LeaseAttributes, b: LeaseAttributes): boolean =>
@@ -123,47 +170,3 @@ export const sameAttributes = (a: LeaseAttributes, b: LeaseAttributes): boolean 
   sameExtension(a.extension, b.extension) &&
   a.publicIps.length === b.publicIps.length &&
   a.publicIps.every((one) => b.publicIps.some((other) => sameIp(one, other)));
-
-/** Why a lease must not be programmed; undefined if it may. */
-function harmOf(lease: Lease, rules: PeerRules): string | undefined {
-  for (const subnet of lease.subnets) {
-    const ours = rules.ownSubnets.find((own) => overlaps(own, subnet));
-    if (ours) return `it overlaps our own ${formatCidr(ours)} and is left out: release one of the two`;
-    if (rules.networks && !rules.networks.some(({ cidr }) => containsCidr(cidr, subnet))) {
-      return `${formatCidr(subnet)} is outside the cluster's network and is left out: delete it`;
-    }
-  }
-  for (const address of lease.publicIps) {
-    if (rules.ownIps.some((own) => sameIp(own, address))) {
-      return `its public IP ${formatIp(address)} is ours, and it is left out: if that node is gone, delete it`;
-    }
-    const kind = unusableKind(address);
-    if (kind !== undefined)
-      return `its public IP ${formatIp(address)} is a ${kind} address, and it is left out: correct that node`;
-  }
-  return undefined;
-}
-
-/** What makes an address useless to peers; found out once for each of thousands. */
-function unusableKind(address: Ip): string | undefined {
-  const known = kinds.get(address);
-  if (known) return known.name;
-  const kind = unusable.find(({ range }) => containsIp(range, address));
-  kinds.set(address, { name: kind?.name });
-  return kind?.name;
-}
-
-const kinds = new WeakMap<Ip, { readonly name: string | undefined }>();
-
-const range = (address: string, length: number): Cidr => networkOf(ip(address), length);
-const unusable = [
-  { name: 'loopback', range: range('127.0.0.0', 8) },
-  { name: 'link-local', range: range('169.254.0.0', 16) },
-  { name: 'multicast', range: range('224.0.0.0', 4) },
-  { name: 'broadcast', range: range('255.255.255.255', 32) },
-  { name: 'this-network', range: range('0.0.0.0', 8) },
-  { name: 'loopback', range: range('::1', 128) },
-  { name: 'unspecified', range: range('::', 128) },
-  { name: 'link-local', range: range('fe80::', 10) },
-  { name: 'multicast', range: range('ff00::', 8) },
-];

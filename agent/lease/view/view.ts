@@ -3,12 +3,14 @@
  * list that lacks it, removes a record; a record that cannot be decoded is still there.
  */
 import type { Cidr } from '../../../inet/cidr.ts';
+import { configKey } from '../flannel/cluster-config.ts';
 import { parseSubnetKey, subnetsFolder } from '../flannel/key.ts';
 import { decodeValue } from '../flannel/value.ts';
-import type { PeerProblem } from '../lease.ts';
+import type { LeaseAttributes, PeerProblem } from '../lease.ts';
 import { absent, type StoreRecord, type WatchItem } from '../store/store.ts';
 import { claimsFolder, decodeNode, type NodeRecord, nodesFolder, releasedFolder } from './node-record.ts';
 import type { PeerView, SubnetRecord } from './peer-view.ts';
+import { Problems } from './problems.ts';
 
 export interface HeldNode extends NodeRecord {
   readonly session: string | undefined;
@@ -118,11 +120,12 @@ export class ClusterView implements PeerView {
     return nodesFolder + id;
   }
 
-  problems(): PeerProblem[] {
-    return [...this.#strays].map((key) => ({
-      key,
-      reason: 'the key is not a subnet such as 10.244.1.0-24; delete it',
-    }));
+  problems(): readonly PeerProblem[] {
+    const problems = new Problems();
+    const reason = 'the key is not a subnet such as 10.244.1.0-24; delete it';
+    for (const key of this.#strays)
+      problems.add({ key, kind: 'they are not subnets; delete them', reason: () => reason });
+    return problems.list;
   }
 
   /**
@@ -138,12 +141,14 @@ export class ClusterView implements PeerView {
 
   #put(record: StoreRecord): void {
     const { key, value, session } = record;
+    // Keys that mean nothing to weft may be many and large.
+    if (!isOurs(key)) return;
     this.records.set(key, record);
     if (key.startsWith(subnetsFolder)) {
       const name = key.slice(subnetsFolder.length);
       const subnets = this.#subnets.get(name)?.subnets ?? parseSubnetKey(name);
       if (!subnets) this.#strays.add(key);
-      else this.#subnets.set(name, { key: name, subnets, ...meaningOf(value), session });
+      else this.#subnets.set(name, new DecodedSubnet({ key: name, subnets, value, session }));
     } else if (key.startsWith(nodesFolder)) {
       const id = key.slice(nodesFolder.length);
       const node = decodeNode(id, value);
@@ -194,9 +199,37 @@ export class ClusterView implements PeerView {
   }
 }
 
-function meaningOf(value: string): Pick<SubnetRecord, 'attributes' | 'problem'> {
-  const attributes = decodeValue(value);
-  return typeof attributes === 'string'
-    ? { attributes: undefined, problem: attributes }
-    : { attributes, problem: undefined };
+const folders = [subnetsFolder, nodesFolder, claimsFolder, releasedFolder];
+const isOurs = (key: string): boolean =>
+  key === configKey || folders.some((folder) => key.startsWith(folder));
+
+/** Decoded when it is looked at: most of thousands of bad keys are left out by the key alone. */
+class DecodedSubnet implements SubnetRecord {
+  readonly key: string;
+  readonly subnets: readonly Cidr[];
+  readonly session: string | undefined;
+  readonly #value: string;
+  #meaning: LeaseAttributes | string | undefined;
+
+  constructor(record: Pick<SubnetRecord, 'key' | 'subnets' | 'session'> & { readonly value: string }) {
+    this.key = record.key;
+    this.subnets = record.subnets;
+    this.session = record.session;
+    this.#value = record.value;
+  }
+
+  get attributes(): LeaseAttributes | undefined {
+    const meaning = this.#decoded;
+    return typeof meaning === 'string' ? undefined : meaning;
+  }
+
+  get problem(): string | undefined {
+    const meaning = this.#decoded;
+    return typeof meaning === 'string' ? meaning : undefined;
+  }
+
+  get #decoded(): LeaseAttributes | string {
+    this.#meaning ??= decodeValue(this.#value);
+    return this.#meaning;
+  }
 }

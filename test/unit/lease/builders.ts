@@ -10,7 +10,11 @@ import { cidr } from '../../../inet/cidr.ts';
 import { ip } from '../../../inet/ip.ts';
 import { silentLog } from '../../../log/log.ts';
 
-export const attributes = (publicIp: string, vtepMac = 'c6:d2:32:6f:8f:44'): LeaseAttributes => ({
+/** Its VTEP MAC follows from the address: no two nodes have the same. */
+export const macFor = (publicIp: string): string =>
+  ['02:00', ...publicIp.split('.').map((byte) => Number(byte).toString(16).padStart(2, '0'))].join(':');
+
+export const attributes = (publicIp: string, vtepMac = macFor(publicIp)): LeaseAttributes => ({
   publicIps: [ip(publicIp)],
   backend: { type: 'vxlan', vni: 1, vtepMac },
 });

@@ -30,7 +30,7 @@ test('a fresh folder is filled from below, in the layout that people read', limi
   assert.equal(
     readFileSync(join(path, 'subnets/10.244.2.0-24'), 'utf8'),
     '{"PublicIP":"192.168.188.102","PublicIPv6":null,"BackendType":"vxlan",' +
-      '"BackendData":{"VNI":1,"VtepMAC":"c6:d2:32:6f:8f:44"}}',
+      '"BackendData":{"VNI":1,"VtepMAC":"02:00:c0:a8:bc:66"}}',
   );
   assert.equal(
     readFileSync(join(path, 'config'), 'utf8'),
