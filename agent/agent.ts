@@ -20,6 +20,7 @@ import { Health } from './serve/health/health.ts';
 import { healthRoutes } from './serve/health/routes.ts';
 import { serveHttp } from './serve/http.ts';
 import { servePods } from './serve/pods.ts';
+import { AgentStatus, statusRoutes } from './status/live.ts';
 import { openLeases } from './take-lease.ts';
 import { HostUnderlay, requireUnderlay } from './underlay/host-underlay.ts';
 
@@ -48,8 +49,10 @@ export async function runAgent(given: AgentOptions): Promise<void> {
   const health = new Health({ now: () => performance.now(), wallNow: () => Date.now() });
   const sockets = { rtnl: openRtnl(), bulk: openRtnl().widen() };
   try {
-    if (config.listen) await serveHttp({ listen: config.listen, routes: healthRoutes(health), signal });
-    await live(options, { sockets, health });
+    const status = new AgentStatus(health);
+    const routes = { ...healthRoutes(health), ...statusRoutes(status) };
+    if (config.listen) await serveHttp({ listen: config.listen, routes, signal });
+    await live(options, { sockets, health, status });
   } finally {
     ended.abort();
     for (const socket of Object.values(sockets)) socket.close();
@@ -64,7 +67,7 @@ function requireRoot(): void {
 /** From the start to a lease, and then for as long as there is nothing to stop for. */
 async function live(
   options: AgentOptions,
-  { sockets, health }: { sockets: RtnlSockets; health: Health },
+  { sockets, health, status }: { sockets: RtnlSockets; health: Health; status: AgentStatus },
 ): Promise<void> {
   const { config, file, log, notifier, signal } = options;
   // First, so that the connection is made while the rest of the start goes on.
@@ -105,6 +108,7 @@ async function live(
     running,
     sockets,
     health,
+    status,
     readiness,
     identity,
     underlay,

@@ -23,6 +23,7 @@ import { everything } from './reconcile/trigger.ts';
 import { PodRecords } from './records.ts';
 import { reportEntries, reportLease, reportPeers } from './reports.ts';
 import type { Health } from './serve/health/health.ts';
+import type { AgentStatus } from './status/live.ts';
 import { SubnetFilePart } from './subnet-file/subnet-file-part.ts';
 import { SysctlLedger } from './sysctl/ledger.ts';
 import type { HostUnderlay } from './underlay/host-underlay.ts';
@@ -33,6 +34,7 @@ export interface NetworkOptions {
   readonly running: RunningConfig;
   readonly sockets: RtnlSockets;
   readonly health: Health;
+  readonly status: AgentStatus;
   readonly readiness: Readiness;
   readonly identity: Identity;
   readonly underlay: HostUnderlay;
@@ -52,7 +54,8 @@ export interface RtnlSockets {
 
 /** Resolves when the signal has fired; rejects where the kernel cannot be listened to. */
 export async function keepNetwork(options: NetworkOptions): Promise<void> {
-  const { running, sockets, health, readiness, identity, underlay, holder, onReload, log, signal } = options;
+  const { running, sockets, health, status, readiness, identity, underlay, holder, onReload, log, signal } =
+    options;
   const { runDir, stateDir } = running.current;
   const probes = new FamilyProbes({
     timing: () => running.current.probes,
@@ -65,6 +68,7 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
     log,
     signal,
   });
+  status.attach({ holder, probes });
   const farewell = new TunnelFarewell({ onOver: () => reconciler.trigger('tunnel unused'), signal });
   const announcement = new Announcement({ ...options, farewell });
   const records = new PodRecords(runDir);

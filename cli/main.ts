@@ -7,12 +7,14 @@ import { describeNode } from './node.ts';
 import { describePlugins } from './plugins.ts';
 import { describePod } from './pod.ts';
 import { describeSandbox } from './sandbox.ts';
+import { describeStatus } from './status.ts';
 
 async function main(): Promise<void> {
   const program = new Command('weftctl')
     .description('Looks after weft, the overlay network for pods.')
     .showHelpAfterError('(weftctl --help tells what there is)')
     .enablePositionalOptions();
+  describeStatus(program.command('status'));
   describeLab(program.command('lab'));
   describeCluster(program.command('cluster'));
   describeNode(program.command('node'));

@@ -3,7 +3,7 @@ import { type Family, formatIp, type Ip } from '../../inet/ip.ts';
 import type { Log } from '../../log/log.ts';
 import type { Peer } from '../overlay/peer.ts';
 import type { OverlayState } from '../overlay/state.ts';
-import { PeerProbes } from './peer-probes.ts';
+import { PeerProbes, type ProbedPath } from './peer-probes.ts';
 import type { ProbeTiming } from './threshold.ts';
 
 export interface FamilyProbesOptions {
@@ -51,6 +51,13 @@ export class FamilyProbes {
   /** Underlay addresses of the peers that do not answer through the tunnel. */
   silentEndpoints(): Ip[] {
     return this.#silent().map(({ endpoint }) => endpoint);
+  }
+
+  /** Every probe that has a result, of all families. */
+  states(): { peer: string; family: Family; path: ProbedPath; reachable: boolean; rttMs?: number }[] {
+    return [...this.#families].flatMap(([family, probes]) =>
+      probes.states().map((state) => ({ ...state, family })),
+    );
   }
 
   #silent(): Peer[] {

@@ -111,6 +111,18 @@ export class PeerProbes {
     return [...this.#peers.values()].filter((peer) => this.stateOf(peer.key, 'tunnel')?.reachable === false);
   }
 
+  /** Each peer's result on each path, where there is one. */
+  states(): { peer: string; path: ProbedPath; reachable: boolean; rttMs?: number }[] {
+    return [...this.#probers].flatMap(([path, prober]) =>
+      [...this.#peers.keys()].flatMap((peer) => {
+        const { reachable, rttMs } = prober.stateOf(peer);
+        return reachable === undefined
+          ? []
+          : [{ peer, path, reachable, ...(rttMs === undefined ? {} : { rttMs }) }];
+      }),
+    );
+  }
+
   stateOf(key: string, path: ProbedPath): ProbeState | undefined {
     return this.#probers.get(path)?.stateOf(key);
   }

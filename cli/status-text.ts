@@ -1,0 +1,85 @@
+/** A node's status as text for a terminal of 80 columns. */
+import type { NodeStatus, PeerStatus } from '../agent/status/node-status.ts';
+import { table } from './table.ts';
+
+/** Above so many peers, those that are ok are counted and not listed. */
+const LISTED_PEERS = 50;
+
+/** `all`: list every peer, however many there are. */
+export function statusText(status: NodeStatus, { all }: { readonly all: boolean }): string {
+  return [table(nodeRows(status)), ...problemLines(status), ...peerLines(status.peers, all)].join('');
+}
+
+function nodeRows(status: NodeStatus): string[][] {
+  const { node, agent, lease, store, underlay, backend, pods, otherVersions } = status;
+  return [
+    ['Node:', node],
+    [
+      'Agent:',
+      agent.running ? `running, weft ${agent.version ?? 'unknown'}` : `not running: ${agent.reason ?? ''}`,
+    ],
+    ...(otherVersions.length ? [['', `peers run weft ${otherVersions.join(', ')}`]] : []),
+    ['Ready:', status.ready ? 'yes' : 'no'],
+    ['Subnet:', lease.subnets.join(', ')],
+    ['Lease:', leaseText(lease)],
+    ['Store:', store],
+    [
+      'Underlay:',
+      underlay ? `${underlay.interface} ${underlay.addresses.join(', ')}, MTU ${underlay.mtuBytes}` : 'none',
+    ],
+    ['Backend:', [backend.type, ...backend.devices].join(', ')],
+    ...(backend.podMtuBytes === undefined ? [] : [['Pod MTU:', String(backend.podMtuBytes)]]),
+    ['Pods:', podsText(pods)],
+  ];
+}
+
+function leaseText({ state, secondsLeft, renewedSecondsAgo, reason }: NodeStatus['lease']): string {
+  return [
+    state,
+    ...(renewedSecondsAgo === undefined ? [] : [`renewed ${duration(renewedSecondsAgo)} ago`]),
+    ...(secondsLeft === undefined ? [] : [`${duration(secondsLeft)} left`]),
+    ...(reason === undefined ? [] : [reason]),
+  ].join(', ');
+}
+
+const podsText = ({ running, addressesFree }: NodeStatus['pods']): string =>
+  addressesFree === undefined ? `${running}` : `${running}, ${addressesFree} addresses free`;
+
+const problemLines = ({ problems }: NodeStatus): string[] =>
+  problems.length
+    ? ['\nProblems:\n', ...problems.map(({ severity, code, text }) => `  ${severity} ${code}: ${text}\n`)]
+    : [];
+
+function peerLines(peers: readonly PeerStatus[], all: boolean): string[] {
+  if (peers.length === 0) return ['\nNo peers.\n'];
+  const listed = all || peers.length <= LISTED_PEERS ? peers : peers.filter(({ state }) => state !== 'ok');
+  const rest = peers.length - listed.length;
+  const rows = listed.map((peer) => [
+    peer.name,
+    peer.subnet,
+    peer.address,
+    peer.path,
+    peer.state,
+    peer.rttMs === undefined ? '-' : `${peer.rttMs.toFixed(1)} ms`,
+  ]);
+  return [
+    '\n',
+    ...(listed.length ? [table([['PEER', 'SUBNET', 'ADDRESS', 'PATH', 'STATE', 'RTT'], ...rows])] : []),
+    ...listed.flatMap(({ name, reason, pathMtuBytes }) => [
+      ...(reason === undefined ? [] : [`  ${name}: ${reason}\n`]),
+      ...(pathMtuBytes === undefined ? [] : [`  ${name}: packets of at most ${pathMtuBytes} bytes pass\n`]),
+    ]),
+    ...(rest ? [`${rest} more peers are ok (--all lists them)\n`] : []),
+  ];
+}
+
+/** `4 s`, `12 min`, `23 h 59 min`, `3 d 4 h`. */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  const minutes = Math.floor(whole / 60);
+  const hours = Math.floor(minutes / 60);
+  if (whole < 60) return `${whole} s`;
+  if (minutes < 60) return `${minutes} min`;
+  if (hours < 24) return `${hours} h ${minutes % 60} min`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}

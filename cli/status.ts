@@ -1,0 +1,83 @@
+/** `weftctl status`: this node and its peers. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Command, Option } from 'commander';
+import { UsageError } from './store-options.ts';
+
+interface StatusOptions {
+  readonly config?: string;
+  readonly output: 'text' | 'json' | 'yaml';
+  readonly all: boolean;
+  readonly wait?: string | true;
+}
+
+/** Exit statuses, beyond 0 (healthy) and 1 (the status cannot be read). */
+const UNHEALTHY = 2;
+const AGENT_UNREACHABLE = 3;
+
+const WAIT_SECONDS = 60;
+const LONGEST_WAIT_SECONDS = 86_400;
+const PERIOD_MS = 500;
+
+export function describeStatus(status: Command): void {
+  status
+    .description('Show this node, its lease and its peers, and what is wrong.')
+    .option('--config <file>', 'weft.yaml (WEFT_CONFIG, /etc/weft/weft.yaml)')
+    .addOption(
+      new Option('-o, --output <format>', 'output format').choices(['text', 'json', 'yaml']).default('text'),
+    )
+    .option('--all', 'list all peers, also in a large cluster', false)
+    .option('--wait [seconds]', `wait until all is healthy, at most this long (${WAIT_SECONDS})`)
+    .addHelpText(
+      'after',
+      `
+What the kernel has is read from the kernel, so the command also works while weftd does not run.
+
+Exit status:
+  0  the node is ready and every peer has its entries and answers
+  1  the status cannot be read
+  2  something is wrong: the output says what
+  3  weftd does not run or does not answer
+
+Examples:
+  weftctl status
+  weftctl status --wait 120 && kubectl uncordon "$(hostname)"
+  weftctl status -o json | jq '.peers[] | select(.state != "ok")'`,
+    )
+    .action(show);
+}
+
+async function show(options: StatusOptions): Promise<void> {
+  const { configSource, loadConfig } = await import('../agent/config/load.ts');
+  const { askAgent } = await import('../agent/status/ask-agent.ts');
+  const { isHealthy, nodeStatus } = await import('../agent/status/node-status.ts');
+  const source = configSource({ flag: options.config, env: process.env });
+  const { config, path } = loadConfig(source);
+  const file = path ?? 'the defaults';
+  const untilMs = performance.now() + waitSecondsOf(options.wait) * 1000;
+  const read = async () => nodeStatus({ config, file, agent: await askAgent(config.listen) });
+  let status = await read();
+  while (!isHealthy(status) && performance.now() < untilMs) {
+    await delay(PERIOD_MS);
+    status = await read();
+  }
+  process.stdout.write(await formatted(status, options));
+  if (!status.agent.running) process.exitCode = AGENT_UNREACHABLE;
+  else if (!isHealthy(status)) process.exitCode = UNHEALTHY;
+}
+
+async function formatted(
+  status: import('../agent/status/node-status.ts').NodeStatus,
+  { output, all }: StatusOptions,
+): Promise<string> {
+  if (output === 'json') return `${JSON.stringify(status, null, 2)}\n`;
+  if (output === 'yaml') return (await import('yaml')).stringify(status);
+  return (await import('./status-text.ts')).statusText(status, { all });
+}
+
+function waitSecondsOf(wait: string | true | undefined): number {
+  if (wait === undefined) return 0;
+  if (wait === true) return WAIT_SECONDS;
+  const seconds = Number(wait);
+  if (/^\d+$/.test(wait) && seconds <= LONGEST_WAIT_SECONDS) return seconds;
+  throw new UsageError(`--wait ${JSON.stringify(wait)}: expected seconds, 0 to ${LONGEST_WAIT_SECONDS}`);
+}
