@@ -187,6 +187,8 @@ function storeText({ store }: Config): string {
       return `file ${store.path}`;
     case 'etcd':
       return `etcd ${store.endpoints.map(({ host, port }) => `${host}:${port}`).join(',')} ${store.prefix}`;
+    case 'kubernetes':
+      return `kubernetes ${store.kubeconfig ?? '(service account)'}`;
   }
 }
 
