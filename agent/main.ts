@@ -7,6 +7,7 @@ import { runAgent } from './agent.ts';
 import { parseArguments } from './arguments.ts';
 import { checkConfig } from './config/check.ts';
 import { type ConfigSource, configSource, loadConfig } from './config/load.ts';
+import { followVolume } from './config/volume.ts';
 import { settleEngine } from './engine.ts';
 import { AgentError } from './errors.ts';
 import { takeNotifier } from './notify/notifier.ts';
@@ -83,6 +84,12 @@ async function run(source: ConfigSource, { keepCompiled }: Start): Promise<void>
     onReload: (listener, signal) => {
       process.on('SIGHUP', listener);
       signal.addEventListener('abort', () => process.off('SIGHUP', listener), { once: true });
+      const onChange = (): void => {
+        log.info('config.volumeChanged', { path });
+        listener();
+      };
+      const onError = (error: Error): void => log.warn('config.volumeUnwatched', { err: error });
+      if (path) followVolume(path, { onChange, onError, signal });
     },
     signal: stop.signal,
   });

@@ -20,6 +20,8 @@ export const events = {
   'config.reloadRequested': 'SIGHUP received',
   'config.reloaded': 'configuration reloaded',
   'config.restartRequired': 'some changed fields take effect after a restart only',
+  'config.volumeChanged': 'configuration in the ConfigMap changed',
+  'config.volumeUnwatched': 'failed to watch the ConfigMap volume; send SIGHUP after a change',
   'del.dropped': 'deferred DEL removed without being done',
   'del.listFailed': 'failed to list the deferred DELs, retrying',
   'del.locked': 'deferred DEL is locked by another process, retrying later',

@@ -1,9 +1,11 @@
 /** Which file weft.yaml is, and reading it. */
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../../kernel/errno.ts';
 import { reasonOf } from '../../problem/reason.ts';
 import type { Config } from './config.ts';
 import { ConfigError } from './error.ts';
+import { netConfAsYaml, netConfName } from './net-conf.ts';
 import { readConfig } from './read.ts';
 
 export const defaultConfigPath = '/etc/weft/weft.yaml';
@@ -30,7 +32,8 @@ export interface LoadedConfig {
 }
 
 /**
- * Loads the configuration, and makes sure that the files it names can be read.
+ * Loads the configuration, and makes sure that the files it names can be read. Where there is no weft.yaml at the
+ * default path, flannel's net-conf.json beside it is read.
  *
  * @throws ConfigError with all that is wrong, a line for each
  */
@@ -39,12 +42,17 @@ export function loadConfig({ path, named }: ConfigSource): LoadedConfig {
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT' && !named) return { config: readConfig(path, ''), path: undefined };
+    if (errnoOf(error) === 'ENOENT' && !named) {
+      const netConf = join(dirname(path), netConfName);
+      if (existsSync(netConf)) return loadConfig({ path: netConf, named: true });
+      return { config: readConfig(path, ''), path: undefined };
+    }
     throw new ConfigError([
       { file: path, line: undefined, column: undefined, field: '', text: unreadable(error) },
     ]);
   }
-  return { config: readConfig(path, text, whyUnreadable), path };
+  const yaml = basename(path) === netConfName ? netConfAsYaml(path, text) : text;
+  return { config: readConfig(path, yaml, whyUnreadable), path };
 }
 
 function whyUnreadable(path: string): string | undefined {
