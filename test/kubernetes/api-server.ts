@@ -16,6 +16,12 @@ export const kubernetesVersion = 'v1.34.3';
 export const kubernetesFolder = (): string =>
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'weft', `kubernetes-${kubernetesVersion}`);
 
+export interface Given {
+  readonly token?: Source;
+  readonly port?: number;
+  readonly ca?: string;
+}
+
 export interface ApiServer {
   readonly folder: string;
   readonly port: number;
@@ -26,8 +32,8 @@ export interface ApiServer {
   readonly admin: ApiClient;
   readonly adminToken: string;
   /** With that token, at that port (a proxy's), or the server's own. */
-  access(given?: { token?: Source; port?: number }): Access;
-  client(given?: { token?: Source; port?: number }): ApiClient;
+  access(given?: Given): Access;
+  client(given?: Given): ApiClient;
   /** A client certificate of that user, by the cluster's authority. */
   certificate(user: string, group?: string): { certFile: string; keyFile: string };
   stop(): Promise<void>;
@@ -99,16 +105,16 @@ export async function startApiServer(
   });
   const caFile = join(folder, 'ca.pem');
   const ca = readFileSync(caFile, 'utf8');
-  const access = (given: { token?: Source; port?: number } = {}): Access => ({
+  const access = (given: Given = {}): Access => ({
     server: new URL(`https://127.0.0.1:${given.port ?? port}`),
     source: 'the test',
     tlsServerName: undefined,
-    ca: () => ca,
+    ca: () => given.ca ?? ca,
     proxy: 'environment',
     credentials: fixedCredentials({ token: given.token ?? { text: adminToken } }),
     namespace: 'default',
   });
-  const client = (given: { token?: Source; port?: number } = {}): ApiClient => {
+  const client = (given: Given = {}): ApiClient => {
     const made = new ApiClient({ access: access(given), userAgent: 'weft-test', env: {}, timeoutMs: 5000 });
     clients.push(made);
     return made;

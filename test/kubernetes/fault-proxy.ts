@@ -75,6 +75,7 @@ export async function startFaultProxy(t: Cleanup, server: ApiServer): Promise<Fa
       (answer) => {
         const { 'content-length': length, ...headers } = answer.headers;
         to.writeHead(answer.statusCode ?? 500, half ? headers : answer.headers);
+        answer.once('close', () => answer.complete || from.socket.destroy());
         // A watch has nothing to say at first.
         to.flushHeaders();
         if (!half) return answer.pipe(to);

@@ -104,6 +104,8 @@ export interface AgentOptions {
   readonly name: string;
   readonly port?: number;
   readonly token?: string;
+  readonly tokenFile?: string;
+  readonly ca?: string | undefined;
   readonly networks?: readonly string[];
   readonly attributes?: Partial<LeaseAttributes>;
   /** Another life of this agent. */
@@ -137,6 +139,8 @@ export function startAgent(options: AgentOptions): Agent {
   const client = server.client({
     ...(options.port === undefined ? {} : { port: options.port }),
     ...(options.token === undefined ? {} : { token: { text: options.token } }),
+    ...(options.tokenFile === undefined ? {} : { token: { file: options.tokenFile } }),
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
   });
   let holder: KubernetesHolder | undefined;
   const acquired = acquireFromNode({

@@ -105,6 +105,7 @@ export class KubernetesHolder implements LeaseHolder {
     });
     this.#podCidrs = new PodCidrRequests({
       client,
+      onTrouble: (error) => this.#report('NodeNotRead', needsCorrection(error) ? error?.message : undefined),
       onNode: (name, uid, node) =>
         this.#reflector.learn(name, uid, (known) => digestNode(node, known, annotationPrefix)),
       signal,
@@ -228,7 +229,7 @@ export class KubernetesHolder implements LeaseHolder {
 
   #refused(error: ApiError): void {
     // A Node that was created again, or deleted: the watch says so.
-    if (error.kind === 'not-found' || error.kind === 'conflict') return;
+    if (error.kind === 'not-found' || error.message.includes('metadata.uid')) return;
     this.#options.log.warn('node.patchFailed', { reason: error.message });
     this.#report('NodeNotUpdated', needsCorrection(error) ? error.message : undefined);
   }

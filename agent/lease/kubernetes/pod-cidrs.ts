@@ -15,6 +15,8 @@ export interface PodCidrRequestsOptions {
   readonly client: ApiClient;
   /** The whole Node, with the uid that it has by now. */
   readonly onNode: (name: string, uid: string, node: JsonObject) => void;
+  /** Called with the error of a request, with undefined when one is answered. */
+  readonly onTrouble: (error: ApiError | undefined) => void;
   readonly signal: AbortSignal;
 }
 
@@ -34,7 +36,7 @@ export class PodCidrRequests {
   }
 
   async #work(): Promise<void> {
-    const { client, onNode, signal } = this.#options;
+    const { client, onNode, onTrouble, signal } = this.#options;
     this.#running++;
     const backoff = new Backoff({ firstMs: 500, longestMs: 30_000, random: Math.random });
     for (const [name] of this.#wanted.entries()) {
@@ -43,12 +45,14 @@ export class PodCidrRequests {
         const node = await client.request({ verb: 'get', place: { ...nodes, name }, signal });
         onNode(name, textIn(objectIn(node, 'metadata'), 'uid') ?? '', node);
         backoff.reset();
+        onTrouble(undefined);
       } catch (error) {
         if (signal.aborted) break;
         if (!(error instanceof ApiError)) throw error;
         // Deleted meanwhile: the watch says so.
         if (error.kind === 'not-found') continue;
         this.#wanted.add(name);
+        onTrouble(error);
         await sleep(Math.max(backoff.next(), error.retryAfterMs ?? 0), undefined, { signal }).catch(
           () => undefined,
         );
