@@ -53,10 +53,13 @@ export class PodFiles {
   readonly logPath: string;
   /** Files of ConfigMaps and Secrets, for the pods that run. */
   readonly volumesDir: string;
+  /** Parts of volumes, mounted for the containers that use them. */
+  readonly subpathsDir: string;
 
   constructor({ stateDir, runDir }: Places) {
     this.wantedDir = join(stateDir, 'pods/wanted');
     this.memoryDir = join(stateDir, 'pods/memory');
+    this.subpathsDir = join(stateDir, 'pods/subpaths');
     this.lockPath = join(stateDir, 'pods/lock');
     this.gatePath = join(stateDir, 'pods/gate');
     this.logPath = join(runDir, 'weft-podd.log');

@@ -16,7 +16,6 @@ export async function checkPod(of: {
 }): Promise<void> {
   const { pod, pauseImage, others, docker, progress } = of;
   checkHostPaths(pod);
-  await requireSubpaths(pod, docker);
   await refuseTakenPorts(pod, others);
   if (pauseImage !== undefined) {
     await ensureImage(docker, { image: pauseImage, policy: 'IfNotPresent', progress });
@@ -24,23 +23,6 @@ export async function checkPod(of: {
   for (const { image, pullPolicy: policy } of [...pod.initContainers, ...pod.containers]) {
     await ensureImage(docker, { image, policy, progress });
   }
-}
-
-/** Docker 26, the first that resolves a path within a volume safely. */
-const SUBPATH_API = 1.45;
-
-async function requireSubpaths(pod: Pod, docker: Docker): Promise<void> {
-  const shared = pod.volumes.filter(({ kind }) => kind === 'emptyDir').map(({ name }) => name);
-  const uses = [...pod.initContainers, ...pod.containers].some(({ mounts }) =>
-    mounts.some(({ volume, subPath }) => subPath !== undefined && shared.includes(volume)),
-  );
-  if (!uses) return;
-  const { ApiVersion, Version } = await docker.ask('read the version', (api) => api.version());
-  if (Number(ApiVersion.replace(/^1\.(\d)$/, '1.0$1')) >= SUBPATH_API) return;
-  throw new PodError(
-    'docker',
-    `pod ${titleOf(pod)}: subPath of an emptyDir needs Docker 26 or later (found: ${Version}); mount the whole volume`,
-  );
 }
 
 type Kind = 'isDirectory' | 'isFile' | 'isSocket' | 'isCharacterDevice' | 'isBlockDevice';

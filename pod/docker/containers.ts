@@ -23,9 +23,10 @@ export async function createContainer(
     readonly sandbox: Observed;
     readonly attempt: number;
     readonly volumesDir: string;
+    readonly subpathsDir: string;
   },
 ): Promise<string> {
-  const { facts, container, role, sandbox, attempt, volumesDir } = of;
+  const { facts, container, role, sandbox, attempt, volumesDir, subpathsDir } = of;
   const { pod, uid } = facts;
   const key = keyOf(pod);
   const name = containerName({ key, name: container.name, attempt, uid });
@@ -56,7 +57,7 @@ export async function createContainer(
     HostConfig: {
       NetworkMode: join,
       IpcMode: join,
-      Mounts: mountsOf(container, { pod, uid, volumesDir }),
+      Mounts: await mountsOf(docker, container, { pod, uid, volumesDir, subpathsDir }),
       ...securityConfigOf(container.security),
       ...resourceConfigOf(container.resources),
     },

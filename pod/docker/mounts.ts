@@ -12,27 +12,51 @@ import {
 import { dirname, join } from 'node:path';
 import type { MountSettings } from 'dockerode';
 import type { Container, Mount, Pod, Volume } from '../manifest/pod.ts';
+import type { Docker } from './daemon.ts';
 import { volumeName } from './labels.ts';
+import { mountSubpath } from './subpath.ts';
 
 export interface MountScope {
   readonly pod: Pod;
   readonly uid: string;
   /** Where files of ConfigMaps and Secrets are written, for the pods that use them. */
   readonly volumesDir: string;
+  /** Where parts of volumes are mounted that Docker cannot mount itself. */
+  readonly subpathsDir: string;
 }
 
-/** Makes on the host what is to be there, and returns the mounts. Throws what the file system says. */
-export function mountsOf(container: Container, scope: MountScope): MountSettings[] {
-  return container.mounts.flatMap((mount) => {
+/** Creates what is absent on the host, and returns the mounts. Throws what the file system reports. */
+export async function mountsOf(
+  docker: Docker,
+  container: Container,
+  scope: MountScope,
+): Promise<MountSettings[]> {
+  const mounts: MountSettings[] = [];
+  for (const mount of container.mounts) {
     const volume = scope.pod.volumes.find(({ name }) => name === mount.volume);
-    return volume ? [mountOf(mount, volume, scope)] : [];
-  });
+    if (volume) mounts.push(await mountOf(docker, mount, { volume, scope }));
+  }
+  return mounts;
 }
 
-function mountOf({ path, readOnly, subPath }: Mount, volume: Volume, scope: MountScope): MountSettings {
+async function mountOf(
+  docker: Docker,
+  { path, readOnly, subPath }: Mount,
+  { volume, scope }: { volume: Volume; scope: MountScope },
+): Promise<MountSettings> {
   switch (volume.kind) {
-    case 'emptyDir':
-      return volumeMount({ uid: scope.uid, volume, target: path, readOnly, subPath });
+    case 'emptyDir': {
+      const { uid } = scope;
+      if (subPath === undefined || (await canMountSubpaths(docker))) {
+        return volumeMount({ uid, volume, target: path, readOnly, subPath });
+      }
+      const name = volumeName({ uid, name: volume.name });
+      const { Mountpoint: root } = await docker.ask(`inspect the volume ${volume.name}`, (api) =>
+        api.getVolume(name).inspect(),
+      );
+      const source = await mountSubpath({ ...scope, volume: volume.name, root, subPath });
+      return { Type: 'bind', Source: source, Target: path, ReadOnly: readOnly };
+    }
     case 'hostPath':
       ensureHostPath(volume);
       return { Type: 'bind', Source: volume.path, Target: path, ReadOnly: readOnly };
@@ -41,6 +65,15 @@ function mountOf({ path, readOnly, subPath }: Mount, volume: Volume, scope: Moun
       return { Type: 'bind', Source: join(folder, subPath ?? ''), Target: path, ReadOnly: true };
     }
   }
+}
+
+/** Docker 26 is the first that resolves a path within a volume safely. */
+const SUBPATH_API = [1, 45] as const;
+
+async function canMountSubpaths(docker: Docker): Promise<boolean> {
+  const { ApiVersion } = await docker.ask('read the version', (api) => api.version());
+  const [major = 0, minor = 0] = ApiVersion.split('.').map(Number);
+  return major > SUBPATH_API[0] || (major === SUBPATH_API[0] && minor >= SUBPATH_API[1]);
 }
 
 type SubpathOptions = NonNullable<MountSettings['VolumeOptions']> & { Subpath?: string };

@@ -51,7 +51,7 @@ export async function startContainer(
       progress,
       signal: hurry,
     });
-    const { volumesDir } = desk.files;
+    const { volumesDir, subpathsDir } = desk.files;
     id = await createContainer(docker, {
       facts: factsOf(desk, order),
       container,
@@ -59,6 +59,7 @@ export async function startContainer(
       sandbox,
       attempt,
       volumesDir,
+      subpathsDir,
     });
   } catch (error) {
     if (error instanceof DockerAway || isAbort(error)) throw error;

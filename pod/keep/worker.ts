@@ -13,6 +13,7 @@ import { type Docker, DockerAway } from '../docker/daemon.ts';
 import { removeFiles } from '../docker/mounts.ts';
 import { observe } from '../docker/observe.ts';
 import { removeVolumes } from '../docker/sandbox.ts';
+import { unmountSubpaths } from '../docker/subpath.ts';
 import { PodError } from '../errors.ts';
 import { environmentOf, expandedHandler } from '../manifest/environment.ts';
 import type { PodKey } from '../manifest/key.ts';
@@ -174,6 +175,7 @@ export class PodWorker {
         return 'done';
       case 'dropVolumes':
         if (action.uid === '') return 'done';
+        await unmountSubpaths({ uid: action.uid, subpathsDir: desk.files.subpathsDir });
         await removeVolumes(docker, action.uid);
         removeFiles({ uid: action.uid, volumesDir: desk.files.volumesDir });
         return 'done';

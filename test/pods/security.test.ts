@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { container, manifest } from '../runtimes/pods.ts';
-import { podsFixture } from './fixture.ts';
+import { podsFixture, shell } from './fixture.ts';
 
 describe('securityContext and resources', () => {
   const fixture = podsFixture('security');
@@ -59,5 +59,38 @@ describe('securityContext and resources', () => {
     await fixture.near.ctl(['apply', '-f', '-', '--timeout', '0'], manifest('root', { containers: [main] }));
     const pod = await fixture.near.until('root', ({ reason }) => reason === 'CreateContainerConfigError');
     assert.match(pod.message, /would run as root; set securityContext\.runAsUser/);
+  });
+
+  it('subPath of an emptyDir: only that folder is mounted, and nothing is left mounted', async () => {
+    const volumes = [
+      { name: 'work', emptyDir: {} },
+      { name: 'fast', emptyDir: { medium: 'Memory' } },
+    ];
+    const main = container('main', {
+      volumeMounts: [
+        { name: 'work', mountPath: '/whole' },
+        { name: 'work', mountPath: '/part', subPath: 'a/b' },
+        { name: 'fast', mountPath: '/fast', subPath: 'c', readOnly: true },
+      ],
+    });
+    await fixture.near.apply(manifest('parts', { volumes, containers: [main] }));
+    const script = 'echo x >/part/file; cat /whole/a/b/file; ls -ld /part; echo y >/fast/file';
+    const { stdout, stderr } = await fixture.near.exec('parts', 'sh', '-c', script);
+    assert.match(stdout, /^x\ndrwxrwxrwx/);
+    assert.match(stderr, /\/fast\/file: Read-only file system/);
+    await fixture.near.remove('parts');
+    const mounts = await fixture.near.node.mustExec(['cat', '/proc/self/mountinfo']);
+    assert.doesNotMatch(mounts, /pods\/subpaths/);
+  });
+
+  it('subPath that a container replaced by a symbolic link to the host: the next container is refused', async () => {
+    const volumes = [{ name: 'work', emptyDir: {} }];
+    const whole = { volumeMounts: [{ name: 'work', mountPath: '/work' }] };
+    const thief = shell('thief', 'busybox rmdir /work/sub; busybox ln -s /etc /work/sub', whole);
+    const main = container('main', { volumeMounts: [{ name: 'work', mountPath: '/host', subPath: 'sub' }] });
+    const text = manifest('thief', { volumes, initContainers: [thief], containers: [main] });
+    await fixture.near.ctl(['apply', '-f', '-', '--timeout', '0'], text);
+    const pod = await fixture.near.until('thief', ({ reason }) => /Error$|BackOff$/.test(reason));
+    assert.match(pod.message, /sub\b.* symbolic link|escapes|not a directory/);
   });
 });
