@@ -5,7 +5,7 @@
  * A function named `...Async` runs on libuv's thread pool and must not depend on the calling thread's
  * namespaces: pool threads always stay in the namespace in which the process started.
  */
-import { writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
 import { KernelError } from './errors.ts';
 
@@ -28,9 +28,13 @@ const call = {
   recvfrom: libc.func(
     'intptr_t recvfrom(int fd, uint8_t *data, size_t length, int flags, uint8_t *address, _Inout_ uint32_t *addressLength)',
   ),
+  recvmsg: libc.func('intptr_t recvmsg(int fd, uint8_t *message, int flags)'),
   listen: libc.func('int listen(int fd, int backlog)'),
   accept4: libc.func('int accept4(int fd, void *address, void *length, int flags)'),
   fcntl: libc.func('int fcntl(int fd, int command, ...)'),
+  ioctl: libc.func('int ioctl(int fd, uint64_t request, ...)'),
+  epoll_create1: libc.func('int epoll_create1(int flags)'),
+  epoll_ctl: libc.func('int epoll_ctl(int epoll, int operation, int fd, uint8_t *event)'),
   setns: libc.func('int setns(int fd, int type)'),
   poll: libc.func('int poll(uint8_t *fds, uint64_t count, int timeout)'),
   eventfd: libc.func('int eventfd(uint32_t initial, int flags)'),
@@ -89,9 +93,9 @@ export const sendTo = (fd: number, data: Uint8Array, address: Uint8Array, attemp
   check(call.sendto(fd, data, data.length, MSG_NOSIGNAL, address, address.length), attempted);
 
 /** recv(2), without waiting; undefined where nothing has come (EAGAIN). */
-export function recv(fd: number, into: Uint8Array, attempted: string): number | undefined {
+export function recv(fd: number, into: Uint8Array, attempted: string, flags = 0): number | undefined {
   for (;;) {
-    const received: number = call.recv(fd, into, into.length, MSG_DONTWAIT);
+    const received: number = call.recv(fd, into, into.length, flags | MSG_DONTWAIT);
     if (received >= 0) return received;
     const errno = koffi.errno();
     if (errno === EAGAIN) return undefined;
@@ -114,6 +118,54 @@ export function recvFrom(
     if (errno !== EINTR) throw new KernelError({ errno, attempted });
   }
 }
+
+/** Memory outside V8's heap, for structures that point to it; it lives for as long as the process. */
+export interface NativeMemory {
+  readonly buffer: Buffer;
+  readonly address: bigint;
+}
+
+export function nativeMemory(bytes: number): NativeMemory {
+  const memory = koffi.alloc('uint8_t', bytes);
+  kept.push(memory);
+  return { buffer: Buffer.from(koffi.view(memory, bytes)).fill(0), address: koffi.address(memory) };
+}
+
+const kept: unknown[] = [];
+
+/** recvmsg(2) into what `message` (struct msghdr) points to, without waiting; undefined where nothing has come. */
+export function recvMessage(
+  fd: number,
+  message: Buffer,
+  flags: number,
+  attempted: string,
+): number | undefined {
+  for (;;) {
+    const received: number = call.recvmsg(fd, message, flags | MSG_DONTWAIT);
+    if (received >= 0) return received;
+    const errno = koffi.errno();
+    if (errno === EAGAIN) return undefined;
+    if (errno !== EINTR) throw new KernelError({ errno, attempted });
+  }
+}
+
+/** ioctl(2) of a request without an argument; its result. */
+export const ioctl = (fd: number, request: number, attempted: string): number =>
+  check(call.ioctl(fd, request), attempted);
+
+/** epoll_create1(2): a descriptor that can be read while one of those that are in it can. */
+export const epoll = (): number => check(call.epoll_create1(EPOLL_CLOEXEC), 'make an epoll descriptor');
+
+/** epoll_ctl(2): adds a descriptor to be watched for input and for the end. */
+export function epollAdd(epoll: number, fd: number): void {
+  const event = Buffer.alloc(16); // struct epoll_event, packed on some processors: data is not used
+  event.writeUInt32LE(EPOLLIN | EPOLLRDHUP);
+  check(call.epoll_ctl(epoll, EPOLL_CTL_ADD, fd, event), `watch file descriptor ${fd}`);
+}
+
+export const epollRemove = (epoll: number, fd: number): void => {
+  check(call.epoll_ctl(epoll, EPOLL_CTL_DEL, fd, Buffer.alloc(16)), `stop watching file descriptor ${fd}`);
+};
 
 /** listen(2). */
 export const listen = (fd: number, backlog: number, attempted: string): void => {
@@ -149,9 +201,14 @@ export const setns = (fd: number, attempted: string): void => {
 /** eventfd(2), non-blocking: a descriptor that another thread's poll can be woken by (`wake`). */
 export const eventfd = (): number => check(call.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'make an eventfd');
 
-/** Ends every wait for an eventfd, those to come as well. */
+/** Ends every wait for an eventfd, those to come as well, until `calm`. */
 export const wake = (eventfd: number): void => {
   writeSync(eventfd, Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]));
+};
+
+/** Waits for an eventfd that was woken wait again. */
+export const calm = (eventfd: number): void => {
+  readSync(eventfd, Buffer.alloc(8));
 };
 
 /**
@@ -229,9 +286,17 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 const SOCK_CLOEXEC = 0o2000000;
 const SOCK_NONBLOCK = 0o4000;
+const EPOLL_CLOEXEC = 0o2000000;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLLIN = 1;
+const EPOLLRDHUP = 0x2000;
 const EFD_CLOEXEC = 0o2000000;
 const EFD_NONBLOCK = 0o4000;
 const CLONE_NEWNET = 0x40000000;
+export const MSG_CTRUNC = 8;
+export const MSG_PEEK = 2;
+export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 

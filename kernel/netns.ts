@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
-import { KernelError } from './errors.ts';
+import { failedWith, KernelError } from './errors.ts';
 import * as ffi from './ffi.ts';
 
 /** An open network namespace. It lives for as long as it is open, whatever becomes of its path. */
@@ -44,6 +44,31 @@ export function openNetns(path: string): Netns {
     throw new KernelError({ errno, attempted });
   }
 }
+
+/**
+ * A namespace that another process has opened and handed over. The descriptor stays the caller's to close. `path` is
+ * what the other process calls it, for messages.
+ *
+ * @throws KernelError EINVAL where the descriptor is no network namespace.
+ */
+export function handedNetns(fd: number, path: string): Netns {
+  const attempted = `use network namespace ${path}`;
+  const invalid = (detail: string) => new KernelError({ errno: osConstants.errno.EINVAL, attempted, detail });
+  let type: number;
+  try {
+    type = ffi.ioctl(fd, NS_GET_NSTYPE, attempted);
+  } catch (error) {
+    if (failedWith(error, 'ENOTTY', 'EINVAL', 'EBADF')) throw invalid('the file is no namespace');
+    throw error;
+  }
+  if (type !== CLONE_NEWNET) throw invalid('the file is a namespace of another kind');
+  const { dev, ino } = fstatSync(fd);
+  return { fd, path, id: `${dev}:${ino}`, close: () => {} };
+}
+
+/** linux/nsfs.h */
+const NS_GET_NSTYPE = 0xb703;
+const CLONE_NEWNET = 0x40000000;
 
 /** The namespace that the process lives in, open for as long as the process runs. */
 export function homeNetns(): Netns {

@@ -13,6 +13,7 @@ export const events = {
   'cluster.configCreated': 'cluster configuration written to the store',
   'cni.acceptFailed': 'failed to accept a CNI connection, retrying',
   'cni.callFailed': 'CNI call failed with an unexpected error',
+  'cni.callerElsewhere': 'CNI call not done: its caller lives in another network namespace',
   'cni.callerRefused': 'CNI connection refused: the caller is not root',
   'cni.connectionDropped': 'CNI connection closed before its request was complete',
   'config.defaults': 'no configuration file, using the defaults',

@@ -5,7 +5,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { LogEvent } from '../log/events.ts';
 import { CniError } from './errors.ts';
-import { answer, type PluginAnswer, type PluginCall, refusal } from './protocol/answer.ts';
+import { answer, refusal } from './protocol/answer.ts';
+import type { PluginAnswer, PluginCall } from './protocol/call.ts';
 import type { Verbs } from './protocol/request.ts';
 
 /** Where the agent is, unless it is told otherwise, and then it attaches pods itself. */
@@ -37,10 +38,10 @@ async function afterWhatIsOwed(
 ): Promise<PluginAnswer> {
   const directory = `${runDir}/tombstones`;
   if (call.env.CNI_COMMAND !== 'ADD' || !existsSync(directory)) return perform(call);
-  const { Tombstones } = await import('./launcher/tombstones.ts');
+  const { DeferredDels } = await import('./contract/deferred-dels.ts');
   const note = (event: LogEvent, fields?: object) =>
     process.stderr.write(`${event} ${JSON.stringify(fields)}\n`);
-  const tombstones = new Tombstones({ directory, answer: perform, log: { info: note, warn: note } });
+  const tombstones = new DeferredDels({ directory, answer: perform, log: { info: note, warn: note } });
   return await tombstones.guard()(call, new AbortController().signal);
 }
 

@@ -1,16 +1,24 @@
 /**
  * One connection to the CNI socket: a request in, its answer out, and the end.
  *
- * A request that is there at once and done within a moment needs no more than a receive and a send. Whoever takes
- * longer, in sending, in being served or in taking the answer, is watched by the event loop.
+ * A request is received with the descriptors that come with it, which live until its call is done. One that is there
+ * at once and done within a moment needs no more than a receive and a send. A caller that is slow to send is watched by
+ * the acceptor's thread; one whose call or answer takes longer, by the event loop.
  */
 import { Socket } from 'node:net';
 import * as ffi from '../../kernel/ffi.ts';
-import { receiveNow, sendNow } from '../../kernel/unix-stream.ts';
+import { peekNow, receiveNow, sendNow } from '../../kernel/unix-stream.ts';
 import type { Log } from '../../log/log.ts';
+import {
+  encodeAnswer,
+  headerBytes,
+  opensNames,
+  RequestReader,
+  WireError,
+} from '../../plugin/contract/wire.ts';
 import { CniError } from '../../plugin/errors.ts';
-import { encodeAnswer, RequestReader, WireError } from '../../plugin/launcher/wire.ts';
-import { type PluginAnswer, type PluginCall, refusal } from '../../plugin/protocol/answer.ts';
+import { refusal } from '../../plugin/protocol/answer.ts';
+import type { PluginAnswer, PluginCall } from '../../plugin/protocol/call.ts';
 import { reasonOf } from '../../problem/reason.ts';
 
 export interface ConnectionOptions {
@@ -24,52 +32,62 @@ export interface ConnectionOptions {
 /** `work` aborts when the caller goes away, and may be aborted when the time for the work is over. */
 type Perform = (call: PluginCall, work: AbortController) => Promise<PluginAnswer>;
 
+/** Says when a descriptor has input, until it is forgotten. */
+export interface Readiness {
+  watch(fd: number, onReadable: () => void): void;
+  forget(fd: number): void;
+}
+
 type Phase = 'reading' | 'working' | 'answering' | 'over';
 
-/** Most calls are answered before it would be worth looking whether their callers are still there. */
+/** Most calls are answered sooner than it pays to look whether their callers are still there. */
 const UNWATCHED_MS = 5;
+
+export interface CniConnectionOptions {
+  /** Closed by the connection. */
+  readonly fd: number;
+  readonly options: ConnectionOptions;
+  readonly readiness: Readiness;
+  /** The caller lives in another network namespace: nothing is done for it. */
+  readonly elsewhere: boolean;
+  /** Called once at most. */
+  readonly perform: Perform;
+  /** Called once. */
+  readonly onOver: () => void;
+}
 
 export class CniConnection {
   readonly #fd: number;
-  readonly #options: ConnectionOptions;
-  readonly #perform: Perform;
-  readonly #onOver: () => void;
-  readonly #reader = new RequestReader();
+  readonly #given: CniConnectionOptions;
+  readonly #descriptors: number[] = [];
+  readonly #reader = new RequestReader(this.#descriptors);
   readonly #work = new AbortController();
   #phase: Phase = 'reading';
+  #performing = false;
   #timer: NodeJS.Timeout | undefined;
-  /** Once there is one, the descriptor is its own. */
+  /** Once there is one, the descriptor belongs to it. */
   #socket: Socket | undefined;
 
-  /** `fd` is ours to close. `perform` is called once at most, `onOver` once. */
-  constructor(request: { fd: number; options: ConnectionOptions; perform: Perform; onOver: () => void }) {
-    this.#fd = request.fd;
-    this.#options = request.options;
-    this.#perform = request.perform;
-    this.#onOver = request.onOver;
+  constructor(given: CniConnectionOptions) {
+    this.#fd = given.fd;
+    this.#given = given;
   }
 
-  /** Takes what is there of the request, and waits for what is not. */
+  /** Receives what is there of the request, and waits for what is not. */
   begin(): void {
-    try {
-      const there = receiveNow(this.#fd);
-      if (there?.length === 0) this.abandon('the caller has gone');
-      else if (there) this.#read(there);
-    } catch (error) {
-      this.abandon(reasonOf(error));
-    }
+    this.#receive();
     if (this.#phase !== 'reading') return;
-    // Not a timer that every byte starts anew: who drips is as late as who says nothing.
-    this.#after(this.#options.readMs, () => this.#drop('the request did not arrive in time'));
-    this.#watched();
+    // An absolute deadline, not an idle timeout.
+    this.#after(this.#given.options.readMs, () => this.#drop('the request did not arrive in time'));
+    this.#given.readiness.watch(this.#fd, () => this.#receive());
   }
 
-  /** Nothing of the request has been read: closed now, its relay knows that nobody has done it. */
+  /** Nothing of the request has been read: closed now, its relay knows that nothing was done. */
   get untouched(): boolean {
     return !this.#reader.begun;
   }
 
-  /** Nobody waits for the answer any more. */
+  /** The caller does not wait for the answer any more. */
   abandon(reason: string): void {
     const owed = this.#phase === 'reading' || this.#phase === 'working';
     this.#end();
@@ -81,19 +99,58 @@ export class CniConnection {
     this.#enter('over');
     if (this.#socket) this.#socket.destroy();
     else ffi.close(this.#fd);
-    this.#onOver();
+    if (!this.#performing) this.#closeDescriptors();
+    this.#given.onOver();
+  }
+
+  #closeDescriptors(): void {
+    for (const fd of this.#descriptors.splice(0)) ffi.close(fd);
   }
 
   #drop(reason: string): void {
-    this.#options.log.warn('cni.connectionDropped', { reason });
+    this.#given.options.log.warn('cni.connectionDropped', { reason });
     this.abandon(reason);
+  }
+
+  /** All that has arrived: to the last byte of the request, or to a pause. */
+  #receive(): void {
+    try {
+      while (this.#phase === 'reading' && this.#isReadable()) {
+        const received = receiveNow(this.#fd);
+        if (!received) return;
+        this.#keep(received.fds);
+        if (received.truncated) this.#answer(tryAgain(truncated));
+        else if (received.bytes.length === 0) this.abandon('the caller has gone');
+        else this.#read(received.bytes);
+      }
+    } catch (error) {
+      this.abandon(reasonOf(error));
+    }
+  }
+
+  /**
+   * Of a caller elsewhere only what will be answered: a relay of 0.1.0 is closed unread, so that it starts the
+   * standalone plugin by itself.
+   */
+  #isReadable(): boolean {
+    if (!this.#given.elsewhere || !this.untouched) return true;
+    const header = peekNow(this.#fd, headerBytes);
+    if (header && !opensNames(header)) this.abandon('the caller lives in another network namespace');
+    return header !== undefined && this.#phase === 'reading';
+  }
+
+  /** Descriptors come with the first byte; of those that come later or are more than a request has, none is used. */
+  #keep(fds: readonly number[]): void {
+    if (this.untouched) this.#descriptors.push(...fds);
+    else for (const fd of fds) ffi.close(fd);
   }
 
   #read(chunk: Buffer): void {
     try {
       if (this.#phase !== 'reading') throw new WireError('bytes follow the request');
       const call = this.#reader.push(chunk);
-      if (call) void this.#respond(call);
+      if (call && this.#given.elsewhere) this.#answer(tryAgain(elsewhere), { notDone: true });
+      else if (call) void this.#respond(call);
     } catch (error) {
       if (error instanceof WireError && error.otherVersion) this.#answer(tryAgain(error.message));
       else this.#drop(reasonOf(error));
@@ -102,14 +159,17 @@ export class CniConnection {
 
   async #respond(call: PluginCall): Promise<void> {
     this.#enter('working');
-    if (!this.#socket) this.#after(UNWATCHED_MS, () => this.#watched());
-    const answer = await this.#perform(call, this.#work);
+    this.#performing = true;
+    this.#after(UNWATCHED_MS, () => this.#watched());
+    const answer = await this.#given.perform(call, this.#work);
+    this.#performing = false;
+    this.#closeDescriptors();
     if (this.#phase === 'working') this.#answer(answer);
   }
 
-  #answer(answer: PluginAnswer): void {
+  #answer(answer: PluginAnswer, options: { notDone?: boolean } = {}): void {
     this.#enter('answering');
-    const bytes = encodeAnswer(answer);
+    const bytes = encodeAnswer(answer, options);
     try {
       const sent = this.#socket ? 0 : sendNow(this.#fd, bytes);
       if (sent === bytes.length) this.#end();
@@ -121,7 +181,7 @@ export class CniConnection {
 
   #sendRest(bytes: Buffer): void {
     const socket = this.#watched();
-    socket.setTimeout(this.#options.writeMs, () => this.#drop('the answer was not taken in time'));
+    socket.setTimeout(this.#given.options.writeMs, () => this.#drop('the answer was not taken in time'));
     socket.end(bytes);
   }
 
@@ -139,6 +199,7 @@ export class CniConnection {
 
   #enter(phase: Phase): void {
     clearTimeout(this.#timer);
+    if (this.#phase === 'reading') this.#given.readiness.forget(this.#fd);
     this.#phase = phase;
   }
 
@@ -148,3 +209,9 @@ export class CniConnection {
 }
 
 const tryAgain = (message: string): PluginAnswer => refusal(new CniError('try-again-later', message));
+
+const truncated =
+  'failed to receive the descriptors of the request: the agent may open no more files; raise LimitNOFILE of weftd';
+
+const elsewhere =
+  'the agent (weftd) lives in another network namespace than this plugin; start an agent there, or install weft-standalone';

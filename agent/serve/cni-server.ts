@@ -6,13 +6,15 @@
  * queue. The time for the work begins with the work, so a burst makes calls wait and not fail.
  */
 import * as ffi from '../../kernel/ffi.ts';
-import { peerCredentials } from '../../kernel/unix-stream.ts';
+import { homeNetns } from '../../kernel/netns.ts';
+import { callerNetns, peerCredentials } from '../../kernel/unix-stream.ts';
 import type { Log } from '../../log/log.ts';
 import { CniError } from '../../plugin/errors.ts';
-import { type PluginAnswer, type PluginCall, refusal } from '../../plugin/protocol/answer.ts';
+import { refusal } from '../../plugin/protocol/answer.ts';
+import type { PluginAnswer, PluginCall } from '../../plugin/protocol/call.ts';
 import { CniAcceptor } from './cni-acceptor.ts';
 import { Admission } from './cni-admission.ts';
-import { CniConnection, type ConnectionOptions } from './cni-connection.ts';
+import { CniConnection, type ConnectionOptions, type Readiness } from './cni-connection.ts';
 
 /** What a call took, for logs and metrics. */
 export interface CallRecord {
@@ -31,7 +33,7 @@ export interface CniServerOptions extends ConnectionOptions {
   readonly onCall?: (record: CallRecord) => void;
   /** Calls at work at once; the others wait. */
   readonly concurrency: number;
-  /** Connections at once; the others are closed unread, so that their relays help themselves. */
+  /** Connections at once; the others are closed unread, so that their relays start the standalone plugin. */
   readonly connections: number;
   /** For the work itself. The relay waits for 25 s in all. */
   readonly workMs: number;
@@ -62,7 +64,8 @@ export class CniServer {
   /** Takes calls on a listening socket, which is its own from now on. */
   listen(fd: number): void {
     const { log } = this.#options;
-    this.#acceptor = new CniAcceptor({ fd, onCaller: (caller) => this.#accept(caller), log });
+    const acceptor = new CniAcceptor({ fd, onCaller: (caller) => this.#accept(caller, acceptor), log });
+    this.#acceptor = acceptor;
   }
 
   /** Calls that are being worked on, and that wait for it. */
@@ -86,13 +89,14 @@ export class CniServer {
       this.#tellIfIdle();
     });
     clearTimeout(timer);
+    await this.#acceptor?.close();
   }
 
   #tellIfIdle(): void {
     if (this.#connections.size === 0) this.#whenIdle?.();
   }
 
-  #accept(fd: number): void {
+  #accept(fd: number, readiness: Readiness): void {
     if (this.#connections.size >= this.#options.connections || !this.#isWelcome(fd)) {
       ffi.close(fd);
       return;
@@ -100,6 +104,8 @@ export class CniServer {
     const connection = new CniConnection({
       fd,
       options: this.#options,
+      readiness,
+      elsewhere: this.#livesElsewhere(fd),
       perform: (call, work) => this.#perform(call, work),
       onOver: () => {
         this.#connections.delete(connection);
@@ -115,6 +121,14 @@ export class CniServer {
     if (uid === 0 || uid === this.#options.uid) return true;
     this.#options.log.warn('cni.callerRefused', { uid, pid });
     return false;
+  }
+
+  /** Asked of the socket, never of a process id, which means another process elsewhere. */
+  #livesElsewhere(fd: number): boolean {
+    const netns = callerNetns(fd);
+    if (netns === undefined || netns === homeNetns().id) return false;
+    this.#options.log.warn('cni.callerElsewhere', { netns });
+    return true;
   }
 
   async #perform(call: PluginCall, work: AbortController): Promise<PluginAnswer> {

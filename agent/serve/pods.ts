@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { GatheringRemover } from '../../kernel/link-removal.ts';
 import type { Log } from '../../log/log.ts';
 import { createVerbs } from '../../plugin/attach/verbs.ts';
+import { DeferredDels } from '../../plugin/contract/deferred-dels.ts';
 import { CniError } from '../../plugin/errors.ts';
-import { Tombstones } from '../../plugin/launcher/tombstones.ts';
 import { answer } from '../../plugin/protocol/answer.ts';
 import { Tidying } from '../engine.ts';
 import { listenAt, takePassedSocket } from './cni-listen.ts';
@@ -41,7 +41,7 @@ export async function servePods(options: PodsOptions): Promise<{ readonly done: 
     removeLinks: (indexes, also) => remover.remove(indexes, also),
     checkHealth: () => refuseUnlessReady(options),
   });
-  const tombstones = new Tombstones({
+  const tombstones = new DeferredDels({
     directory: join(runDir, 'tombstones'),
     answer: (call) => answer(call, verbs),
     log,

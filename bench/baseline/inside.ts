@@ -4,7 +4,8 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createVerbs } from '../../plugin/attach/verbs.ts';
-import { answer, type PluginAnswer } from '../../plugin/protocol/answer.ts';
+import { answer } from '../../plugin/protocol/answer.ts';
+import type { PluginAnswer } from '../../plugin/protocol/call.ts';
 
 export interface InsideRequest {
   readonly standalone: string;

@@ -3,6 +3,7 @@
  * undone; whatever is killed, the record says where it stood.
  */
 import * as link from '../../kernel/link.ts';
+import { homeNetns } from '../../kernel/netns.ts';
 import * as newLink from '../../kernel/new-link.ts';
 import { CniError } from '../errors.ts';
 import { allocateAddresses } from '../ipam/allocate.ts';
@@ -30,9 +31,12 @@ export async function add(host: Host, request: AddRequest): Promise<CniResult> {
   refuseUnfulfillable(host, config);
   const lease = config.addressing.kind === 'lease' ? host.lease.read() : undefined;
   const plan = planOf(config, lease);
-  const dns = dnsOf(config);
+  const dns = dnsOf(request);
   const names = namesOf(request.attachment);
-  const sandbox = Sandbox.open(request.netns, request.netnsOverride);
+  if (config.addressing.kind !== 'none') {
+    host.hostLocalPath(config.addressing.hostLocalDir, request.opened?.dataDir);
+  }
+  const sandbox = Sandbox.open(request);
   try {
     const record = await claimRecord(host, { request, sandbox, names });
     try {
@@ -168,6 +172,7 @@ function intentOf(host: Host, { request, sandbox, names, plan }: Work): Attachme
     since: new Date().toISOString(),
     netns: request.netns,
     netnsId: sandbox.netns.id,
+    hostNetnsId: homeNetns().id,
     bridge: config.bridge.bridge,
     host: { name: names.hostInterface, index: newLink.chooseIndex(), mac: names.hostMac },
     container: { index: newLink.chooseIndex(), mac: config.mac ?? names.containerMac },
@@ -196,8 +201,8 @@ const bridgeWish = (config: NetworkConfig, plan: AddPlan): BridgeWish => ({
   forceAddress: config.bridge.forceAddress,
 });
 
-function dnsOf({ dns, addressing }: NetworkConfig): CniDns | undefined {
+function dnsOf({ config: { dns, addressing }, opened }: AddRequest): CniDns | undefined {
   if (dns) return dns;
   if (addressing.kind === 'none' || addressing.resolvConf === undefined) return undefined;
-  return readResolvConf(addressing.resolvConf);
+  return readResolvConf(addressing.resolvConf, opened?.resolvConf);
 }

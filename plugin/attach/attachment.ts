@@ -8,6 +8,7 @@
 import type { InterfaceAddress } from '../../inet/cidr.ts';
 import { formatInterfaceAddress, parseInterfaceAddress } from '../../inet/cidr.ts';
 import { formatIp, type Ip, ip } from '../../inet/ip.ts';
+import { homeNetns } from '../../kernel/netns.ts';
 import type { Bandwidth, PortMapping } from '../protocol/network.ts';
 import type { AttachmentKey, PodIdentity } from '../protocol/request.ts';
 
@@ -30,6 +31,8 @@ export interface Attachment extends AttachmentKey {
   /** The literal CNI_NETNS, and the namespace it meant (`device:inode`). */
   readonly netns: string;
   readonly netnsId: string;
+  /** The network namespace of the host's end (`device:inode`); records of 0.1.0 have none. */
+  readonly hostNetnsId?: string;
   readonly bridge: string;
   /** The end on the bridge. */
   readonly host: { readonly name: string; readonly index: number; readonly mac: string };
@@ -61,6 +64,13 @@ export interface Attachment extends AttachmentKey {
  */
 export const holdsMac = ({ spoofCheck }: Pick<Attachment, 'spoofCheck'>): boolean =>
   spoofCheck.holdsMac ?? (spoofCheck.address || spoofCheck.mac);
+
+/**
+ * Whether the host's end is in this process's network namespace. Processes in several may share a runDir: what one
+ * of them sees of links says nothing about the other's attachments.
+ */
+export const isHere = ({ hostNetnsId }: Attachment): boolean =>
+  hostNetnsId === undefined || hostNetnsId === homeNetns().id;
 
 const VERSION = 1;
 

@@ -32,7 +32,7 @@ import { wishesIn, wishesOf } from './step.ts';
 /** @throws CniError check-failed for the first thing that is amiss; unknown-container without a record. */
 export async function check(host: Host, request: CheckRequest): Promise<void> {
   const attachment = recordedAttachment(host, request);
-  const sandbox = Sandbox.open(request.netns, request.netnsOverride);
+  const sandbox = Sandbox.open(request);
   try {
     const seen = { host, request, attachment, sandbox };
     checkPrevResult(seen);

@@ -7,7 +7,9 @@ import { linkByName } from '../../kernel/link.ts';
 import { type LinkRemover, waitingRemover } from '../../kernel/link-removal.ts';
 import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { type Nfnl, openNfnl } from '../../kernel/nft/nfnetlink.ts';
+import { DataDirs } from '../ipam/data-dirs.ts';
 import { AddressStore } from '../ipam/store.ts';
+import type { OpenedName } from '../protocol/call.ts';
 import type { EnsuredBridge } from './bridge.ts';
 import { LeaseReader } from './lease.ts';
 import type { Step } from './step.ts';
@@ -38,7 +40,9 @@ export class Host {
   readonly bridges = new Map<string, EnsuredBridge>();
   /** Records of attachments that had no interface at the last sweep. */
   seenDead: ReadonlySet<string> = new Set();
-  readonly #stores = new Map<string, AddressStore>();
+  readonly #dataDirs = new DataDirs();
+  /** By dataDir, then by network. */
+  readonly #stores = new Map<string, Map<string, AddressStore>>();
   #rtnl: Rtnl | undefined;
   #nfnl: Nfnl | undefined;
 
@@ -65,12 +69,23 @@ export class Host {
 
   /** The addresses of a network; `hostLocalDir` is where another plugin may have kept some. */
   addresses(network: string, hostLocalDir: string): AddressStore {
-    const key = `${network} ${hostLocalDir}`;
-    const known = this.#stores.get(key);
+    const stores = this.#stores.get(hostLocalDir) ?? new Map<string, AddressStore>();
+    this.#stores.set(hostLocalDir, stores);
+    const known = stores.get(network);
     if (known) return known;
-    const store = new AddressStore({ runDir: this.runDir, network, hostLocalDir });
-    this.#stores.set(key, store);
+    const store = new AddressStore({
+      runDir: this.runDir,
+      network,
+      hostLocalDir: this.#dataDirs.pathOf(hostLocalDir),
+    });
+    stores.set(network, store);
     return store;
+  }
+
+  /** What a caller means by a dataDir that it names holds from now on. Returns where it is, if anywhere. */
+  hostLocalPath(dataDir: string, opened: OpenedName | undefined): string | undefined {
+    if (this.#dataDirs.note(dataDir, opened)) this.#stores.delete(dataDir);
+    return this.#dataDirs.pathOf(dataDir);
   }
 
   /** The index of a bridge, as it was seen last; undefined where there is no such link. */
@@ -84,5 +99,6 @@ export class Host {
     this.#rtnl = undefined;
     this.#nfnl?.close();
     this.#nfnl = undefined;
+    this.#dataDirs.close();
   }
 }

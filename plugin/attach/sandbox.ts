@@ -1,8 +1,9 @@
 /** A pod's network namespace, open for as long as a call works on it. */
 import { failedWith } from '../../kernel/errors.ts';
 import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
-import { homeNetns, type Netns, openNetns, within } from '../../kernel/netns.ts';
+import { handedNetns, homeNetns, type Netns, openNetns, within } from '../../kernel/netns.ts';
 import { CniError } from '../errors.ts';
+import type { OpenedName } from '../protocol/call.ts';
 
 export class Sandbox {
   readonly netns: Netns;
@@ -13,12 +14,19 @@ export class Sandbox {
   }
 
   /**
-   * @param override CNI_NETNS_OVERRIDE: our own namespace will do.
-   * @throws CniError invalid-netns where the path names no namespace, or our own.
+   * `netns` is CNI_NETNS, opened by the caller where it sees the path; else it is opened here. With `netnsOverride`
+   * (CNI_NETNS_OVERRIDE) the host's own namespace is accepted.
+   *
+   * @throws CniError invalid-netns where the path names no namespace, or the host's own.
    */
-  static open(path: string, override: boolean): Sandbox {
-    const netns = openPath(path);
-    if (netns.id === homeNetns().id && !override) {
+  static open(request: {
+    readonly netns: string;
+    readonly netnsOverride: boolean;
+    readonly opened?: { readonly netns: OpenedName | undefined } | undefined;
+  }): Sandbox {
+    const { netns: path, opened } = request;
+    const netns = openAny(path, opened?.netns);
+    if (netns.id === homeNetns().id && !request.netnsOverride) {
       netns.close();
       throw new CniError(
         'invalid-netns',
@@ -46,15 +54,15 @@ export class Sandbox {
   }
 }
 
-function openPath(path: string): Netns {
+function openAny(path: string, opened: OpenedName | undefined): Netns {
   try {
-    return openNetns(path);
+    if (opened && 'failed' in opened) throw unusable(path, opened.failed);
+    return opened ? handedNetns(opened.fd, path) : openNetns(path);
   } catch (error) {
     if (!failedWith(error, 'ENOENT', 'ENOTDIR', 'EINVAL', 'EACCES', 'ELOOP', 'ENAMETOOLONG')) throw error;
-    const detail = error.detail ? ` (${error.detail})` : '';
-    throw new CniError(
-      'invalid-netns',
-      `failed to open netns ${JSON.stringify(path)}: ${error.code}${detail}`,
-    );
+    throw unusable(path, error.detail ? `${error.code} (${error.detail})` : error.code);
   }
 }
+
+const unusable = (path: string, why: string): CniError =>
+  new CniError('invalid-netns', `failed to open netns ${JSON.stringify(path)}: ${why}`);

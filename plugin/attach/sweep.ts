@@ -6,6 +6,7 @@
 import * as link from '../../kernel/link.ts';
 import { listOwners } from '../ipam/owners.ts';
 import type { AttachmentKey } from '../protocol/request.ts';
+import { isHere } from './attachment.ts';
 import { takeAway } from './del.ts';
 import type { Host } from './host.ts';
 import { hostInterfaceOf, namesOf } from './names.ts';
@@ -17,7 +18,9 @@ export async function sweep(host: Host): Promise<void> {
   // Records before links: an attachment on record that is being made has its link soon, not late.
   const records = listRecords(host.runDir);
   const present = new Set(link.links(host.rtnl).map(({ name }) => name));
-  const dead = records.filter(({ file }) => !present.has(hostInterfaceOf(file)));
+  const dead = records.filter(
+    ({ file, attachment }) => !present.has(hostInterfaceOf(file)) && (!attachment || isHere(attachment)),
+  );
   host.seenDead = new Set(dead.map(({ file }) => file));
   for (const record of dead) if (before.has(record.file)) await giveUp(host, record);
 }
@@ -29,7 +32,8 @@ async function giveUp(host: Host, { file }: SeenRecord): Promise<void> {
   try {
     if (link.linkByName(host.rtnl, hostInterfaceOf(file))) return;
     const key = record.attachment ?? keyOf(host, file);
-    if (key) await takeAway(host, key, record);
+    const hostLocalPath = host.hostLocalPath(host.hostLocalDir, undefined);
+    if (key) await takeAway(host, { key, record, hostLocalPath });
     else record.remove();
   } finally {
     record.close();

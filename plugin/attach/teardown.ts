@@ -3,7 +3,7 @@ import * as link from '../../kernel/link.ts';
 import * as neighbour from '../../kernel/neighbour.ts';
 import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
 import type { AttachmentKey } from '../protocol/request.ts';
-import type { Attachment } from './attachment.ts';
+import { type Attachment, isHere } from './attachment.ts';
 import type { Host } from './host.ts';
 import type { Owner } from './owner.ts';
 import { wishesIn } from './step.ts';
@@ -13,12 +13,16 @@ import { wishesIn } from './step.ts';
  * addresses are freed last, once the interface that has them is gone.
  */
 export async function teardown(host: Host, attachment: Attachment): Promise<void> {
-  if (attachment.bootId === host.bootId) {
+  if (attachment.bootId === host.bootId && isHere(attachment)) {
     const outcomes = await Promise.allSettled([
       teardownPair(host, attachment),
       teardownSteps(host, attachment),
     ]);
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  } else if (attachment.bootId === host.bootId) {
+    // Indexes mean other links here; names follow from the key alone.
+    await teardownLost(host, attachment);
+    await teardownInterface(host, attachment.host.name);
   }
   releaseAddresses(host, attachment);
 }
@@ -61,7 +65,7 @@ export function releaseAddresses(host: Host, attachment: Attachment): void {
  * come to write down, and a record that lost its end may stand for more than it says.
  */
 export async function teardownRecorded(host: Host, attachment: Attachment): Promise<void> {
-  if (attachment.phase === 'intent' && attachment.bootId === host.bootId)
+  if (attachment.phase === 'intent' && attachment.bootId === host.bootId && isHere(attachment))
     await teardownLost(host, attachment);
   await teardown(host, attachment);
   if (attachment.phase === 'intent') releaseHeld(host, attachment, attachment.hostLocalDir);

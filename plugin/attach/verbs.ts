@@ -20,7 +20,8 @@ export function createVerbs(options: HostOptions): AttachVerbs {
   const host = new Host(options);
   return {
     add: (request) => add(host, request),
-    del: ({ attachment }) => del(host, attachment),
+    del: ({ attachment, hostLocalDir: dataDir, opened }) =>
+      del(host, attachment, { dataDir, opened: opened?.dataDir }),
     check: (request) => check(host, request),
     gc: (request) => gc(host, request),
     status: (request) => status(host, request),

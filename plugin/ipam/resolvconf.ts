@@ -1,16 +1,22 @@
 /** resolv.conf as a result's dns (resolv.conf(5); host-local's `resolvConf`, plugins/ipam/host-local/dns.go). */
 import { readFileSync } from 'node:fs';
 import { CniError } from '../errors.ts';
+import type { OpenedName } from '../protocol/call.ts';
 import type { CniDns } from '../protocol/result.ts';
 
-/** @throws CniError invalid-config where the file cannot be read. */
-export function readResolvConf(path: string): CniDns {
+/**
+ * `opened`: the file as the caller has opened it, where the path is the caller's and not this process's.
+ *
+ * @throws CniError invalid-config where the file cannot be read.
+ */
+export function readResolvConf(path: string, opened?: OpenedName): CniDns {
   try {
-    return parseResolvConf(readFileSync(path, 'utf8'));
+    if (opened && 'failed' in opened) throw new Error('the plugin could not open it');
+    return parseResolvConf(readFileSync(opened?.fd ?? path, 'utf8'));
   } catch (error) {
     throw new CniError(
       'invalid-config',
-      `ipam.resolvConf ${path} cannot be read: ${error instanceof Error ? error.message : error}`,
+      `failed to read ipam.resolvConf ${path}: ${error instanceof Error ? error.message : error}`,
     );
   }
 }

@@ -24,14 +24,14 @@ const RECLAIM_INTERVAL_MS = 10_000;
 export interface StoreOptions {
   readonly runDir: string;
   readonly network: string;
-  /** host-local's `dataDir`, for addresses of pods made by another plugin. */
-  readonly hostLocalDir: string;
+  /** Where host-local's `dataDir` is, for addresses of pods made by another plugin; undefined: nowhere. */
+  readonly hostLocalDir: string | undefined;
 }
 
 export class AddressStore {
   readonly #network: string;
   readonly #directory: NetworkDirectory;
-  readonly #hostLocalDir: string;
+  readonly #hostLocalDir: string | undefined;
   readonly #bootId = readBootId();
   #order = new FreeOrder({ taken: [], released: [] });
   #version: bigint | undefined;
@@ -228,7 +228,10 @@ export class AddressStore {
 
   #load(): void {
     this.#version = this.#directory.releasedVersion();
-    const taken = [...this.#directory.taken(), ...hostLocalAddresses(this.#hostLocalDir)];
+    const taken = [
+      ...this.#directory.taken(),
+      ...(this.#hostLocalDir === undefined ? [] : hostLocalAddresses(this.#hostLocalDir)),
+    ];
     this.#order = new FreeOrder({ taken, released: this.#directory.released() });
   }
 

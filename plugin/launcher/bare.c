@@ -1,4 +1,4 @@
-// What relay.c needs of a C library, and a start that does nothing but call main.
+// What the relay needs of a C library, and a start that does nothing but call main.
 //
 // glibc's start asks the processor some thirty times what it can do (CPUID), and each question leaves the virtual
 // machine that most hosts are: 0.2 to 0.4 ms, a tenth of an ADD. Nothing here needs an answer.
@@ -122,6 +122,7 @@ int setsockopt(int fd, int level, int option, const void *value, socklen_t lengt
 ssize_t send(int fd, const void *from, size_t length, int flags) {
   return ENTER(SYS_sendto, fd, from, length, flags, NULL);
 }
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) { return ENTER(SYS_sendmsg, fd, message, flags); }
 ssize_t recv(int fd, void *into, size_t length, int flags) {
   return ENTER(SYS_recvfrom, fd, into, length, flags, NULL);
 }

@@ -1,61 +1,14 @@
-// Waiting, writing and putting words together, for the relay: nothing is allocated.
-#include <errno.h>
-#include <poll.h>
-#include <time.h>
-#include <unistd.h>
+// Waiting, writing and putting words together: nothing is allocated.
+#pragma once
+#include <stddef.h>
 
-#ifndef ANSWER_SECONDS // runtimes wait 60 s or longer; the agent gives up after 20 s of work
-#define ANSWER_SECONDS 25
-#endif
-
-static long long now_ms(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * 1000LL + time.tv_nsec / 1000000;
-}
-
+long long now_ms(void);
 // Waits until fd is ready for events; false once the deadline has passed.
-static int wait_for(int fd, short events, long long deadline) {
-  for (;;) {
-    long long left = deadline - now_ms();
-    int ready = poll(&(struct pollfd){.fd = fd, .events = events}, 1, left > 0 ? (int)left : 0);
-    if (ready > 0) return 1;
-    if (ready == 0 || errno != EINTR) return 0;
-  }
-}
-
-static int write_all(int fd, const void *bytes, size_t length) {
-  for (const char *at = bytes; length > 0;) {
-    ssize_t written = write(fd, at, length);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0 && errno == EAGAIN && wait_for(fd, POLLOUT, now_ms() + ANSWER_SECONDS * 1000)) continue;
-    if (written < 0) return -1;
-    at += written, length -= (size_t)written;
-  }
-  return 0;
-}
-
-static char *put_text(char *at, const char *text) {
-  while (*text) *at++ = *text++;
-  return *at = 0, at;
-}
-
-static char *put_number(char *at, long long value, int digits) {
-  char reversed[24];
-  int count = 0;
-  for (; value > 0 || count < digits; value /= 10) reversed[count++] = (char)('0' + value % 10);
-  while (count > 0) *at++ = reversed[--count];
-  return *at = 0, at;
-}
-
+int wait_for(int fd, short events, long long deadline);
+int write_all(int fd, const void *bytes, size_t length);
+// Both return the end of what they have written, which is a NUL.
+char *put_text(char *at, const char *text);
+char *put_number(char *at, long long value, int digits);
+const char *error_text(void);
 #define SAY(fd, ...) say(fd, (const char *const[]){__VA_ARGS__, NULL}) // 1 KiB at most, which constants are
-static int say(int fd, const char *const *parts) {
-  char text[1024], *end = text;
-  while (*parts) end = put_text(end, *parts++);
-  return write_all(fd, text, (size_t)(end - text));
-}
-
-static const char *error_text(void) {
-  static char text[32];
-  return put_number(put_text(text, "errno "), errno, 1), text;
-}
+int say(int fd, const char *const *parts);

@@ -3,6 +3,7 @@
  * is the reference's (`pkg/skel`): verb, variables, stdin, their forms, version, and only then the rest.
  */
 import { CniError } from '../errors.ts';
+import type { OpenedNames, PluginAnswer, PluginCall } from './call.ts';
 import { parseCniArgs } from './cni-args.ts';
 import {
   type Environment,
@@ -22,21 +23,6 @@ import { encodeResult } from './result-encode.ts';
 import { mergeResults } from './result-merge.ts';
 import { validAttachmentsOf } from './valid-attachments.ts';
 import { atLeast, type CniVersion, cniVersions, newestCniVersion } from './version.ts';
-
-/** What a runtime executes a plugin with. */
-export interface PluginCall {
-  readonly env: Environment;
-  readonly stdin: Uint8Array;
-}
-
-export interface PluginAnswer {
-  /** Exit status: 0, or 1 with an error object on stdout. */
-  readonly status: number;
-  /** JSON, or nothing. */
-  readonly stdout: string;
-  /** Words for people. */
-  readonly stderr: string;
-}
 
 /** Answers any call, correct or not. Never throws, never rejects. */
 export async function answer(call: PluginCall, verbs: Verbs): Promise<PluginAnswer> {
@@ -60,6 +46,7 @@ export function refusal(thrown: unknown, version: CniVersion = newestCniVersion)
 type WorkingVerb = Exclude<Verb, 'VERSION'>;
 
 interface Invocation {
+  readonly opened: OpenedNames | undefined;
   readonly env: Environment;
   readonly input: Input;
   readonly verbs: Verbs;
@@ -73,36 +60,42 @@ const performers: Readonly<Record<WorkingVerb, (invocation: Invocation) => Promi
   STATUS: status,
 };
 
-async function perform(verb: WorkingVerb, { env, stdin }: PluginCall, verbs: Verbs): Promise<PluginAnswer> {
+async function perform(
+  verb: WorkingVerb,
+  { env, stdin, opened }: PluginCall,
+  verbs: Verbs,
+): Promise<PluginAnswer> {
   requireVariables(verb, env);
   const { fields, name } = decodeInput(stdin);
   validateVariables(verb, env);
   const version = versionFor(verb, fields);
-  return await performers[verb]({ env, verbs, input: { fields, name, version } });
+  return await performers[verb]({ env, verbs, opened, input: { fields, name, version } });
 }
 
-async function add({ env, input, verbs }: Invocation): Promise<PluginAnswer> {
-  const request = addRequest(env, input);
+async function add(invocation: Invocation): Promise<PluginAnswer> {
+  const { input, verbs } = invocation;
+  const request = addRequest(invocation);
   const previous = previousResult(input);
   const made = await verbs.add(request);
   try {
     return success(encodeResult(mergeResults(previous, made), input.version));
   } catch (thrown) {
     // What was made cannot be reported, so the runtime would never know of it.
-    await verbs.del(delRequest(env, input));
+    await verbs.del(delRequest(invocation));
     throw thrown;
   }
 }
 
-async function del({ env, input, verbs }: Invocation): Promise<PluginAnswer> {
-  await verbs.del(delRequest(env, input));
+async function del(invocation: Invocation): Promise<PluginAnswer> {
+  await invocation.verbs.del(delRequest(invocation));
   return silentSuccess;
 }
 
-async function check({ env, input, verbs }: Invocation): Promise<PluginAnswer> {
+async function check(invocation: Invocation): Promise<PluginAnswer> {
+  const { input, verbs } = invocation;
   const prevResult = previousResult(input);
   if (!prevResult) throw new CniError('invalid-config', 'Required prevResult missing');
-  await verbs.check({ ...addRequest(env, input), prevResult });
+  await verbs.check({ ...addRequest(invocation), prevResult });
   return silentSuccess;
 }
 
@@ -122,11 +115,12 @@ async function status({ env, input, verbs }: Invocation): Promise<PluginAnswer> 
   return silentSuccess;
 }
 
-function addRequest(env: Environment, input: Input): AddRequest {
+function addRequest({ env, input, opened }: Invocation): AddRequest {
   const args = parseCniArgs(env.CNI_ARGS ?? '');
   return {
     attachment: attachmentOf(env, input),
     netns: env.CNI_NETNS ?? '',
+    opened,
     netnsOverride: netnsOverrideOf(env),
     config: decodeNetwork(input, args),
     pod: {
@@ -140,10 +134,12 @@ function addRequest(env: Environment, input: Input): AddRequest {
 }
 
 /** Decodes no more than it must: a DEL works whatever has become of the configuration. */
-function delRequest(env: Environment, input: Input): DelRequest {
+function delRequest({ env, input, opened }: Invocation): DelRequest {
   return {
     attachment: attachmentOf(env, input),
     netns: env.CNI_NETNS || undefined,
+    hostLocalDir: readableDataDir(input),
+    opened,
     prevResult: understoodPreviousResult(input),
     trace: traceOf(env),
   };
@@ -160,6 +156,14 @@ function previousResult({ fields, version }: Input): CniResult | undefined {
   const value = fields.raw('prevResult');
   if (value === undefined || !atLeast(version, '0.3.0')) return undefined;
   return decodeResult(value, 'prevResult');
+}
+
+function readableDataDir({ fields }: Input): string | undefined {
+  try {
+    return fields.object('ipam')?.string('dataDir');
+  } catch {
+    return undefined; // DEL never fails for it
+  }
 }
 
 function understoodPreviousResult(input: Input): CniResult | undefined {

@@ -1,4 +1,5 @@
 /** The verbs' requests, decoded and validated: what `attach/` is called with. */
+import type { OpenedNames } from './call.ts';
 import type { NetworkConfig } from './network.ts';
 import type { CniResult } from './result.ts';
 
@@ -15,6 +16,8 @@ export interface AddRequest extends Traced {
   readonly attachment: AttachmentKey;
   /** The literal CNI_NETNS; not yet looked at. */
   readonly netns: string;
+  /** What the caller has opened of the paths that it names; undefined where they are this process's own. */
+  readonly opened?: OpenedNames | undefined;
   /** CNI_NETNS_OVERRIDE: the caller's own namespace is acceptable as the pod's. */
   readonly netnsOverride: boolean;
   readonly config: NetworkConfig;
@@ -26,11 +29,14 @@ export interface CheckRequest extends AddRequest {
   readonly prevResult: CniResult;
 }
 
-/** DEL carries no configuration but the network's name: it works from our own record, also if the rest is wrong. */
+/** DEL carries hardly any configuration but the network's name: it works from our own record, also if the rest is wrong. */
 export interface DelRequest extends Traced {
   readonly attachment: AttachmentKey;
   /** The literal CNI_NETNS; undefined if absent or empty. It may name nothing. */
   readonly netns: string | undefined;
+  /** ipam.dataDir, if the configuration has one that can be read. */
+  readonly hostLocalDir?: string | undefined;
+  readonly opened?: OpenedNames | undefined;
   /** Undefined if absent or not understood. */
   readonly prevResult: CniResult | undefined;
 }

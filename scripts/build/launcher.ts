@@ -6,7 +6,7 @@ import { installLink } from './place.ts';
 
 /** How the relay is compiled: `flags` first, then what each kind adds. */
 export const relay = {
-  sources: ['plugin/launcher/relay.c'],
+  sources: ['relay', 'call', 'agent', 'unanswered', 'text'].map((name) => `plugin/launcher/${name}.c`),
   /** What takes the place of the C library in the kind `bare`. */
   bareSources: ['plugin/launcher/bare.c'],
   /** It answers VERSION by itself, so it is told what weft knows; JSON's string literals are C's. */

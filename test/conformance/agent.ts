@@ -28,10 +28,16 @@ export async function startAgent(ground: Ground): Promise<ChildProcess> {
   return await runAgent(ground);
 }
 
+/** The same by a command that enters other namespaces first. */
+export async function runAgentIn(ground: Ground, prefix: readonly string[]): Promise<ChildProcess> {
+  await ground.must('sh', '-c', furnish);
+  return await runAgent(ground, prefix);
+}
+
 /** The same where one has run before. */
-export async function runAgent(ground: Ground): Promise<ChildProcess> {
+export async function runAgent(ground: Ground, prefix: readonly string[] = []): Promise<ChildProcess> {
   await ground.must('rm', '-f', '/run/weft/subnet.env');
-  const agent = ground.start([process.execPath, weftd, '--config', '/run/weft-test/weft.yaml']);
+  const agent = ground.start([...prefix, process.execPath, weftd, '--config', '/run/weft-test/weft.yaml']);
   const said = agent.stderr ? text(agent.stderr) : Promise.resolve('');
   const ended = once(agent, 'exit').then(async () => {
     throw new Error(`the agent ended: ${await said}`);

@@ -8,7 +8,7 @@ import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Outcome } from '../../lab/command.ts';
 import type { LabNode } from '../../lab/node.ts';
-import { encodeRequest } from '../../plugin/launcher/wire.ts';
+import { encodeRequest } from '../../plugin/contract/wire.ts';
 import { labName, withLab } from './ground.ts';
 
 const weft = fileURLToPath(new URL('../../../dist/cni/weft', import.meta.url));

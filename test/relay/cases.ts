@@ -6,8 +6,9 @@ import { chownSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, beforeEach, describe, it } from 'node:test';
-import { decodeRequest, encodeAnswer, limits, RequestReader } from '../../plugin/launcher/wire.ts';
-import { answer, type PluginAnswer } from '../../plugin/protocol/answer.ts';
+import { decodeRequest, encodeAnswer, limits, RequestReader } from '../../plugin/contract/wire.ts';
+import { answer } from '../../plugin/protocol/answer.ts';
+import type { PluginAnswer } from '../../plugin/protocol/call.ts';
 import { cniVersions } from '../../plugin/protocol/version.ts';
 import { type Ran, RelayGround } from './relay.ts';
 
@@ -50,7 +51,7 @@ function casesOf(kind: 'bare' | 'sanitized'): void {
   async function assertNotDone(ran: Ran, verb: string, on = ground): Promise<void> {
     if (verb === 'DEL') {
       assert.deepEqual([ran.status, ran.stdout], [0, '']);
-      assert.match(ran.stderr, /the DEL is kept for the agent/);
+      assert.match(ran.stderr, /DEL deferred/);
       const [owed, ...others] = on.tombstones();
       assert.deepEqual([owed?.env.CNI_COMMAND, owed?.env.CNI_CONTAINERID, others], ['DEL', 'c1', []]);
       assert.match(Buffer.from(owed?.stdin ?? []).toString(), /"name":"weft"/);

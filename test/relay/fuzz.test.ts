@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { after, describe, it } from 'node:test';
-import { encodeAnswer } from '../../plugin/launcher/wire.ts';
+import { encodeAnswer } from '../../plugin/contract/wire.ts';
 import { RelayGround } from './relay.ts';
 
 const seconds = Number(process.env.WEFT_FUZZ_SECONDS ?? 5);

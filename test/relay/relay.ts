@@ -6,8 +6,8 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { decodeRequest } from '../../plugin/launcher/wire.ts';
-import type { PluginCall } from '../../plugin/protocol/answer.ts';
+import { decodeRequest } from '../../plugin/contract/wire.ts';
+import type { PluginCall } from '../../plugin/protocol/call.ts';
 import { compile, findCompiler } from '../../scripts/build/compile.ts';
 import { relayOf } from '../../scripts/build/launcher.ts';
 

@@ -9,8 +9,8 @@ import {
   limits,
   RequestReader,
   WireError,
-} from '../../plugin/launcher/wire.ts';
-import type { PluginCall } from '../../plugin/protocol/answer.ts';
+} from '../../plugin/contract/wire.ts';
+import type { PluginCall } from '../../plugin/protocol/call.ts';
 
 const call: PluginCall = {
   env: { CNI_COMMAND: 'ADD', CNI_NETNS: '/run/netns/ä', CNI_ARGS: 'A=1;B=2', CNI_PATH: '' },

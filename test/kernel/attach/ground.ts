@@ -14,7 +14,8 @@ import { openNfnl } from '../../../kernel/nft/nfnetlink.ts';
 import type { HostOptions } from '../../../plugin/attach/host.ts';
 import { podRules } from '../../../plugin/attach/pod-rules.ts';
 import { createVerbs } from '../../../plugin/attach/verbs.ts';
-import { answer, type PluginCall } from '../../../plugin/protocol/answer.ts';
+import { answer } from '../../../plugin/protocol/answer.ts';
+import type { PluginCall } from '../../../plugin/protocol/call.ts';
 
 export const run = (command: string, ...args: string[]): string =>
   execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });

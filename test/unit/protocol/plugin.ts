@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { cidr } from '../../../inet/cidr.ts';
 import { ip } from '../../../inet/ip.ts';
-import { answer, type PluginAnswer } from '../../../plugin/protocol/answer.ts';
+import { answer } from '../../../plugin/protocol/answer.ts';
+import type { PluginAnswer } from '../../../plugin/protocol/call.ts';
 import type {
   AddRequest,
   CheckRequest,

@@ -65,7 +65,8 @@ describe('DEL', () => {
   it('is given the attachment and no namespace where there is none', async () => {
     for (const value of [null, '']) {
       const [call] = (await invoke({ verb: 'DEL', env: { CNI_NETNS: value } })).calls;
-      assert.deepEqual(call?.request, { attachment, netns: undefined, prevResult: undefined, trace: {} });
+      const nothing = { netns: undefined, prevResult: undefined, hostLocalDir: undefined, opened: undefined };
+      assert.deepEqual(call?.request, { attachment, ...nothing, trace: {} });
     }
   });
   it('is given the prevResult, in whichever shape', async () => {

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listenAt } from '../../../agent/serve/cni-listen.ts';
 import { CniServer, type CniServerOptions } from '../../../agent/serve/cni-server.ts';
-import { decodeAnswer, encodeRequest } from '../../../plugin/launcher/wire.ts';
-import type { PluginAnswer, PluginCall } from '../../../plugin/protocol/answer.ts';
+import { decodeAnswer, encodeRequest } from '../../../plugin/contract/wire.ts';
+import type { PluginAnswer, PluginCall } from '../../../plugin/protocol/call.ts';
 
 export interface TestAgent {
   readonly server: CniServer;

@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { AgentError } from '../../../agent/errors.ts';
 import { listenAt, takePassedSocket } from '../../../agent/serve/cni-listen.ts';
 import { CniServer } from '../../../agent/serve/cni-server.ts';
-import { decodeAnswer, encodeRequest } from '../../../plugin/launcher/wire.ts';
+import { decodeAnswer, encodeRequest } from '../../../plugin/contract/wire.ts';
 import { ask, callOf, dial, done, gate, send, until, withAgent } from './agent.ts';
 
 describe('a call', () => {

@@ -1,20 +1,29 @@
 /**
- * The CNI socket's request and response, wire format version 1 (docs/architecture.md): what relay.c and the
- * agent say to each other. Bounded: whoever exceeds a limit is refused before the excess is kept.
+ * The CNI socket's request and response, wire format version 1 (docs/architecture.md): what the relay and the agent
+ * send each other. Bounded: a request beyond a limit is refused before the excess is kept.
+ *
+ * What a call names by path (CNI_NETNS, resolvConf, dataDir) a relay opens where its caller sees it, and sends the
+ * descriptors with the first byte. Relays of 0.1.0 send zeros in bytes 5 to 7 and no descriptor, agents of 0.1.0 look
+ * at neither.
  */
-import type { PluginAnswer, PluginCall } from '../protocol/answer.ts';
+import { constants } from 'node:os';
+import type { OpenedName, OpenedNames, PluginAnswer, PluginCall } from '../protocol/call.ts';
 
 export const wireVersion = 1;
 /** Of the request's environment block, and of its stdin or a response's stdout and stderr together. */
 export const limits = { environmentBytes: 64 * 1024, bodyBytes: 4 * 1024 * 1024 } as const;
 
 const magic = Buffer.from('WEFT');
-const headerBytes = 16;
+export const headerBytes = 16;
 
-/** Bytes on the socket that are no request of ours, or one in a version that we do not speak. */
+/** The bits of a request's byte 5 for names that were opened, in the order of the descriptors; shifted by 4: failed. */
+const nameBits = { netns: 1, resolvConf: 2, dataDir: 4 } as const;
+const FAILED_SHIFT = 4;
+
+/** Bytes on the socket that are no request, or one in a version that this agent does not speak. */
 export class WireError extends Error {
   override readonly name = 'WireError';
-  /** The speaker is a relay, but of another version: it can be told so in the header that never changes. */
+  /** The speaker is a relay, but of another version: the header, which never changes, can carry the answer. */
   readonly otherVersion: boolean;
 
   constructor(message: string, options: { otherVersion?: boolean } = {}) {
@@ -26,13 +35,21 @@ export class WireError extends Error {
 interface Header {
   readonly environmentBytes: number;
   readonly bodyBytes: number;
+  /** Undefined where the relay opens nothing. */
+  readonly names: { readonly opened: number; readonly failed: number; readonly errno: number } | undefined;
 }
 
 /** Takes a request's bytes as they arrive. */
 export class RequestReader {
   readonly #chunks: Buffer[] = [];
+  readonly #fds: readonly number[];
   #received = 0;
   #header: Header | undefined;
+
+  /** `fds`: the descriptors that come with the request, filled by the caller, which closes them. */
+  constructor(fds: readonly number[] = []) {
+    this.#fds = fds;
+  }
 
   /** Whether anything has arrived. */
   get begun(): boolean {
@@ -57,7 +74,9 @@ export class RequestReader {
     if (this.#received > whole) throw new WireError(`${this.#received - whole} bytes follow the request`);
     const bytes = this.#bytes();
     const body = headerBytes + environmentBytes;
-    return { env: readEnvironment(bytes.subarray(headerBytes, body)), stdin: bytes.subarray(body) };
+    const env = readEnvironment(bytes.subarray(headerBytes, body));
+    const opened = openedNames(this.#header, this.#fds);
+    return { env, stdin: bytes.subarray(body), ...(opened && { opened }) };
   }
 
   #bytes(): Buffer {
@@ -77,12 +96,39 @@ function readHeader(bytes: Buffer): Header {
     const message = `the relay speaks wire format ${version}, this agent ${wireVersion}: install both of one version`;
     throw new WireError(message, { otherVersion: true });
   }
-  const header = { environmentBytes: bytes.readUInt32LE(8), bodyBytes: bytes.readUInt32LE(12) };
+  const [bits = 0, errno = 0, speaks = 0] = bytes.subarray(5, 8);
+  const header: Header = {
+    environmentBytes: bytes.readUInt32LE(8),
+    bodyBytes: bytes.readUInt32LE(12),
+    names: speaks === 1 ? { opened: bits & 0xf, failed: bits >> FAILED_SHIFT, errno } : undefined,
+  };
   if (header.environmentBytes > limits.environmentBytes || header.bodyBytes > limits.bodyBytes) {
     throw new WireError(`a request of ${header.environmentBytes} + ${header.bodyBytes} bytes is too large`);
   }
   return header;
 }
+
+/** Whether a header is of a relay that opens names and understands `notDone`. */
+export const opensNames = (header: Buffer): boolean => header.length >= headerBytes && header[7] === 1;
+
+/** What the relay says of each name, with the descriptors in its order. */
+function openedNames({ names }: Header, fds: readonly number[]): OpenedNames | undefined {
+  if (!names) return undefined;
+  const order = (['netns', 'resolvConf', 'dataDir'] as const).filter((name) => names.opened & nameBits[name]);
+  if (fds.length < order.length) {
+    throw new WireError(`${fds.length} descriptors came with a request that has ${order.length}`);
+  }
+  const stateOf = (name: keyof typeof nameBits): OpenedName | undefined => {
+    const fd = order.includes(name) ? fds[order.indexOf(name)] : undefined;
+    if (fd !== undefined) return { fd };
+    if (!(names.failed & nameBits[name])) return undefined;
+    return { failed: name === 'netns' ? errnoName(names.errno) : 'EIO' };
+  };
+  return { netns: stateOf('netns'), resolvConf: stateOf('resolvConf'), dataDir: stateOf('dataDir') };
+}
+
+const errnoName = (errno: number): string =>
+  Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `errno ${errno}`;
 
 function readEnvironment(block: Buffer): Record<string, string> {
   if (block.length > 0 && block.at(-1) !== 0)
@@ -97,26 +143,35 @@ function readEnvironment(block: Buffer): Record<string, string> {
   );
 }
 
-/** A whole request from its bytes, as a tombstone has it. @throws WireError */
+/** A whole request from its bytes, as a deferred DEL has it: without descriptors. @throws WireError */
 export function decodeRequest(bytes: Buffer): PluginCall {
-  const call = new RequestReader().push(bytes);
+  const plain = Buffer.from(bytes);
+  if (plain.length >= headerBytes) plain.fill(0, 5, 8);
+  const call = new RequestReader().push(plain);
   if (!call) throw new WireError(`a request of ${bytes.length} bytes is incomplete`);
   return call;
 }
 
+/** The request of a relay that opens no names (0.1.0), without descriptors. */
 export function encodeRequest(call: PluginCall): Buffer {
   const variables = Object.entries(call.env).map(([key, value]) => `${key}=${value}\0`);
   const environment = Buffer.from(variables.join(''));
   return Buffer.concat([header(0, environment.length, call.stdin.length), environment, call.stdin]);
 }
 
-/** @throws RangeError if stdout alone is more than a relay takes; stderr is cut to what it takes. */
-export function encodeAnswer(answer: PluginAnswer): Buffer {
+/**
+ * `notDone`: the agent has done nothing, and the relay may run the standalone plugin instead.
+ *
+ * @throws RangeError if stdout alone is more than a relay takes; stderr is cut to what it takes.
+ */
+export function encodeAnswer(answer: PluginAnswer, options: { notDone?: boolean } = {}): Buffer {
   const stdout = Buffer.from(answer.stdout);
   if (stdout.length > limits.bodyBytes)
     throw new RangeError(`an answer of ${stdout.length} bytes is too large`);
   const stderr = Buffer.from(answer.stderr).subarray(0, limits.bodyBytes - stdout.length);
-  return Buffer.concat([header(answer.status, stdout.length, stderr.length), stdout, stderr]);
+  const head = header(answer.status, stdout.length, stderr.length);
+  if (options.notDone) head.writeUInt8(1, 6);
+  return Buffer.concat([head, stdout, stderr]);
 }
 
 /** A whole response from its bytes. @throws WireError */

@@ -18,12 +18,13 @@ import { isErrno } from '../../kernel/errno.ts';
 import type { Log } from '../../log/log.ts';
 import { CniError } from '../errors.ts';
 import { lockFile } from '../lock.ts';
-import { type PluginAnswer, type PluginCall, refusal } from '../protocol/answer.ts';
+import { refusal } from '../protocol/answer.ts';
+import type { PluginAnswer, PluginCall } from '../protocol/call.ts';
 import { decodeRequest } from './wire.ts';
 
 type Answer = (call: PluginCall, signal: AbortSignal) => Promise<PluginAnswer>;
 
-export interface TombstonesOptions {
+export interface DeferredDelsOptions {
   /** `<runDir>/tombstones`; it need not be there. */
   readonly directory: string;
   readonly answer: Answer;
@@ -33,11 +34,11 @@ export interface TombstonesOptions {
 /** A relay that was killed while it wrote leaves a file that no success was promised for. */
 const abandonedAfterMs = 10 * 60_000;
 
-export class Tombstones {
-  readonly #options: TombstonesOptions;
+export class DeferredDels {
+  readonly #options: DeferredDelsOptions;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(options: TombstonesOptions) {
+  constructor(options: DeferredDelsOptions) {
     this.#options = options;
   }
 

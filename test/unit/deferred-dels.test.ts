@@ -4,9 +4,9 @@ import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { Tombstones } from '../../plugin/launcher/tombstones.ts';
-import { encodeRequest } from '../../plugin/launcher/wire.ts';
-import type { PluginAnswer, PluginCall } from '../../plugin/protocol/answer.ts';
+import { DeferredDels } from '../../plugin/contract/deferred-dels.ts';
+import { encodeRequest } from '../../plugin/contract/wire.ts';
+import type { PluginAnswer, PluginCall } from '../../plugin/protocol/call.ts';
 
 const callOf = (verb: string, container: string): PluginCall => ({
   env: { CNI_COMMAND: verb, CNI_CONTAINERID: container, CNI_IFNAME: 'eth0' },
@@ -18,7 +18,7 @@ const signal = new AbortController().signal;
 
 interface Ground {
   readonly directory: string;
-  readonly tombstones: Tombstones;
+  readonly tombstones: DeferredDels;
   /** The calls that reached the plugin. */
   readonly calls: string[];
   /** What the plugin says from now on to a DEL. */
@@ -37,7 +37,7 @@ async function on(test: (ground: Ground) => Promise<void>): Promise<void> {
   const log = { info() {}, warn() {} };
   const ground: Ground = {
     directory,
-    tombstones: new Tombstones({ directory, answer, log }),
+    tombstones: new DeferredDels({ directory, answer, log }),
     calls,
     answerDelWith: success,
     leave: (name, bytes) => writeFileSync(join(directory, name), bytes),
@@ -118,7 +118,7 @@ describe('tombstones', () => {
       const worked = new Promise<void>((resolve) => {
         finish = resolve;
       });
-      const standalone = new Tombstones({
+      const standalone = new DeferredDels({
         directory: ground.directory,
         async answer({ env }) {
           await worked;
