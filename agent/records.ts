@@ -1,11 +1,12 @@
 /** What is on record of this node's pods, read again only where a record has changed. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { formatCidr, networkOf } from '../inet/cidr.ts';
 import { readBootId } from '../kernel/boot.ts';
 import { isErrno } from '../kernel/errno.ts';
 import { type Attachment, decodeAttachment } from '../plugin/attach/attachment.ts';
 import { hostInterfaceOf } from '../plugin/attach/names.ts';
-import type { Pods } from './firewall/desired.ts';
+import type { PodNetwork, Pods } from './firewall/desired.ts';
 
 interface Known {
   /** Records are written in place: they grow, or begin anew. */
@@ -17,7 +18,7 @@ export class PodRecords {
   readonly #directory: string;
   readonly #bootId = readBootId();
   #known: ReadonlyMap<string, Known> = new Map();
-  #pods: Pods = { made: [], interfaces: new Set() };
+  #pods: Pods = { made: [], interfaces: new Set(), networks: [] };
   #attachments: readonly Attachment[] = [];
 
   constructor(runDir: string) {
@@ -60,6 +61,7 @@ export class PodRecords {
     this.#pods = {
       made: this.#attachments.filter(({ phase }) => phase === 'complete'),
       interfaces: new Set([...known.keys()].map(hostInterfaceOf)),
+      networks: podNetworks(this.#attachments),
     };
   }
 
@@ -80,4 +82,16 @@ export class PodRecords {
       throw error;
     }
   }
+}
+
+/** The networks of addresses on bridges, each once and in order. */
+function podNetworks(attachments: readonly Attachment[]): PodNetwork[] {
+  const all = new Map<string, PodNetwork>();
+  for (const { bridge, addresses } of attachments) {
+    for (const { address, length } of addresses) {
+      const network = networkOf(address, length);
+      all.set(`${bridge} ${formatCidr(network)}`, { bridge, network });
+    }
+  }
+  return [...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, network]) => network);
 }

@@ -8,6 +8,8 @@ export interface DesiredFirewall {
   readonly networks: readonly NodeNetwork[];
   /** Undefined: pods leave with their own addresses. */
   readonly masquerade: { readonly except: readonly Cidr[] } | undefined;
+  /** Interfaces of the underlay by which pods' packets reach peers without a tunnel. */
+  readonly direct: readonly string[];
   /** Undefined where no tunnel is in use. */
   readonly tunnel: Tunnel | undefined;
   /** Undefined as long as they are not known: then what they have in sets is left as it is. */
@@ -20,6 +22,14 @@ export interface Pods {
   readonly made: readonly RuledPod[];
   /** Host ends of every attachment on record, finished or not: what belongs to another is nobody's. */
   readonly interfaces: ReadonlySet<string>;
+  /** Where pods are, each once; also of an ADD that is not finished. */
+  readonly networks: readonly PodNetwork[];
+}
+
+/** A network of pods on a bridge: leased, or with ranges of its own. */
+export interface PodNetwork {
+  readonly bridge: string;
+  readonly network: Cidr;
 }
 
 export interface NodeNetwork {

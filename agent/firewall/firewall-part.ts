@@ -122,8 +122,9 @@ function stillHolds(passed: Passed, inputs: readonly unknown[], generation: numb
 }
 
 /** What follows from a state, as things that stay the same as long as it does. */
-const inputsOf = ({ complete, backend, network, subnet }: FamilyState): readonly unknown[] => [
+const inputsOf = ({ complete, backend, network, subnet, underlay }: FamilyState): readonly unknown[] => [
   complete,
+  underlay?.name,
   backend.type,
   backend.tunnelStays,
   backend.vni,
@@ -157,6 +158,9 @@ export function desiredFirewall(
   return {
     networks: states.map(({ network, subnet }) => ({ cluster: network, subnet })),
     masquerade,
+    direct: states.flatMap(({ backend, underlay }) =>
+      backend.type === 'vxlan' || !underlay ? [] : [underlay.name],
+    ),
     tunnel:
       !first || !hasTunnel(first.backend)
         ? undefined

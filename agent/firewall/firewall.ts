@@ -12,6 +12,7 @@ import { chainsOf, type ForeignChain, planForeign } from './foreign.ts';
 import { type DesiredTable, KeptTable } from './kept-table.ts';
 import { masqueradePart } from './masquerade.ts';
 import type { FirewallPass } from './pass.ts';
+import { passagePart } from './passage.ts';
 import { passagesOf } from './passages.ts';
 import { describePeers, PeerSets } from './peers.ts';
 import { PodElements, podParts } from './pods.ts';
@@ -114,6 +115,7 @@ export class Firewall {
     const tunnel = crowd && desired.tunnel ? { ...desired.tunnel, peers: undefined } : desired.tunnel;
     return {
       parts: (actual) => [
+        passagePart({ ...desired, tunnel }),
         ...overlayParts({ ...desired, tunnel }, actual),
         ...podParts(desired.pods, inetTable, actual),
       ],

@@ -1,31 +1,32 @@
 /**
- * Other firewalls of the host. A packet passes only where *every* chain of a hook lets it: an accept of ours
- * does not overrule the drop of Docker, firewalld, ufw or of an operator's own rules. So where a chain ends
- * in a drop, rules of ours go into it, each marked by its comment: known again, put back, removed by cleanup.
+ * Other firewalls of the host. A packet passes only where *every* chain of a hook lets it: an accept of weft does not
+ * overrule the drop of Docker, firewalld, ufw or of an operator's own rules. So where a chain ends in a drop, one rule
+ * goes into it that accepts packets with weft's mark. It is known by its comment, put back, and removed by cleanup.
  *
- * Pods' packets are let past the chain's end only: what it drops by name (DOCKER-USER, a network policy)
- * stays dropped. firewalld decides inside its zones, so there the rules come first.
+ * Pods' packets are let past the chain's end only: what it drops by name (DOCKER-USER, a network policy) stays
+ * dropped. firewalld decides inside its zones, so there the rule comes first; so it does where the node itself sends
+ * and receives, as the mark is only on packets of the tunnel there, and on those that IPv6 cannot do without.
  */
 import type { Chain, Rule, TableName } from '../../kernel/nft/state.ts';
-import { endsTraffic, jumpTarget, letsAllPass } from './verdict.ts';
+import { barrierIn, type RuleKind } from './barrier.ts';
+import { hasMark } from './mark.ts';
+import { accepts, isOurs, kindOf, ourComment } from './verdict.ts';
 
-/** NF_INET_LOCAL_IN and NF_INET_FORWARD (linux/netfilter.h). */
-const hooks = { input: 1, forward: 2 } as const;
+/** NF_INET_* (linux/netfilter.h). */
+const hooks = { input: 1, forward: 2, output: 3 } as const;
 export type Hook = keyof typeof hooks;
 
-/** What has to get through. */
+/** Where packets with weft's mark have to get through. */
 export interface Passage {
   readonly hook: Hook;
   /** Families of tables whose chains see these packets. */
   readonly families: readonly TableName['family'][];
-  /** The match in nft's language; `plain` is what iptables can show as well. */
-  readonly match: string;
-  readonly plain: string;
-  /** Identifies the rule, as the comment `weft: LABEL`. */
-  readonly label: string;
 }
 
-/** A base chain of somebody else's, with its rules and those of the chains that it leads every packet to. */
+/** The comment of the rule in another firewall's chain; earlier versions' differ and are replaced. */
+export const PASSAGE_COMMENT = ourComment('packets that weft lets through');
+
+/** A base chain of another firewall, with its rules and those of the chains that it leads every packet to. */
 export interface ForeignChain {
   readonly chain: Chain;
   readonly rules: readonly Rule[];
@@ -40,21 +41,14 @@ export interface ForeignPlan {
   readonly reasons: readonly string[];
 }
 
-const COMMENT_PREFIX = 'weft: ';
-export const isOurs = (rule: Rule): boolean => rule.comment?.startsWith(COMMENT_PREFIX) === true;
-const commentOf = (passage: Passage): string => `${COMMENT_PREFIX}${passage.label}`;
-
-/** Whether a base chain may hold rules of ours. */
+/** Whether a base chain may hold a rule of weft. */
 export const isCandidate = (chain: Chain, ownTable: string): boolean =>
   chain.table !== ownTable &&
   chain.type === 'filter' &&
   ['inet', 'ip', 'ip6'].includes(chain.family) &&
   Object.values(hooks).some((hook) => hook === chain.hook);
 
-/**
- * What is to be done, by chain, to other firewalls so that the passages are open and no rule of ours is too
- * many.
- */
+/** What is to be done, by chain, to other firewalls so that the passages are open and no rule of weft is left over. */
 export function planForeign(
   passages: readonly Passage[],
   foreign: readonly ForeignChain[],
@@ -63,7 +57,7 @@ export function planForeign(
   for (const each of foreign) {
     const steps = planChain(
       each,
-      passages.filter((passage) => isNeeded(passage, each)),
+      passages.find((passage) => isNeeded(passage, each)),
     );
     if (steps.length === 0) continue;
     plans.set(nameOf(each.chain), {
@@ -81,9 +75,15 @@ const nameOf = (chain: Pick<Chain, 'family' | 'table' | 'name'>): string =>
 export const chainsOf = ({ chain, jumps }: ForeignChain): string[] =>
   [chain.name, ...jumps.keys()].map((name) => nameOf({ ...chain, name }));
 
-function isNeeded(passage: Passage, { chain, rules, jumps }: ForeignChain): boolean {
-  if (chain.hook !== hooks[passage.hook] || !passage.families.includes(chain.family)) return false;
-  return chain.policy === 'drop' || barrierAt(rules, jumps) !== undefined;
+function isNeeded({ hook, families }: Passage, foreign: ForeignChain): boolean {
+  const { chain } = foreign;
+  if (chain.hook !== hooks[hook] || !families.includes(chain.family)) return false;
+  return chain.policy === 'drop' || barrierOf(foreign) !== undefined;
+}
+
+function barrierOf({ rules, jumps }: ForeignChain): number | undefined {
+  const chainOf = (name: string): RuleKind[] => (jumps.get(name) ?? []).map(kindOf);
+  return barrierIn(rules.map(kindOf), chainOf);
 }
 
 interface Step {
@@ -92,60 +92,39 @@ interface Step {
 }
 
 /** A rule counts as there only where it is reached: a barrier put before it makes it void. */
-function planChain(foreign: ForeignChain, wanted: readonly Passage[]): Step[] {
-  const { chain, rules, jumps } = foreign;
+function planChain(foreign: ForeignChain, wanted: Passage | undefined): Step[] {
+  const { chain, rules } = foreign;
   const id = nameOf(chain);
   const steps: Step[] = [];
-  const comments = new Map(wanted.map((passage) => [commentOf(passage), passage]));
-  const barrier = barrierAt(rules, jumps) ?? rules.length;
-  const present = new Set<string>();
+  const barrier = barrierOf(foreign) ?? rules.length;
+  let present = false;
   rules.forEach((rule, i) => {
     if (!isOurs(rule)) return;
-    const comment = rule.comment ?? '';
-    if (comments.has(comment) && !present.has(comment) && i < barrier && isAccept(rule)) {
-      present.add(comment);
+    const isRight = wanted && rule.comment === PASSAGE_COMMENT;
+    if (isRight && !present && i < barrier && accepts(rule)) {
+      present = true;
       return;
     }
-    const why = comments.has(comment) ? 'is out of place' : 'is not needed';
-    steps.push({ command: `delete rule ${id} handle ${rule.handle}`, reason: `${id}: ${comment} ${why}` });
-  });
-  for (const [comment, passage] of comments) {
-    if (present.has(comment)) continue;
-    const match = isManagedByIptables(chain) ? passage.plain : passage.match;
-    const rule = `${match} counter accept comment "${comment}"`;
+    const why = isRight ? 'is out of place' : 'is not needed';
     steps.push({
-      command: `${placeOf(foreign, passage)} ${rule}`,
-      reason: `${id}: ${comment} missing`,
+      command: `delete rule ${id} handle ${rule.handle}`,
+      reason: `${id}: ${rule.comment} ${why}`,
+    });
+  });
+  if (wanted && !present) {
+    steps.push({
+      command: `${placeOf(foreign, wanted)} ${hasMark} counter accept comment "${PASSAGE_COMMENT}"`,
+      reason: `${id}: ${PASSAGE_COMMENT} missing`,
     });
   }
   return steps;
 }
 
-const isAccept = (rule: Rule): boolean => endsTraffic(rule, 'accept');
-
-/** The index of the first rule that lets nothing past it, be it by a jump, through however many chains. */
-function barrierAt(rules: readonly Rule[], jumps: ForeignChain['jumps']): number | undefined {
-  const index = rules.findIndex((rule) => letsAllPass(rule) || isBarrier(rule, jumps));
-  const rule = rules[index];
-  return rule && isBarrier(rule, jumps) ? index : undefined;
-}
-
-/** The kernel has no loops among chains. */
-function isBarrier(rule: Rule, jumps: ForeignChain['jumps']): boolean {
-  if (isOurs(rule)) return false;
-  if (endsTraffic(rule, 'drop')) return true;
-  const target = jumpTarget(rule);
-  return target !== undefined && barrierAt(jumps.get(target) ?? [], jumps) !== undefined;
-}
-
-function placeOf({ chain, rules, jumps }: ForeignChain, passage: Passage): string {
+function placeOf(foreign: ForeignChain, { hook }: Passage): string {
+  const { chain, rules } = foreign;
   const id = nameOf(chain);
-  if (passage.hook === 'input' || chain.table === 'firewalld') return `insert rule ${id}`;
-  const barrier = barrierAt(rules, jumps);
+  if (hook !== 'forward' || chain.table === 'firewalld') return `insert rule ${id}`;
+  const barrier = barrierOf(foreign);
   const before = barrier === undefined ? undefined : rules[barrier];
   return before ? `insert rule ${id} position ${before.handle}` : `add rule ${id}`;
 }
-
-/** iptables-nft refuses to show a table in which it finds what it could not have written. */
-const isManagedByIptables = (chain: Chain): boolean =>
-  chain.family !== 'inet' && chain.table === 'filter' && /^[A-Z]+$/.test(chain.name);

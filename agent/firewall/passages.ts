@@ -1,32 +1,16 @@
-/** What has to get through other firewalls of the host. */
-import { formatCidr } from '../../inet/cidr.ts';
+/** In which hooks other firewalls have to let packets with weft's mark through. */
 import { protocolOf } from '../../kernel/nft/field.ts';
 import type { DesiredFirewall } from './desired.ts';
-import type { Passage } from './foreign.ts';
-import { matchOf } from './tunnel.ts';
+import type { Hook, Passage } from './foreign.ts';
 
-export function passagesOf(desired: DesiredFirewall): Passage[] {
-  const pods = desired.networks.flatMap(({ cluster }): Passage[] => {
-    const ip = protocolOf(cluster.family);
-    const network = formatCidr(cluster);
-    return (['saddr', 'daddr'] as const).map((side) => ({
-      hook: 'forward',
-      families: ['inet', ip],
-      match: `${ip} ${side} ${network}`,
-      plain: `${ip} ${side} ${network}`,
-      label: `pods ${side === 'saddr' ? 'from' : 'to'} ${network}`,
-    }));
-  });
-  if (!desired.tunnel) return pods;
-  const { port, vni } = desired.tunnel;
-  return [
-    ...pods,
-    {
-      hook: 'input',
-      families: ['inet', 'ip', 'ip6'],
-      match: matchOf(desired.tunnel),
-      plain: `udp dport ${port}`,
-      label: `tunnel ${vni} on ${port}`,
-    },
-  ];
+export function passagesOf({ networks, tunnel, pods }: DesiredFirewall): Passage[] {
+  const ofPods = new Set([
+    ...networks.map(({ cluster }) => protocolOf(cluster.family)),
+    ...(pods?.networks ?? []).map(({ network }) => protocolOf(network.family)),
+  ]);
+  // Peers' addresses may be of either family; on the node itself pods need neighbour discovery, which is IPv6's.
+  const ofNode = new Set(tunnel ? (['ip', 'ip6'] as const) : ofPods);
+  const passage = (hook: Hook, families: ReadonlySet<'ip' | 'ip6'>): Passage[] =>
+    families.size ? [{ hook, families: ['inet', ...families] }] : [];
+  return [...passage('forward', ofPods), ...passage('input', ofNode), ...passage('output', ofNode)];
 }

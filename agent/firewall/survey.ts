@@ -3,7 +3,7 @@ import type { Nfnl } from '../../kernel/nft/nfnetlink.ts';
 import { chains, type Rule, rules } from '../../kernel/nft/state.ts';
 import { inetTable } from '../../plugin/attach/table.ts';
 import { type ForeignChain, isCandidate } from './foreign.ts';
-import { jumpTarget } from './verdict.ts';
+import { kindOf } from './verdict.ts';
 
 export function surveyForeign(nfnl: Nfnl): ForeignChain[] {
   const candidates = chains(nfnl).filter((chain) => isCandidate(chain, inetTable.table));
@@ -12,8 +12,10 @@ export function surveyForeign(nfnl: Nfnl): ForeignChain[] {
     const own = read(chain.name);
     const jumps = new Map<string, readonly Rule[]>();
     const follow = (from: readonly Rule[]): void => {
-      for (const target of from.map(jumpTarget)) {
-        if (target === undefined || jumps.has(target)) continue;
+      for (const rule of from) {
+        const kind = kindOf(rule);
+        if (kind.kind !== 'jump' || jumps.has(kind.chain)) continue;
+        const target = kind.chain;
         const inner = read(target);
         jumps.set(target, inner);
         follow(inner);

@@ -2,6 +2,11 @@
  * The tunnel's guard: VXLAN packets with our network identifier are accepted from peers only, since whoever
  * may send one speaks to every pod. Peers come and go as elements of a set.
  *
+ * The other half stands where packets leave. Any process of the host could send VXLAN to a peer with the node's own
+ * address, and a pod whose packets are masqueraded could too. So what leaves for the tunnel's port with our identifier
+ * must have come from the device: a mark bit, set there, stays on the packet through encapsulation. The outer packet's
+ * socket is the inner packet's, so its owner says nothing.
+ *
  * The guard stands in the input hook, where IPv4 fragments have been put together (an attacker's first
  * fragment need not reach as far as the VXLAN header); for IPv6 they are because the table uses conntrack.
  *
@@ -16,6 +21,8 @@ import type { Part } from '../../kernel/nft/part.ts';
 import type { NftSet, SetElement } from '../../kernel/nft/set.ts';
 import { inetTable } from '../../plugin/attach/table.ts';
 import type { Tunnel } from './desired.ts';
+import { clearMark, hasNoMark, setMark } from './mark.ts';
+import { matchOf, namesOf, tunnelDevices } from './match.ts';
 
 const families = ['ipv4', 'ipv6'] as const satisfies readonly Family[];
 
@@ -28,18 +35,18 @@ export const peerSets: readonly NftSet[] = families.map(peersSet);
 export const peerElements = (peers: readonly Ip[]): SetElement[] =>
   peers.map((peer) => elementOf(peersSet(peer.family), { key: [peer] }));
 
-/**
- * Our packets among those of everybody who uses the port. The VXLAN network identifier is 24 bits, 12 bytes
- * after the start of the UDP header (RFC 7348, section 5).
- */
-export const matchOf = ({ port, vni }: Pick<Tunnel, 'port' | 'vni'>): string =>
-  `udp dport ${port} @th,96,24 ${vni}`;
-
 export function tunnelPart(tunnel: Tunnel): Part {
   const match = matchOf(tunnel);
   const guard = families.map((family) => {
     const { name } = peersSet(family);
     return `${match} ${protocolOf(family)} saddr != @${name} drop`;
+  });
+  // Before the peers are known, what would be guarded is let through other firewalls as well.
+  const known = tunnel.peers ? guard : [];
+  const forPeers = families.map((family) => {
+    const { name } = peersSet(family);
+    const ip = protocolOf(family);
+    return `${hasNoMark} ${match} ${ip} daddr @${name} ${ip} saddr != @${name} drop`;
   });
   return {
     ...inetTable,
@@ -49,7 +56,7 @@ export function tunnelPart(tunnel: Tunnel): Part {
       {
         name: 'tunnel-guard',
         base: 'type filter hook input priority raw; policy accept;',
-        rules: tunnel.peers ? guard : [],
+        rules: [...known, `${match} ${setMark}`],
       },
       {
         name: 'tunnel-in',
@@ -60,6 +67,16 @@ export function tunnelPart(tunnel: Tunnel): Part {
         name: 'tunnel-out',
         base: 'type filter hook output priority raw; policy accept;',
         rules: [`${match} notrack`],
+      },
+      {
+        name: 'tunnel-exit',
+        base: 'type filter hook postrouting priority 300; policy accept;',
+        rules: [
+          `oifname ${namesOf(tunnelDevices(tunnel))} ${setMark} accept`,
+          `${hasNoMark} ${match} fib saddr type local drop`,
+          ...forPeers,
+          clearMark,
+        ],
       },
     ],
   };

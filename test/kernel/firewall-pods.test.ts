@@ -44,8 +44,9 @@ const pod = anAttachment({
 const desired = (made: readonly Attachment[]): DesiredFirewall => ({
   networks: [{ cluster: cidr('10.244.0.0/16'), subnet: cidr('10.244.1.0/24') }],
   masquerade: { except: [] },
+  direct: [],
   tunnel: undefined,
-  pods: { made, interfaces: new Set(made.map(({ host }) => host.name)) },
+  pods: { made, interfaces: new Set(made.map(({ host }) => host.name)), networks: [] },
 });
 const ensure = (made: readonly Attachment[], from = firewall) =>
   node.within(() => from.ensure(desired(made)));
@@ -70,7 +71,7 @@ describe('what pods have in the firewall', () => {
   it('is left alone by an agent that comes and goes', () => {
     attach();
     const all = count();
-    assert.deepEqual(ensure([pod]).done, ['inet weft masquerade: missing']);
+    assert.deepEqual(ensure([pod]).done, ['inet weft passage: missing', 'inet weft masquerade: missing']);
     assert.deepEqual(ensure([pod], new Firewall(nfnl)).done, []);
     assert.equal(count(), all);
     verify();

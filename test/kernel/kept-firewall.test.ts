@@ -16,7 +16,7 @@ after(() => {
 });
 
 const masquerade = { except: [] };
-const pods = { made: [], interfaces: new Set<string>() };
+const pods = { made: [], interfaces: new Set<string>(), networks: [] };
 let kept: FirewallPart;
 beforeEach(() => {
   node.run('nft', 'flush', 'ruleset');
