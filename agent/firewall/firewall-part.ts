@@ -9,6 +9,7 @@ import type { FamilyState, HostState } from '../overlay/state.ts';
 import type { Part, PartOutcome, PartPlan } from '../reconcile/part.ts';
 import type { DesiredFirewall, Pods, Tunnel } from './desired.ts';
 import { Firewall } from './firewall.ts';
+import { legacyFamilies } from './legacy/legacy.ts';
 import type { FirewallPass } from './pass.ts';
 
 export interface FirewallPartOptions {
@@ -66,7 +67,12 @@ export class FirewallPart implements Part<HostState> {
 
   #reconcile(host: HostState): PartOutcome {
     const desired = this.#desired(host);
-    const inputs = [desired.masquerade, desired.pods, ...host.families.flatMap(inputsOf)];
+    const inputs = [
+      desired.masquerade,
+      desired.pods,
+      legacyFamilies().join(),
+      ...host.families.flatMap(inputsOf),
+    ];
     const before = generation(this.#nfnl);
     const peers = desired.tunnel?.peers;
     const passed = this.#passed;

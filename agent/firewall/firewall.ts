@@ -7,9 +7,11 @@ import { difference, type Part } from '../../kernel/nft/part.ts';
 import { applyRules } from '../../kernel/nft/run.ts';
 import { readTable, type Table } from '../../kernel/nft/state.ts';
 import { bridgeTable, inetTable } from '../../plugin/attach/table.ts';
+import { earliest } from '../reconcile/part.ts';
 import type { DesiredFirewall, Tunnel } from './desired.ts';
 import { chainsOf, type ForeignChain, planForeign } from './foreign.ts';
 import { type DesiredTable, KeptTable } from './kept-table.ts';
+import { ensureLegacy, planLegacyRules } from './legacy/legacy.ts';
 import { masqueradePart } from './masquerade.ts';
 import type { FirewallPass } from './pass.ts';
 import { passagePart } from './passage.ts';
@@ -78,11 +80,12 @@ export class Firewall {
     const pods = this.#pods.ensure(desired.pods, tables.length > 0);
     const foreign = surveyForeign(this.#nfnl);
     const others = openOthers(desired, foreign);
+    const legacy = ensureLegacy(passagesOf(desired));
     this.#chains = new Set(foreign.flatMap(chainsOf));
     return {
-      done: [...tables, ...describePeers(peers), ...pods.done, ...others.done],
-      problems: [...pods.problems, ...others.problems],
-      retryInMs: crowd ? 0 : pods.retryInMs,
+      done: [...tables, ...describePeers(peers), ...pods.done, ...others.done, ...legacy.done],
+      problems: [...pods.problems, ...others.problems, ...legacy.problems],
+      retryInMs: crowd ? 0 : earliest([pods.retryInMs, legacy.retryInMs]),
     };
   }
 
@@ -99,6 +102,7 @@ export class Firewall {
       ...(this.#bridge.plan(bridgeOf(desired))?.reasons ?? []),
       ...describePeers(this.#peers.plan(desired.tunnel?.peers)),
       ...[...foreign.values()].flatMap(({ reasons }) => reasons),
+      ...planLegacyRules(passagesOf(desired)),
     ];
   }
 

@@ -4,6 +4,7 @@ import { applyRules } from '../../kernel/nft/run.ts';
 import { readTable } from '../../kernel/nft/state.ts';
 import { bridgeTable, inetTable } from '../../plugin/attach/table.ts';
 import { planForeign } from './foreign.ts';
+import { ensureLegacy } from './legacy/legacy.ts';
 import { surveyForeign } from './survey.ts';
 
 /** Removes all that is ours, in the caller's namespace; returns what was removed, in words. */
@@ -13,6 +14,8 @@ export function teardownFirewall(nfnl: Nfnl): string[] {
     applyRules(commands);
     removed.push(...reasons);
   }
+  const legacy = ensureLegacy([]);
+  removed.push(...legacy.done);
   for (const name of [inetTable, bridgeTable]) {
     if (!readTable(nfnl, name)) continue;
     applyRules(`delete table ${name.family} ${name.table}\n`);

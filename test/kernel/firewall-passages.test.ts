@@ -82,6 +82,8 @@ before(async () => {
 });
 beforeEach(() => {
   node.run('nft', 'flush', 'ruleset');
+  for (const chain of chains()) legacy('-P', chain, 'ACCEPT');
+  for (const verb of ['-F', '-X']) legacy(verb);
   // Unknown protocols have no ports: two senders cannot be masqueraded as one.
   node.run('conntrack', '-F');
   firewall = new Firewall(nfnl);
@@ -178,6 +180,41 @@ const shutting: readonly (readonly [string, () => void])[] = [
         },
       ] as const,
   ),
+  ...chains().map(
+    (name) => [`iptables-legacy ${name} policy drop`, () => legacy('-P', name, 'DROP')] as const,
+  ),
+  ...chains().map(
+    (name) =>
+      [
+        `iptables-legacy ${name} tail that rejects by protocol`,
+        () => {
+          legacy('-A', name, '-m', 'mark', '--mark', '0x40/0x40', '-j', 'ACCEPT');
+          for (const protocol of ['tcp', 'udp']) legacy('-A', name, '-p', protocol, '-j', 'REJECT');
+          legacy('-A', name, '-j', 'REJECT');
+        },
+      ] as const,
+  ),
+  [
+    'iptables-legacy jump to a chain that ends in a drop',
+    () => {
+      legacy('-N', 'theirs');
+      legacy(
+        '-A',
+        'theirs',
+        '-m',
+        'conntrack',
+        '--ctstate',
+        'NEW',
+        '-m',
+        'comment',
+        '--comment',
+        'a "b" -j',
+        '-j',
+        'DROP',
+      );
+      legacy('-A', 'FORWARD', '-j', 'theirs');
+    },
+  ],
   [
     'iptables tail of TCP and UDP alone',
     () => {
@@ -222,6 +259,10 @@ function chains(): readonly ['FORWARD', 'INPUT', 'OUTPUT'] {
 const nft = (rules: string): void => void node.run('nft', rules);
 function iptables(...args: string[]): void {
   for (const command of ['iptables', 'ip6tables']) node.run(command, ...args);
+}
+
+function legacy(...args: string[]): void {
+  for (const command of ['iptables-legacy', 'ip6tables-legacy']) node.run(command, ...args);
 }
 
 describe('pods’ packets through another firewall', () => {
@@ -270,6 +311,25 @@ describe('pods’ packets through another firewall', () => {
     ensure();
     node.within(() => teardownFirewall(nfnl));
     assert.equal(node.run('iptables', '-S') + node.run('ip6tables', '-S'), was);
+  });
+
+  it('teardown, iptables-legacy: its rules are as they were', () => {
+    legacy('-P', 'FORWARD', 'DROP');
+    legacy('-A', 'INPUT', '-j', 'DROP');
+    const was = node.run('iptables-legacy', '-S');
+    ensure();
+    assert.notEqual(node.run('iptables-legacy', '-S'), was);
+    node.within(() => teardownFirewall(nfnl));
+    assert.equal(node.run('iptables-legacy', '-S'), was);
+  });
+
+  it('iptables-legacy, a drop put before the rule of weft: the rule moves', async () => {
+    legacy('-P', 'FORWARD', 'DROP');
+    ensure();
+    legacy('-I', 'FORWARD', '-p', 'tcp', '-j', 'DROP');
+    await assert.rejects(podsPass);
+    assert.match(ensure().done.join('\n'), /iptables-legacy FORWARD: .* is out of place/);
+    await podsPass();
   });
 
   it('rules of version 0.1.0: they are replaced', () => {
