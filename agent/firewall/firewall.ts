@@ -17,7 +17,7 @@ import type { FirewallPass } from './pass.ts';
 import { passagePart } from './passage.ts';
 import { passagesOf } from './passages.ts';
 import { describePeers, PeerSets } from './peers.ts';
-import { PodElements, podParts } from './pods.ts';
+import { hasOtherBridge, PodElements, podParts } from './pods.ts';
 import { surveyForeign } from './survey.ts';
 import { peerElements, tunnelPart } from './tunnel.ts';
 import { foreignDamage } from './watched.ts';
@@ -30,6 +30,9 @@ export class Firewall {
   readonly #peers: PeerSets;
   /** Other firewalls' chains that packets of ours have to pass; undefined before the first pass. */
   #chains: ReadonlySet<string> | undefined;
+
+  /** Bridges whose pods other firewalls let through; undefined before the first pass that knows the pods. */
+  #bridges: ReadonlySet<string> | undefined;
 
   /** `nfnl`: a socket of the host's namespace; `ensure` and `plan` have to be called in the same. */
   constructor(nfnl: Nfnl, now: () => number = () => performance.now()) {
@@ -56,7 +59,9 @@ export class Firewall {
     if (!event) return undefined;
     if (event.table !== inetTable.table) return this.#chains && foreignDamage(event, this.#chains);
     if (event.what === 'elements') {
-      return this.#peers.observe(message, event) ? 'tunnel guard changed' : undefined;
+      if (this.#peers.observe(message, event)) return 'tunnel guard changed';
+      const isNew = !event.gone && this.#bridges && hasOtherBridge(event.name, message, this.#bridges);
+      return isNew ? 'pods on a new bridge' : undefined;
     }
     // With a table or a set its elements go, and nothing is said of them.
     if (event.what === 'table' || event.what === 'set') this.#peers.invalidate();
@@ -78,6 +83,7 @@ export class Firewall {
     if (tables.length) this.#peers.invalidate();
     const peers = this.#peers.ensure(desired.tunnel?.peers, crowd ? AT_ONCE : undefined);
     const pods = this.#pods.ensure(desired.pods, tables.length > 0);
+    this.#bridges = desired.pods && new Set(desired.pods.networks.map(({ bridge }) => bridge));
     const foreign = surveyForeign(this.#nfnl);
     const others = openOthers(desired, foreign);
     const legacy = ensureLegacy(passagesOf(desired));

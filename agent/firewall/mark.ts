@@ -6,6 +6,8 @@
  * 0x2000 is the reference portmap plugin's (and weft's host ports'), 0x4000 and 0x8000 are kube-proxy's.
  */
 export const PASS_MARK = '0x1000';
+/** For packets that the agent itself encapsulates (SO_MARK). */
+export const passMark = Number(PASS_MARK);
 
 export const setMark = `meta mark set meta mark or ${PASS_MARK}`;
 export const clearMark = `meta mark and ${PASS_MARK} != 0 meta mark set meta mark and 0xffffefff`;

@@ -8,6 +8,7 @@ import { containsIp, formatCidr, nthIp } from '../../inet/cidr.ts';
 import { protocolOf } from '../../kernel/nft/field.ts';
 import type { ChainSpec, Part } from '../../kernel/nft/part.ts';
 import { inetTable } from '../../plugin/attach/table.ts';
+import { TUNNEL_PORT } from '../probe/ports.ts';
 import type { DesiredFirewall, NodeNetwork, PodNetwork } from './desired.ts';
 import { clearMark, setMark } from './mark.ts';
 import { matchOf, namesOf, tunnelDevices, usableNames } from './match.ts';
@@ -36,7 +37,12 @@ function chainsOf(desired: DesiredFirewall): ChainSpec[] {
     hasIpv6 ? [`${side} ${namesOf([...all, ...tunnels])} ${DISCOVERY} ${setMark}`] : [];
   return [
     chain('passage-arrival', 'prerouting priority -310', [clearMark]),
-    chain('passage-input', 'input priority -310', [clearMark, ...discovery('iifname')]),
+    chain('passage-input', 'input priority -310', [
+      clearMark,
+      ...discovery('iifname'),
+      // The agent answers peers' probes: a peer that gets no answer counts as silent.
+      ...(tunnels.length ? [`iifname ${namesOf(tunnels)} udp dport ${TUNNEL_PORT} ${setMark}`] : []),
+    ]),
     chain('passage-forward', 'forward priority -310', [
       clearMark,
       ...desired.networks.flatMap((network) => leasedRules(desired, network, { leased, tunnels })),

@@ -4,11 +4,15 @@
  * moment is taken for one: only after the loss of a whole table everything is put back at once.
  */
 
+import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import { add, elements, ensureAbsent, nameOfElement } from '../../kernel/nft/element.ts';
+import { elementsOf } from '../../kernel/nft/element-codec.ts';
 import { attemptTransaction, type Nfnl } from '../../kernel/nft/nfnetlink.ts';
 import { isPresent, type Part } from '../../kernel/nft/part.ts';
-import type { SetElement } from '../../kernel/nft/set.ts';
+import type { NftSet, SetElement } from '../../kernel/nft/set.ts';
 import type { Table, TableName } from '../../kernel/nft/state.ts';
+import { hairpins, hairpinsAt } from '../../plugin/attach/host-ports/sets.ts';
+import { atHome } from '../../plugin/attach/masquerade/sets.ts';
 import { podRules } from '../../plugin/attach/pod-rules.ts';
 import type { Pods } from './desired.ts';
 import type { FirewallPass } from './pass.ts';
@@ -98,3 +102,22 @@ export class PodElements {
 
 /** The host's end of the pod that an element belongs to (plugin/attach/owner.ts). */
 const interfaceOf = (comment: string | undefined): string => comment?.split('/').at(-1) ?? '';
+
+/** Sets with a pod's bridge in their keys. */
+const bridgeSets: readonly NftSet[] = (['ipv4', 'ipv6'] as const).flatMap((family): NftSet[] => [
+  atHome(family),
+  hairpins(family),
+  hairpinsAt(family),
+]);
+
+/** Whether a notification tells of elements of a pod whose bridge is not among those. */
+export function hasOtherBridge(
+  setName: string,
+  message: NetlinkMessage,
+  bridges: ReadonlySet<string>,
+): boolean {
+  const set = bridgeSets.find(({ name }) => name === setName);
+  if (!set) return false;
+  const at = set.key.indexOf('ifname');
+  return elementsOf(set, message).some(({ key }) => !bridges.has(String(key[at])));
+}

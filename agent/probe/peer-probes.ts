@@ -7,19 +7,19 @@
  */
 import { firstIp, formatInterfaceAddress } from '../../inet/cidr.ts';
 import type { Family } from '../../inet/ip.ts';
+import { passMark } from '../firewall/mark.ts';
 import { DIRECT_PROBE_MARK } from '../overlay/direct-probing.ts';
 import { podMtuBytes } from '../overlay/mtu.ts';
 import type { Peer } from '../overlay/peer.ts';
 import type { OverlayState } from '../overlay/state.ts';
 import { isOnLink } from '../overlay/ways.ts';
 import { PathMtu } from './path-mtu.ts';
+import { DIRECT_PORT, TUNNEL_PORT } from './ports.ts';
 import { Prober, type ProbeState } from './prober.ts';
 import { SizeProbe } from './size-probe.ts';
 import type { ProbeTiming } from './threshold.ts';
 
 /** UDP ports, the same on every node: one socket per path. */
-const TUNNEL_PORT = 8474;
-const DIRECT_PORT = 8475;
 /** Per path, so that an idle agent stays idle in the largest cluster. */
 const MOST_PER_SECOND = 10;
 /** Sizes are asked for so much more rarely than answers. */
@@ -159,7 +159,7 @@ export class PeerProbes {
     const prober = Prober.open({
       local: firstIp(state.subnet),
       port: path === 'tunnel' ? TUNNEL_PORT : DIRECT_PORT,
-      mark: path === 'tunnel' ? undefined : DIRECT_PROBE_MARK,
+      mark: path === 'tunnel' ? passMark : DIRECT_PROBE_MARK,
       timing,
       mostPerSecond: MOST_PER_SECOND,
       onChange: (key, probed) => {

@@ -3,6 +3,7 @@ import { firstIp } from '../../inet/cidr.ts';
 import { type Ip, sameIp } from '../../inet/ip.ts';
 import { close, sendTo } from '../../kernel/ffi.ts';
 import { bindUdp, socketAddress } from '../../kernel/udp.ts';
+import { passMark } from '../firewall/mark.ts';
 import type { Peer } from '../overlay/peer.ts';
 import type { OverlayState } from '../overlay/state.ts';
 import { encapsulate, innerHeaderBytes } from './encapsulate.ts';
@@ -35,7 +36,8 @@ export class SizeProbe {
   #open(local: Ip): number {
     if (this.#socket && sameIp(this.#socket.local, local)) return this.#socket.fd;
     this.#close();
-    const fd = bindUdp({ local, port: 0, whole: true });
+    // With the mark of what comes out of the device: nothing else may send to the tunnel's port (agent/firewall).
+    const fd = bindUdp({ local, port: 0, whole: true, mark: passMark });
     this.#socket = { fd, local };
     return fd;
   }

@@ -298,6 +298,17 @@ describe('pods’ packets through another firewall', () => {
     assert.equal(await peer.askInVain('tcp', '192.0.2.11', 8000), 'ETIMEDOUT');
   });
 
+  it('INPUT and OUTPUT policy drop: probes of peers reach the agent, by the tunnel only', async () => {
+    await node.serve('udp', '0.0.0.0', 8474);
+    for (const name of ['INPUT', 'OUTPUT']) iptables('-P', name, 'DROP');
+    ensure();
+    // The answer is the agent's to mark; here it is let out by name.
+    node.run('iptables', '-A', 'OUTPUT', '-p', 'udp', '--sport', '8474', '-j', 'ACCEPT');
+    const from = peerPods.ipv4;
+    assert.equal(await peer.askInVain('udp', '10.244.1.0', 8474, { from }), from);
+    assert.equal(await peer.askInVain('udp', '192.0.2.11', 8474), 'ETIMEDOUT');
+  });
+
   it('OUTPUT policy drop: the node’s own connections stay closed', async () => {
     iptables('-P', 'OUTPUT', 'DROP');
     ensure();

@@ -12,6 +12,8 @@ import { ip } from '../../inet/ip.ts';
 import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
 import { NETLINK_NETFILTER, NFNLGRP_NFTABLES, type Nfnl, openNfnl } from '../../kernel/nft/nfnetlink.ts';
 import { nftEventOf } from '../../kernel/nft/notification.ts';
+import { ensureParts } from '../../kernel/nft/part.ts';
+import { masqueradeRules } from '../../plugin/attach/pod-rules.ts';
 import { Ground, type Place } from './traffic/ground.ts';
 
 const ground = new Ground('fw');
@@ -363,8 +365,8 @@ describe('other firewalls', () => {
 
 describe('what the kernel tells of a change', () => {
   /** The reasons for a pass that notifications give while `change` is made. */
-  const told = async (change: () => void): Promise<string[]> => {
-    ensure();
+  const told = async (change: () => void, more: Partial<DesiredFirewall> = {}): Promise<string[]> => {
+    ensure(more);
     const stop = new AbortController();
     const monitor = node.within(() => NetlinkMonitor.open([NFNLGRP_NFTABLES], NETLINK_NETFILTER));
     const reasons = new Set<string>();
@@ -409,6 +411,23 @@ describe('what the kernel tells of a change', () => {
       const all = await told(() => node.run('nft', command));
       for (const reason of reasons) assert.ok(all.includes(reason), all.join(', '));
       if (reasons.length === 0) assert.deepEqual(all, []);
+    });
+  }
+
+  for (const [bridge, reasons] of [
+    ['br5', []],
+    ['br6', ['pods on a new bridge']],
+  ] as const) {
+    it(`pod with ranges of its own on ${reasons.length ? 'a new' : 'a known'} bridge: ${reasons.length ? 'a pass follows' : 'no pass'}`, async () => {
+      const pods = {
+        made: [],
+        interfaces: new Set<string>(),
+        networks: [{ bridge: 'br5', network: cidr('10.5.0.0/24') }],
+      };
+      const part = masqueradeRules.part;
+      node.within(() => ensureParts({ nfnl, name: part, desired: [part], all: false }));
+      const add = `add element inet weft at-home-ipv4 { 10.5.0.2 . "${bridge}" comment "weft:x/veth9" }`;
+      assert.deepEqual(await told(() => node.run('nft', add), { pods }), reasons);
     });
   }
 
