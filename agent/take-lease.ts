@@ -9,7 +9,7 @@ import { acquireLease } from './lease/acquire-lease.ts';
 import { clusterConfigOf } from './lease/flannel/cluster-config.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import type { Lease } from './lease/lease.ts';
-import { openStore } from './lease/store/open-store.ts';
+import { openStore, storeWarnings } from './lease/store/open-store.ts';
 import type { LeaseTiming } from './lease/timing.ts';
 import { PodRecords } from './records.ts';
 import { version } from './version.ts';
@@ -42,6 +42,7 @@ export async function openLeases({ store }: Config, options: OpenOptions): Promi
 
 async function openRecords(config: RecordStoreConfig, { signal }: OpenOptions): Promise<LeaseSource> {
   const store = await openStore(config);
+  const warnings = storeWarnings(config);
   // A stream to etcd would keep the process from ending.
   if (signal.aborted) store.close();
   signal.addEventListener('abort', () => store.close(), { once: true });
@@ -49,6 +50,7 @@ async function openRecords(config: RecordStoreConfig, { signal }: OpenOptions): 
     identity: async (stateDir) => ensureIdentity(stateDir),
     take: async (options) => {
       const { config, identity, announced, log } = options;
+      for (const warning of warnings) log.warn('store.insecure', { warning });
       const holder = await acquireLease({
         store,
         node: { id: identity.nodeId, name: nodeName() },

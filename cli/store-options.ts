@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Config } from '../agent/config/config.ts';
 import { configSource, loadConfig } from '../agent/config/load.ts';
 import { readConfig } from '../agent/config/read.ts';
-import { openStore } from '../agent/lease/store/open-store.ts';
+import { openStore, storeWarnings } from '../agent/lease/store/open-store.ts';
 import type { LeaseStore } from '../agent/lease/store/store.ts';
 
 export interface StoreOptions {
@@ -66,6 +66,7 @@ export async function withStore<T>(
       'unsupported with store kubernetes, where the Nodes are the records; use kubectl get nodes, kubectl delete node',
     );
   }
+  for (const warning of storeWarnings(config.store)) process.stderr.write(`warning: ${warning}\n`);
   const store = await openStore(config.store);
   try {
     return await block(store, AbortSignal.timeout(30_000));

@@ -70,6 +70,7 @@ export const events = {
   'reconcile.changed': 'reconcile pass changed the dataplane',
   'reconcile.passFailed': 'reconcile pass failed with an unexpected error, retrying',
   'reconcile.problems': 'reconcile pass left problems',
+  'store.insecure': 'the connection to the store exposes a secret',
   'store.reachable': 'store reachable again',
   'store.requestFailed': 'store request failed',
   'store.unreachable': 'store unreachable, retrying',

@@ -55,7 +55,10 @@ test(
     );
     await assert.rejects(
       etcd.open({ tls: { caFile, client: undefined } }).list(never),
-      fails('refused', /https:\/\/127\.0\.0\.1:\d+: its certificate is not trusted.*etcd\.caFile/),
+      fails(
+        'refused',
+        /https:\/\/127\.0\.0\.1:\d+: the server's certificate is not trusted by .*store\.caFile/,
+      ),
     );
   },
 );
@@ -113,13 +116,13 @@ test(
     const open = async (changes: Parameters<Etcd['open']>[0]) => etcd.open(changes).list(never);
     await assert.rejects(
       open({ prefix: '/mine', login: { username: 'weft', passwordFile: wrong } }),
-      fails('refused', /user or password is wrong: check etcd\.username/),
+      fails('refused', /user or password is wrong: check store\.username/),
     );
     await assert.rejects(
       open({ prefix: '/other', login }),
       fails('refused', /grant it readwrite.*prefix \/other/),
     );
-    await assert.rejects(open({ prefix: '/mine' }), fails('refused', /wants a user: set etcd\.username/));
+    await assert.rejects(open({ prefix: '/mine' }), fails('refused', /wants a user: set store\.username/));
     await assert.rejects(
       open({ prefix: '/mine', login: { username: 'weft', passwordFile: '/nowhere' } }),
       fails('refused', /cannot read \/nowhere/),

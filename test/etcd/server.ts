@@ -35,11 +35,12 @@ export interface Etcd {
 
 export async function startEtcd(
   t: Cleanup,
-  options: { members?: number; tls?: boolean } = {},
+  /** `clientAuth`: a certificate signed by `ca.pem` is required of clients. */
+  options: { members?: number; tls?: boolean; clientAuth?: boolean; server?: Partial<CertificateWish> } = {},
 ): Promise<Etcd> {
   const folder = mkdtempSync(join(tmpdir(), 'weft-etcd-'));
   const tls = options.tls ?? false;
-  if (tls) makeCertificates(folder);
+  if (tls) makeCertificates(folder, options.server);
   const names = Array.from({ length: options.members ?? 1 }, (_, n) => `m${n + 1}`);
   const ports = new Map<string, { client: number; peer: number }>();
   for (const name of names) ports.set(name, { client: await freePort(), peer: await freePort() });
@@ -66,6 +67,7 @@ export async function startEtcd(
         '500',
       ],
       ...(tls ? ['--cert-file', join(folder, 'server.pem'), '--key-file', join(folder, 'server.key')] : []),
+      ...(options.clientAuth ? ['--client-cert-auth', '--trusted-ca-file', join(folder, 'ca.pem')] : []),
     ];
     return new EtcdMember(name, client, args);
   });
@@ -179,26 +181,36 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-function makeCertificates(folder: string): void {
+/** How a certificate is to be. */
+export interface CertificateWish {
+  /** File name in the folder, without extension. */
+  readonly name: string;
+  /** `IP:127.0.0.1`, `DNS:example` */
+  readonly san: string;
+  /** Negative: it has expired. */
+  readonly days: number;
+  /** Name of the authority's files: `ca`. */
+  readonly authority: string;
+}
+
+const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+
+export function makeAuthority(folder: string, name: string): void {
+  const files = ['-keyout', `${name}.key`, '-out', `${name}.pem`, '-subj', `/CN=weft test ${name}`];
+  execFileSync('openssl', ['req', '-x509', ...key, ...files, '-days', '2'], { cwd: folder, stdio: 'pipe' });
+}
+
+export function makeCertificate(folder: string, { name, san, days, authority }: CertificateWish): void {
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', '/CN=etcd');
+  writeFileSync(join(folder, 'san'), `subjectAltName=${san}\n`);
   openssl(
-    'req',
-    '-x509',
-    ...key,
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.pem',
-    '-subj',
-    '/CN=weft test CA',
-    '-days',
-    '2',
+    ...['x509', '-req', '-in', `${name}.csr`, '-CA', `${authority}.pem`, '-CAkey', `${authority}.key`],
+    ...['-CAcreateserial', '-out', `${name}.pem`, '-days', `${days}`, '-extfile', 'san'],
   );
-  openssl('req', ...key, '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=etcd');
-  writeFileSync(join(folder, 'san'), 'subjectAltName=IP:127.0.0.1\n');
-  openssl(
-    ...['x509', '-req', '-in', 'server.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial'],
-    ...['-out', 'server.pem', '-days', '2', '-extfile', 'san'],
-  );
+}
+
+function makeCertificates(folder: string, server: Partial<CertificateWish> = {}): void {
+  makeAuthority(folder, 'ca');
+  makeCertificate(folder, { name: 'server', san: 'IP:127.0.0.1', days: 2, authority: 'ca', ...server });
 }

@@ -81,7 +81,7 @@ export class History {
       id,
       attributes: {
         publicIps: [ip(address)],
-        backend: { type: 'vxlan', vni: 1, vtepMac: macOf(this.#made) },
+        backend: { type: 'vxlan', vni: 1, vtepMac: macOf(id) },
       },
       networks: this.#networks,
       timing,
@@ -392,7 +392,8 @@ export class History {
 
 const never = (): AbortSignal => new AbortController().signal;
 
-const macOf = (n: number): string => `0e:00:00:00:00:${n.toString(16).padStart(2, '0')}`;
+/** A clone has the MAC of the machine that it was cloned from. */
+const macOf = (id: string): string => `0e:00:00:00:00:${Number(id.slice(1)).toString(16).padStart(2, '0')}`;
 
 const addressOf = (node: SimNode): string => {
   const [first] = node.attributes.publicIps;

@@ -8,7 +8,7 @@ import { StoreError } from '../../errors.ts';
 import { authenticate, type Method } from './methods.ts';
 import { passwordOf } from './password.ts';
 import { type Endpoint, isStaleToken, storeError } from './refusals.ts';
-import { channelCredentials } from './tls.ts';
+import { memberSecurity } from './tls.ts';
 
 /** How long one member may take for one answer. */
 const answerMs = 5000;
@@ -42,12 +42,14 @@ export class Connection {
   constructor(config: EtcdStoreConfig, random: () => number) {
     this.#config = config;
     if (config.login) passwordOf(config.login);
-    const credentialsOf = channelCredentials(config);
+    const securityOf = memberSecurity(config);
     const members = config.endpoints.map(({ host, port, secure: tls }): Member => {
       const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+      const { credentials, fault } = securityOf(host);
       return {
         name: `${tls ? 'https' : 'http'}://${address}`,
-        client: new Client(address, credentialsOf(host), channelOptions),
+        client: new Client(address, credentials, channelOptions),
+        tlsFault: fault,
       };
     });
     const [first, ...rest] = members;

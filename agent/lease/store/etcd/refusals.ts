@@ -1,10 +1,13 @@
 /** What etcd and gRPC say when something goes wrong, in weft's words: whether to wait or to mend, and what. */
 import { type ServiceError, status } from '@grpc/grpc-js';
+import { printable } from '../../../../problem/printable.ts';
 import { StoreError } from '../../errors.ts';
 
 export interface Endpoint {
   /** `https://10.0.0.1:2379` */
   readonly name: string;
+  /** What its last TLS handshake failed with (tls.ts). */
+  readonly tlsFault?: () => string | undefined;
 }
 
 interface Rule {
@@ -16,22 +19,14 @@ interface Rule {
 /** What repeating does not mend. The first that fits is told. */
 const refusals: readonly Rule[] = [
   {
-    text: /certificate|self.signed|altnames|CERT_|unable to verify/i,
-    remedy: "its certificate is not trusted or is another host's: check etcd.caFile and the endpoint's name",
-  },
-  {
-    text: /tlsv1 alert|bad certificate|certificate required|handshake failure/i,
-    remedy: 'it does not accept our certificate: check etcd.certFile and etcd.keyFile',
-  },
-  {
     text: /authentication failed|invalid user ?name or password|user name not found/i,
-    remedy: 'user or password is wrong: check etcd.username and the password file',
+    remedy: 'user or password is wrong: check store.username and the password file',
   },
   {
     text: /authentication is not enabled/i,
-    remedy: 'it has no authentication enabled: remove etcd.username, or enable it there',
+    remedy: 'it has no authentication enabled: remove store.username, or enable it there',
   },
-  { text: /user name is empty/i, remedy: 'it wants a user: set etcd.username and etcd.passwordFile' },
+  { text: /user name is empty/i, remedy: 'it wants a user: set store.username and store.passwordFile' },
   {
     code: status.PERMISSION_DENIED,
     remedy: "our user's role has no rights here: grant it readwrite on the prefix",
@@ -44,15 +39,22 @@ export function storeError(error: unknown, endpoint: Endpoint, prefix: string): 
   if (error instanceof StoreError) return error;
   const { code, details } = isServiceError(error) ? error : { code: undefined, details: String(error) };
   const where = `etcd ${endpoint.name}`;
+  const fault = endpoint.tlsFault?.();
+  if (fault !== undefined && isConnectionFailure(code)) {
+    return new StoreError('refused', `${where}: ${fault} (${printable(details)})`, { cause: error });
+  }
   for (const rule of refusals) {
     if (rule.code !== undefined && rule.code !== code) continue;
     if (rule.text && !rule.text.test(details)) continue;
-    return new StoreError('refused', `${where}: ${rule.remedy} (prefix ${prefix}; ${details})`, {
+    return new StoreError('refused', `${where}: ${rule.remedy} (prefix ${prefix}; ${printable(details)})`, {
       cause: error,
     });
   }
-  return new StoreError('away', `${where} does not answer: ${details}`, { cause: error });
+  return new StoreError('away', `${where} does not answer: ${printable(details)}`, { cause: error });
 }
+
+const isConnectionFailure = (code: number | undefined): boolean =>
+  code === undefined || code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED;
 
 export const isServiceError = (error: unknown): error is ServiceError =>
   error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error;
