@@ -15,6 +15,7 @@ const suites: Readonly<Record<string, () => Promise<{ readonly suite: Suite }>>>
   heal: () => import('./heal/suite.ts'),
   baseline: () => import('./baseline/suite.ts'),
   leases: () => import('./leases/suite.ts'),
+  kubernetes: () => import('./kubernetes/suite.ts'),
 };
 
 const resultsPath = fileURLToPath(new URL('../../bench/results.json', import.meta.url));

@@ -1,20 +1,15 @@
 /** A real kube-apiserver on a real etcd for a test: on loopback, with TLS, RBAC and every way to authenticate. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Access } from '../../kubernetes/access.ts';
 import { ApiClient } from '../../kubernetes/client.ts';
 import { fixedCredentials, type Source } from '../../kubernetes/credentials.ts';
+import { ensureKubernetes, programPath } from '../../lab/kubernetes/binaries.ts';
 import { type Cleanup, freePort, startEtcd } from '../etcd/server.ts';
-
-export const kubernetesVersion = 'v1.34.3';
-
-/** Where built control planes are kept between runs. */
-export const kubernetesFolder = (): string =>
-  join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'weft', `kubernetes-${kubernetesVersion}`);
 
 export interface Given {
   readonly token?: Source;
@@ -46,9 +41,7 @@ export async function startApiServer(
   t: Cleanup,
   options: { tokens?: Readonly<Record<string, string>>; flags?: readonly string[] } = {},
 ): Promise<ApiServer> {
-  const binary = join(kubernetesFolder(), 'kube-apiserver');
-  if (!existsSync(binary))
-    throw new Error(`${binary} is missing: run npm run test:kubernetes, which builds it`);
+  const binary = programPath(await ensureKubernetes(), 'kube-apiserver');
   const etcd = await startEtcd(t);
   const folder = mkdtempSync(join(tmpdir(), 'weft-apiserver-'));
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });

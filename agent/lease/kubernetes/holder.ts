@@ -4,7 +4,6 @@
  * it sees its Node deleted or created again with another one.
  */
 import { systemClock } from '../../../clock/clock.ts';
-import { formatCidr } from '../../../inet/cidr.ts';
 import type { ApiClient } from '../../../kubernetes/client.ts';
 import type { ApiError } from '../../../kubernetes/errors.ts';
 import {
@@ -17,21 +16,20 @@ import { nodes } from '../../../kubernetes/resource.ts';
 import type { Log } from '../../../log/log.ts';
 import { LeaseError } from '../errors.ts';
 import type { ClusterConfig } from '../flannel/cluster-config.ts';
-import { subnetKey } from '../flannel/key.ts';
-import type { LeaseHolder, LeasePhase, LeaseStatus } from '../holder.ts';
+import type { LeaseHolder, LeaseStatus } from '../holder.ts';
 import type { Lease, LeaseAttributes, Peers } from '../lease.ts';
 import { Listeners } from '../listeners.ts';
 import type { SavedLease } from '../protocol/standing.ts';
 import { PeerTable } from '../view/peer-table.ts';
-import { sameAttributes } from '../view/peers.ts';
 import { withOverwrites } from './annotations.ts';
-import { type Decision, decideLease } from './decide.ts';
+import { decideLease } from './decide.ts';
 import { digestNode, type SeenNode, sameNode } from './node.ts';
 import { NodeEvents } from './node-events.ts';
 import { NodeView } from './node-view.ts';
-import { type Condition, type NodePatch, NodeWriter } from './node-writer.ts';
+import { type NodePatch, NodeWriter } from './node-writer.ts';
 import { type OwnNode, pendingAnnotations, pendingPatch, type Told } from './own-node.ts';
 import { PodCidrRequests } from './pod-cidrs.ts';
+import { NodeStanding } from './standing.ts';
 
 export interface KubernetesHolderOptions {
   readonly client: ApiClient;
@@ -61,16 +59,12 @@ export class KubernetesHolder implements LeaseHolder {
   readonly #reflector: Reflector<SeenNode>;
   readonly #writer: NodeWriter;
   readonly #events: NodeEvents;
+  readonly #standing: NodeStanding;
   readonly #podCidrs: PodCidrRequests;
   readonly #table: PeerTable;
   readonly #peerListeners = new Listeners<Peers>();
   readonly #statusListeners = new Listeners<LeaseStatus>();
   #attributes: LeaseAttributes;
-  #lease: Lease | undefined;
-  /** Of the Node that gave us the lease. */
-  #uid: string | undefined;
-  #phase: LeasePhase = 'lost';
-  #reason: string | undefined;
   #trouble: ApiError | undefined;
   #confirmedMs: number | undefined;
   /** A pass over the kernel is complete: the node's network is available. */
@@ -91,6 +85,14 @@ export class KubernetesHolder implements LeaseHolder {
     });
     this.#table = new PeerTable({ graceSeconds: 0, clock: systemClock, saved: saved?.peers ?? [] });
     this.#events = new NodeEvents({ client, nodeName, log, signal });
+    this.#standing = new NodeStanding({
+      nodeName,
+      saved,
+      log,
+      publish: (event) => this.publish(event),
+      onWaiting: (reason) => options.onWaiting('lease', reason),
+      onChange: () => this.#changed(),
+    });
     this.#reflector = new Reflector<SeenNode>({
       client,
       place: nodes,
@@ -127,12 +129,13 @@ export class KubernetesHolder implements LeaseHolder {
   }
 
   get lease(): Lease {
-    if (!this.#lease) throw new LeaseError('not-held', 'there is no lease yet');
-    return this.#lease;
+    const { lease } = this.#standing;
+    if (!lease) throw new LeaseError('not-held', 'there is no lease yet');
+    return lease;
   }
 
   get nodeUid(): string | undefined {
-    return this.#uid;
+    return this.#standing.uid;
   }
 
   /** Its problems are also those of this node's own Node: whoever shows the one shows the other. */
@@ -144,15 +147,8 @@ export class KubernetesHolder implements LeaseHolder {
     return { ...peers, problems: [...own, ...peers.problems] };
   }
 
-  /** There is no deadline: the controller manager gives a Node's subnets to nobody else while the Node exists. */
   get status(): LeaseStatus {
-    const away = this.#phase === 'held' && this.#trouble !== undefined;
-    return {
-      phase: away ? 'away' : this.#phase,
-      deadlineMs: this.#phase === 'lost' ? 0 : Number.POSITIVE_INFINITY,
-      confirmedMs: this.#confirmedMs,
-      reason: away ? this.#trouble?.message : this.#reason,
-    };
+    return this.#standing.status(this.#trouble?.message, this.#confirmedMs);
   }
 
   watchPeers(onPeers: (peers: Peers) => void, signal: AbortSignal): void {
@@ -212,7 +208,7 @@ export class KubernetesHolder implements LeaseHolder {
   }
 
   #heed(error: ApiError | undefined): void {
-    const { log, client, saved, onWaiting } = this.#options;
+    const { log, client, onWaiting } = this.#options;
     const before = this.#trouble;
     this.#trouble = error;
     if (error)
@@ -220,9 +216,9 @@ export class KubernetesHolder implements LeaseHolder {
     else if (before) log.info('store.reachable', { store: client.server });
     if (!error) this.#confirmedMs = systemClock.now();
     this.#report('Followed', needsCorrection(error) ? error?.message : undefined);
-    if (error && !this.#lease) {
-      if (saved?.nodeUid === undefined) onWaiting('store', error.message);
-      else this.#comeUpWith(saved, error.message);
+    const standing = this.#standing;
+    if (error && !standing.lease && !standing.resume(this.#attributes, error.message)) {
+      onWaiting('store', error.message);
     }
     this.#announce();
   }
@@ -237,65 +233,16 @@ export class KubernetesHolder implements LeaseHolder {
   // ---- what it means
 
   #evaluate(): void {
-    const { nodeName, cluster, saved, hasPodsIn } = this.#options;
+    const { nodeName, cluster, hasPodsIn } = this.#options;
     const node = this.#ownNode;
     if (node) this.#events.uid = node.uid;
-    const before = this.#lease ?? saved?.lease;
-    const current = before && { subnets: before.subnets, uid: this.#lease ? this.#uid : saved?.nodeUid };
-    const bound = this.#lease !== undefined || (before !== undefined && hasPodsIn(before.subnets));
+    const { lease, current } = this.#standing;
+    const bound = lease !== undefined || (current !== undefined && hasPodsIn(current.subnets));
     const { complete } = this.#reflector;
-    this.#become(decideLease({ nodeName, networks: cluster.networks, complete, node, current, bound }));
+    const known = { nodeName, networks: cluster.networks, complete, node, current, bound };
+    this.#standing.become(decideLease(known), this.#ownAttributes());
     this.#writer.ring();
     this.#announce();
-  }
-
-  #become(decision: Decision): void {
-    const { onWaiting, saved } = this.#options;
-    switch (decision.kind) {
-      case 'unknown':
-        return;
-      case 'waiting':
-        if (this.#reason !== decision.reason) this.#warn('lease.waiting', 'NoSubnet', decision.reason);
-        this.#reason = decision.reason;
-        onWaiting('lease', decision.reason);
-        return;
-      case 'lost': {
-        if (this.#phase === 'lost' && this.#reason === decision.reason) return;
-        this.#lease ??= saved?.lease;
-        this.#phase = 'lost';
-        this.#reason = decision.reason;
-        this.#warn('lease.lost', 'SubnetLost', decision.reason);
-        this.#changed();
-        return;
-      }
-      case 'held':
-        this.#hold(decision);
-    }
-  }
-
-  #hold({ subnets, uid }: { readonly subnets: Lease['subnets']; readonly uid: string }): void {
-    const { nodeName, log } = this.#options;
-    const attributes = this.#ownAttributes();
-    const key = subnetKey(subnets);
-    const before = this.#lease;
-    const news = this.#phase !== 'held' || this.#uid !== uid;
-    if (!news && before && sameAttributes(before, attributes)) return;
-    this.#lease = { key, subnets: before?.key === key ? before.subnets : subnets, ...attributes, nodeName };
-    this.#uid = uid;
-    this.#phase = 'held';
-    this.#reason = undefined;
-    if (news) log.info('lease.acquired', { key, subnets: subnets.map(formatCidr), node: nodeName, uid });
-    this.#changed();
-  }
-
-  #comeUpWith(saved: SavedLease, reason: string): void {
-    const { log } = this.#options;
-    this.#lease = { ...saved.lease, ...this.#attributes };
-    this.#uid = saved.nodeUid;
-    this.#phase = 'away';
-    this.#reason = reason;
-    log.warn('lease.resumed', { key: saved.lease.key, reason });
-    this.#changed();
   }
 
   /** What we hold, or say of ourselves, is new: on disk before anything is made of it. */
@@ -303,11 +250,6 @@ export class KubernetesHolder implements LeaseHolder {
     this.#options.onSave('now');
     this.#updatePeers();
     this.#settle();
-  }
-
-  #warn(event: 'lease.waiting' | 'lease.lost', reason: string, message: string): void {
-    this.#options.log.error(event, { node: this.#options.nodeName, reason: message });
-    this.publish({ reason, message });
   }
 
   /** A problem of this node's that the lease stands in spite of; undefined: it is over. */
@@ -319,7 +261,7 @@ export class KubernetesHolder implements LeaseHolder {
       this.#options.log.warn('node.problem', { node: this.#options.nodeName, reason: message });
       this.publish({ reason, message });
     }
-    if (this.#lease) this.#peerListeners.tell(this.peers);
+    if (this.#standing.lease) this.#peerListeners.tell(this.peers);
   }
 
   #announce(): void {
@@ -328,7 +270,7 @@ export class KubernetesHolder implements LeaseHolder {
 
   #updatePeers(): void {
     const { nodeName, cluster, log, onSave } = this.#options;
-    const lease = this.#lease;
+    const { lease } = this.#standing;
     if (!lease) return;
     const { networks } = cluster;
     const { objects, complete } = this.#reflector;
@@ -370,24 +312,16 @@ export class KubernetesHolder implements LeaseHolder {
   #pending(): NodePatch | undefined {
     const { annotationPrefix } = this.#options;
     const node = this.#ownNode;
-    const ours = this.#phase === 'held' && node?.uid === this.#uid;
+    const standing = this.#standing;
+    const ours = standing.held && node?.uid === standing.uid;
     const attributes = ours ? this.#ownAttributes() : undefined;
-    const message = { attributes, condition: this.#wantedCondition() };
+    const message = { attributes, condition: standing.condition(this.#programmed) };
     return pendingPatch({ node, message, told: this.#told, annotationPrefix });
-  }
-
-  #wantedCondition(): Condition | undefined {
-    if (this.#phase === 'held') {
-      if (!this.#programmed) return undefined;
-      return { status: 'False', reason: 'WeftIsUp', message: 'weft has programmed this node' };
-    }
-    if (this.#reason === undefined || this.#phase !== 'lost') return undefined;
-    return { status: 'True', reason: this.#lease ? 'SubnetLost' : 'NoSubnet', message: this.#reason };
   }
 
   #isTold(): boolean {
     const found = this.#ownNode?.value.annotations ?? {};
     const pending = pendingAnnotations(this.#ownAttributes(), found, this.#options.annotationPrefix);
-    return this.#phase === 'held' && Object.keys(pending).length === 0;
+    return this.#standing.held && Object.keys(pending).length === 0;
   }
 }
