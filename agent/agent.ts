@@ -9,6 +9,7 @@ import { systemClock } from '../clock/clock.ts';
 import { readBootId } from '../kernel/boot.ts';
 import { openRtnl } from '../kernel/netlink/rtnl.ts';
 import type { LevelledLog } from '../log/log.ts';
+import type { RecentLines } from '../log/recent-lines.ts';
 import type { Config } from './config/config.ts';
 import { RunningConfig } from './config/running.ts';
 import { AgentError } from './errors.ts';
@@ -20,6 +21,7 @@ import { Health } from './serve/health/health.ts';
 import { healthRoutes } from './serve/health/routes.ts';
 import { serveHttp } from './serve/http.ts';
 import { servePods } from './serve/pods.ts';
+import { eventsRoutes } from './status/events.ts';
 import { AgentStatus, statusRoutes } from './status/live.ts';
 import { openLeases } from './take-lease.ts';
 import { HostUnderlay, requireUnderlay } from './underlay/host-underlay.ts';
@@ -29,6 +31,8 @@ export interface AgentOptions {
   /** The configuration's name, for messages. */
   readonly file: string;
   readonly log: LevelledLog;
+  /** What `log` has written lately. */
+  readonly recent: RecentLines;
   readonly notifier: Notifier;
   /** Reads the configuration again; throws ConfigError. */
   readonly load: () => Config;
@@ -50,7 +54,11 @@ export async function runAgent(given: AgentOptions): Promise<void> {
   const sockets = { rtnl: openRtnl(), bulk: openRtnl().widen() };
   try {
     const status = new AgentStatus(health);
-    const routes = { ...healthRoutes(health), ...statusRoutes(status) };
+    const routes = {
+      ...healthRoutes(health),
+      ...statusRoutes(status),
+      ...eventsRoutes(options.recent),
+    };
     if (config.listen) await serveHttp({ listen: config.listen, routes, signal });
     await live(options, { sockets, health, status });
   } finally {

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { exitNow } from '../kernel/ffi.ts';
 import { createLog } from '../log/create-log.ts';
 import type { Log } from '../log/log.ts';
+import { RecentLines } from '../log/recent-lines.ts';
 import { runAgent } from './agent.ts';
 import { parseArguments } from './arguments.ts';
 import { checkConfig } from './config/check.ts';
@@ -56,7 +57,8 @@ async function plan(source: ConfigSource): Promise<void> {
 
 async function run(source: ConfigSource, { keepCompiled }: Start): Promise<void> {
   const { config, path } = loadConfig(source);
-  const log = createLog(config.log);
+  const recent = new RecentLines();
+  const log = createLog({ ...config.log, recent });
   if (!path) log.info('config.defaults', { path: source.path });
   const fail = endOnUncaught(log);
   const stop = new AbortController();
@@ -79,6 +81,7 @@ async function run(source: ConfigSource, { keepCompiled }: Start): Promise<void>
     config,
     file: path ?? source.path,
     log,
+    recent,
     notifier,
     load: () => loadConfig(source).config,
     onReload: (listener, signal) => {

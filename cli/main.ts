@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 import { Command } from 'commander';
 import { describeCluster } from './cluster.ts';
+import { describeEvents } from './events.ts';
 import { describeLab } from './lab.ts';
 import { describeNode } from './node.ts';
 import { describePlugins } from './plugins.ts';
@@ -15,6 +16,7 @@ async function main(): Promise<void> {
     .showHelpAfterError('(weftctl --help tells what there is)')
     .enablePositionalOptions();
   describeStatus(program.command('status'));
+  describeEvents(program.command('events'));
   describeLab(program.command('lab'));
   describeCluster(program.command('cluster'));
   describeNode(program.command('node'));

@@ -1,5 +1,6 @@
 /** A node's status as text for a terminal of 80 columns. */
 import type { NodeStatus, PeerStatus } from '../agent/status/node-status.ts';
+import { printable } from '../problem/printable.ts';
 import { table } from './table.ts';
 
 /** Above so many peers, those that are ok are counted and not listed. */
@@ -55,7 +56,7 @@ function peerLines(peers: readonly PeerStatus[], all: boolean): string[] {
   const listed = all || peers.length <= LISTED_PEERS ? peers : peers.filter(({ state }) => state !== 'ok');
   const rest = peers.length - listed.length;
   const rows = listed.map((peer) => [
-    peer.name,
+    printable(peer.name),
     peer.subnet,
     peer.address,
     peer.path,
@@ -66,8 +67,10 @@ function peerLines(peers: readonly PeerStatus[], all: boolean): string[] {
     '\n',
     ...(listed.length ? [table([['PEER', 'SUBNET', 'ADDRESS', 'PATH', 'STATE', 'RTT'], ...rows])] : []),
     ...listed.flatMap(({ name, reason, pathMtuBytes }) => [
-      ...(reason === undefined ? [] : [`  ${name}: ${reason}\n`]),
-      ...(pathMtuBytes === undefined ? [] : [`  ${name}: packets of at most ${pathMtuBytes} bytes pass\n`]),
+      ...(reason === undefined ? [] : [`  ${printable(name)}: ${reason}\n`]),
+      ...(pathMtuBytes === undefined
+        ? []
+        : [`  ${printable(name)}: packets of at most ${pathMtuBytes} bytes pass\n`]),
     ]),
     ...(rest ? [`${rest} more peers are ok (--all lists them)\n`] : []),
   ];

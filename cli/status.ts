@@ -48,13 +48,13 @@ Examples:
 
 async function show(options: StatusOptions): Promise<void> {
   const { configSource, loadConfig } = await import('../agent/config/load.ts');
-  const { askAgent } = await import('../agent/status/ask-agent.ts');
+  const { askStatus } = await import('../agent/status/ask-agent.ts');
   const { isHealthy, nodeStatus } = await import('../agent/status/node-status.ts');
   const source = configSource({ flag: options.config, env: process.env });
   const { config, path } = loadConfig(source);
   const file = path ?? 'the defaults';
   const untilMs = performance.now() + waitSecondsOf(options.wait) * 1000;
-  const read = async () => nodeStatus({ config, file, agent: await askAgent(config.listen) });
+  const read = async () => nodeStatus({ config, file, agent: await askStatus(config.listen) });
   let status = await read();
   while (!isHealthy(status) && performance.now() < untilMs) {
     await delay(PERIOD_MS);

@@ -36,6 +36,11 @@ export class LabNode implements Endpoint {
     return mustRun(onGround(this.#place, argv), { ...options, env: this.environment(options.env) });
   }
 
+  /** The command that runs a program on the node, for a caller that starts it itself. */
+  command(argv: readonly string[]): readonly string[] {
+    return onGround(this.#place, argv);
+  }
+
   /** Runs a program on our own terminal; resolves to its exit status. */
   attach(argv: readonly string[]): Promise<number> {
     return runAttached(onGround(this.#place, argv), this.environment());

@@ -2,9 +2,10 @@
  * JSON lines on standard output, for journald: level, time, pid, event, msg and the event's fields.
  * The writes are synchronous: a line written just before the process ends is not lost, and no worker thread runs.
  */
-import { type DestinationStream, destination, pino, stdSerializers, stdTimeFunctions } from 'pino';
+import { type DestinationStream, destination, levels, pino, stdSerializers, stdTimeFunctions } from 'pino';
 import { events } from './events.ts';
 import type { LevelledLog, Log, LogLevel } from './log.ts';
+import type { RecentLines } from './recent-lines.ts';
 
 /** The values of fields of these names are replaced, also one level down. */
 const secrets = ['password', 'token', 'authorization', 'secret', 'privateKey'];
@@ -21,21 +22,24 @@ const briefly = (error: Error): object => ({
   ...('code' in error ? { code: error.code } : {}),
 });
 
-/** `to` is standard output unless given. */
+/** `to` is standard output unless given; `recent` gets every line of level `info` and above, whatever `level` is. */
 export function createLog(options: {
   readonly level: LogLevel;
   readonly to?: DestinationStream;
+  readonly recent?: RecentLines;
 }): LevelledLog {
+  const { recent, to = destination({ fd: 1, sync: true }) } = options;
+  const output = recent ? new RecordingStream(to, recent, options.level) : to;
   const logger = pino(
     {
-      level: options.level,
+      level: recent ? lowest(options.level, RECORDED) : options.level,
       base: { pid: process.pid },
       timestamp: stdTimeFunctions.isoTime,
       serializers: { err: (err: unknown) => (err instanceof Error ? stdSerializers.err(err) : err) },
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: secrets.flatMap((name) => [name, `*.${name}`]), censor: '[secret]' },
     },
-    options.to ?? destination({ fd: 1, sync: true }),
+    output,
   );
   const at =
     (level: keyof Log): Log[keyof Log] =>
@@ -48,7 +52,36 @@ export function createLog(options: {
     error: at('error'),
     fatal: at('fatal'),
     setLevel: (level) => {
-      logger.level = level;
+      logger.level = recent ? lowest(level, RECORDED) : level;
+      if (output instanceof RecordingStream) output.level = level;
     },
   };
+}
+
+/** What is recorded, and so made into lines, whatever is written. */
+const RECORDED = 'info';
+
+const rankOf = (level: LogLevel): number => levels.values[level] ?? 0;
+const lowest = (one: LogLevel, other: LogLevel): LogLevel => (rankOf(one) < rankOf(other) ? one : other);
+
+const METADATA = Symbol.for('pino.metadata');
+
+/** Records lines on their way to the output. pino sets `lastLevel` before each write (pino, metadata symbol). */
+class RecordingStream implements DestinationStream {
+  readonly [METADATA] = true;
+  lastLevel = 0;
+  level: LogLevel;
+  readonly #to: DestinationStream;
+  readonly #recent: RecentLines;
+
+  constructor(to: DestinationStream, recent: RecentLines, level: LogLevel) {
+    this.#to = to;
+    this.#recent = recent;
+    this.level = level;
+  }
+
+  write(line: string): void {
+    if (this.lastLevel >= rankOf(this.level)) this.#to.write(line);
+    if (this.lastLevel >= rankOf(RECORDED)) this.#recent.add(line.trimEnd());
+  }
 }

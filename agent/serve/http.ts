@@ -13,8 +13,8 @@ export interface Page {
   readonly body: string;
 }
 
-/** A page by its path. */
-export type Routes = Readonly<Record<string, () => Page>>;
+/** A page by its path; it is given the query of the request. */
+export type Routes = Readonly<Record<string, (query: URLSearchParams) => Page>>;
 
 export const json = (status: number, value: unknown): Page => ({
   status,
@@ -74,14 +74,14 @@ export function serveHttp(options: {
 }
 
 function respond(routes: Routes, request: IncomingMessage, response: ServerResponse): void {
-  const path = request.url?.split('?', 1)[0] ?? '/';
+  const [path = '/', query] = request.url?.split('?', 2) ?? [];
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   const reads = request.method === 'GET' || request.method === 'HEAD';
   const page = !route
     ? json(404, { error: `no such page; there is ${Object.keys(routes).join(', ')}` })
     : !reads
       ? json(405, { error: 'GET and HEAD only' })
-      : route();
+      : route(new URLSearchParams(query));
   response.writeHead(page.status, {
     'content-type': page.type,
     'content-length': Buffer.byteLength(page.body),

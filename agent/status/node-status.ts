@@ -10,8 +10,8 @@ import { podMtuBytes } from '../overlay/mtu.ts';
 import { hasUnderlay } from '../overlay/state.ts';
 import { PodRecords } from '../records.ts';
 import { type SavedHost, withSavedHost } from '../saved-host.ts';
-import type { AgentAnswer } from './ask-agent.ts';
-import type { PeerProbe, StatusProblem } from './live.ts';
+import type { Answer } from './ask-agent.ts';
+import type { LiveStatus, PeerProbe, StatusProblem } from './live.ts';
 import { type PeerEntries, peerEntries } from './peer-entries.ts';
 
 export interface PeerStatus {
@@ -66,12 +66,12 @@ export interface NodeStatus {
 export const nodeStatus = (given: {
   config: Config;
   file: string;
-  agent: AgentAnswer;
+  agent: Answer<LiveStatus>;
 }): Promise<NodeStatus> => withSavedHost(given, async (known) => statusOf({ ...given, ...known }));
 
-function statusOf(known: SavedHost & { config: Config; agent: AgentAnswer }): NodeStatus {
+function statusOf(known: SavedHost & { config: Config; agent: Answer<LiveStatus> }): NodeStatus {
   const { config, agent, saved, identity, underlay, host, rtnl } = known;
-  const live = agent.kind === 'running' ? agent.live : undefined;
+  const live = agent.kind === 'running' ? agent.value : undefined;
   const families = host.families.filter(hasUnderlay);
   const leases = new Map(saved.peers.map((peer) => [peer.key, peer]));
   const probes = new Map(
@@ -167,8 +167,8 @@ export function stateOf(
   };
 }
 
-function leaseStatus({ saved, agent }: SavedHost & { agent: AgentAnswer }): NodeStatus['lease'] {
-  const live = agent.kind === 'running' ? agent.live.lease : undefined;
+function leaseStatus({ saved, agent }: SavedHost & { agent: Answer<LiveStatus> }): NodeStatus['lease'] {
+  const live = agent.kind === 'running' ? agent.value.lease : undefined;
   const leftMs = saved.deadlineMs - systemClock.now();
   return {
     subnets: saved.lease.subnets.map(formatCidr),
