@@ -88,7 +88,11 @@ export class SteadyPing {
   readonly #child;
   #output = '';
 
-  constructor(from: LabPod, to: LabPod, address: string | undefined = to.addresses[0]) {
+  constructor(
+    from: Pick<LabPod, 'command' | 'node'>,
+    to: Pick<LabPod, 'addresses'>,
+    address: string | undefined = to.addresses[0],
+  ) {
     const [program = '', ...args] = from.command(['ping', '-n', '-i', '0.01', address ?? '']);
     this.#child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'], env: from.node.environment() });
     this.#child.stdout.on('data', (chunk: Buffer) => {
@@ -118,9 +122,11 @@ export class SteadyPing {
   }
 }
 
+type Pingable = Pick<LabPod, 'command' | 'node' | 'addresses'>;
+
 /** Steady pings both ways between two pods while it happens: none may be lost. */
 export async function whilePinging(
-  [one, two]: readonly [LabPod, LabPod],
+  [one, two]: readonly [Pingable, Pingable],
   happen: () => Promise<void>,
 ): Promise<void> {
   const pings = [new SteadyPing(one, two), new SteadyPing(two, one)];
