@@ -15,10 +15,12 @@ Examples:
   weftctl lab exec node-1 -- ip route     what weft put into the kernel
   weftctl lab exec a -- ip address show dev eth0
   weftctl lab down                        nothing is left
+  weftctl lab up --store kubernetes       a Kubernetes cluster with weft from its manifest (npm run image before)
+  weftctl lab kubectl -- get pods -A
 `;
 
 /** What `lab up` can be asked for. */
-const stores = ['file', 'etcd'] as const;
+const stores = ['file', 'etcd', 'kubernetes'] as const;
 
 interface UpOptions {
   nodes: number;
@@ -63,6 +65,7 @@ export function describeLab(lab: Command): void {
       const { Lab } = await labModule();
       const { family, ...rest } = options;
       const progress = (step: string) => process.stdout.write(`${step}\n`);
+      if (options.store === 'kubernetes') return upKubernetes({ ...options, name: name(), progress });
       const up = await Lab.up({ ...rest, name: name(), families: familiesOf[family] ?? [], progress });
       process.stdout.write(`${up.nodes.map(describeNode).join('\n')}\n`);
     });
@@ -103,6 +106,18 @@ export function describeLab(lab: Command): void {
     });
 
   lab
+    .command('kubectl [arguments...]')
+    .usage('-- <arguments...>')
+    .description("runs kubectl as the administrator of the lab's cluster (lab up --store kubernetes)")
+    .passThroughOptions()
+    .allowUnknownOption()
+    .action(async (given: string[]) => {
+      const { Cluster } = await import('../lab/kubernetes/cluster.ts');
+      const { controlPlane } = await Cluster.open(name());
+      process.exitCode = await controlPlane.attachKubectl(given[0] === '--' ? given.slice(1) : given);
+    });
+
+  lab
     .command('down')
     .description('removes the lab, whole or half: no namespace, link, process, mount or file is left')
     .action(async () => (await labModule()).Lab.down(name()));
@@ -110,6 +125,25 @@ export function describeLab(lab: Command): void {
   lab.hook('preAction', () => {
     if (process.geteuid?.() !== 0) lab.error('weftctl: a lab needs root: run it with sudo', { exitCode: 1 });
   });
+}
+
+/** A real cluster with weft from its manifest and image. */
+async function upKubernetes(
+  options: UpOptions & { name: string; progress: (step: string) => void },
+): Promise<void> {
+  const { Cluster } = await import('../lab/kubernetes/cluster.ts');
+  const { applyWeft, familyValues, imageArchive } = await import('../lab/kubernetes/weft.ts');
+  const { name, nodes, progress } = options;
+  const families = familiesOf[options.family] ?? [];
+  const cluster = await Cluster.up({ name, nodes, families, progress, images: [imageArchive()] });
+  progress('weft');
+  await applyWeft(cluster, { ...familyValues(cluster), 'config.backend': { type: options.backend } });
+  const lab = `weftctl lab${name === 'lab' ? '' : ` --name ${name}`}`;
+  process.stdout.write(`${cluster.lab.nodes.map(describeNode).join('\n')}
+kubeconfig: ${cluster.kubeconfig}
+Its server is on the lab's network. From here: ${lab} kubectl -- get pods -A
+On a node: ${lab} exec node-1 -- ip route
+`);
 }
 
 const labModule = () => import('../lab/lab.ts');

@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Family } from '../../inet/ip.ts';
-import { mustRun, type Outcome, type RunOptions, run } from '../command.ts';
+import { mustRun, type Outcome, type RunOptions, run, runAttached } from '../command.ts';
 import { Daemon, type Readiness } from '../daemon.ts';
 import { LabError } from '../errors.ts';
 import { controlPlane, netnsPath, nodeFolder, processMark } from '../names.ts';
@@ -119,6 +119,11 @@ export class ControlPlane {
   /** The same where failure is not expected: throws `LabError` with what it wrote. Returns its output. */
   mustKubectl(args: readonly string[], options: RunOptions = {}): Promise<string> {
     return mustRun(this.#kubectl(args), this.#options(options));
+  }
+
+  /** kubectl on our own terminal; resolves to its exit status. */
+  attachKubectl(args: readonly string[]): Promise<number> {
+    return runAttached(this.#kubectl(args), this.#options({}).env);
   }
 
   /** Runs a program on the control plane's host. Throws `LabError` if it fails. Returns its output. */

@@ -1,25 +1,15 @@
 /** A cluster whose pod network is weft, from the manifest and the image, and pods made through the API. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Outcome } from '../../lab/command.ts';
 import { onGround } from '../../lab/ground.ts';
 import { Cluster, type ClusterOptions } from '../../lab/kubernetes/cluster.ts';
-import { manifestNamespace, renderManifest } from '../../lab/kubernetes/manifest.ts';
+import { applyWeft, familyValues, imageArchive, weftRolledOut } from '../../lab/kubernetes/weft.ts';
 import { Lab } from '../../lab/lab.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { packageRoot } from '../../lab/product.ts';
 import { labName, leftovers } from '../lab/ground.ts';
 
 export const root = packageRoot();
-
-/** Made by `npm run image`. */
-export function imageArchive(): string {
-  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
-  const path = join(root, `dist/image/weft-${version}-linux-${process.arch}.tar`);
-  assert.ok(existsSync(path), `${path} is missing: run "npm run image"`);
-  return path;
-}
 
 export class ClusterFixture {
   readonly cluster: Cluster;
@@ -45,13 +35,11 @@ export class ClusterFixture {
 
   /** Applies weft, with values of the chart over its defaults, and waits until every agent is ready. */
   async applyWeft(set: Readonly<Record<string, unknown>> = {}): Promise<void> {
-    await this.kubectl(['apply', '-f', '-'], await renderManifest({ root, set }));
-    await this.weftRolledOut();
-    await this.kubectl(['wait', '--for=condition=Ready', 'nodes', '--all', '--timeout=60s']);
+    await applyWeft(this.cluster, { ...familyValues(this.cluster), ...set });
   }
 
   async weftRolledOut(): Promise<void> {
-    await this.kubectl(['-n', manifestNamespace, 'rollout', 'status', 'daemonset/weft', '--timeout=120s']);
+    await weftRolledOut(this.cluster);
   }
 
   /** Throws `LabError` with kubectl's words. */

@@ -86,30 +86,22 @@ describe('pods in Kubernetes, kube-proxy in nftables mode', () => {
     assert.ok(local);
     const { controlPlane } = fixture.cluster;
     const [address] = fixture.node('node-2').addresses;
-    const stop = new AbortController();
-    const asked = controlPlane.mustExec(['sh', '-c', `sleep 20 | busybox nc ${address} 30081`], stop);
-    try {
-      const peers = await connectionsOf(local, 80);
-      assert.ok(peers.includes(controlPlane.address), peers);
-    } finally {
-      stop.abort();
-      await asked.catch(() => undefined);
-    }
+    // httpd waits for a request for as long as the connection is open.
+    const client = `sleep 5 | timeout 5 busybox nc ${address} 30081 || true`;
+    const asked = controlPlane.mustExec(['sh', '-c', client]);
+    const peers = await connectionsOf(local, 80);
+    assert.ok(peers.includes(controlPlane.address), peers);
+    await asked;
   });
 
   it('pod that leaves the cluster: its connection has the address of its node', async () => {
     const [from, beyond] = [podOn('node-1'), netnsPath(fixture.cluster.lab.name, fabric)];
     const there = ['nsenter', `--net=${beyond}`, '--'];
-    const stop = new AbortController();
-    const server = run([...there, 'sh', '-c', 'sleep 20 | busybox nc -l -p 7777'], stop);
-    const client = run(from.command(['sh', '-c', `sleep 20 | busybox nc ${world.ipv4} 7777`]), stop);
-    try {
-      const peers = await connectionsOf({ exec: (argv) => run([...there, ...argv]) }, 7777);
-      assert.ok(peers.includes(fixture.node('node-1').addresses[0] ?? ''), peers);
-    } finally {
-      stop.abort();
-      await Promise.allSettled([server, client]);
-    }
+    const server = run([...there, 'sh', '-c', 'sleep 5 | timeout 5 busybox nc -l -p 7777']);
+    const client = from.exec(['sh', '-c', `sleep 5 | timeout 5 busybox nc ${world.ipv4} 7777`]);
+    const peers = await connectionsOf({ exec: (argv) => run([...there, ...argv]) }, 7777);
+    assert.ok(peers.includes(fixture.node('node-1').addresses[0] ?? ''), peers);
+    await Promise.all([server, client]);
   });
 
   it('hostPort: is answered on the address of the node, and no more once the pod is gone', async () => {
