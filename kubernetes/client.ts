@@ -56,7 +56,7 @@ export class ApiClient {
   /** How many requests have been sent. */
   requests = 0;
   /** How many bytes of answers have been received. */
-  bytes = 0;
+  received = 0;
 
   /** Throws `AccessError` where the environment names a proxy that cannot be used. */
   constructor(options: ClientOptions) {
@@ -75,20 +75,23 @@ export class ApiClient {
 
   /** The JSON object that the server answers. Throws `ApiError`; the signal's reason when that fires. */
   async request(call: Call): Promise<JsonObject> {
-    const response = await this.open(call);
-    const attempt = this.#attempt(call);
-    let text: string;
-    try {
-      text = await this.#read(response);
-    } catch (error) {
-      call.signal.throwIfAborted();
-      throw errorOfConnection(attempt, error);
-    }
+    const text = (await this.bytes(call)).toString('utf8');
     const object = parseObject(text);
     if (object) return object;
     const what =
       text.trim() === '' ? 'the answer is empty' : `the answer is not JSON (${text.length} characters)`;
-    throw new ApiError('unreachable', `${whatFailed(attempt)}: ${what}; retrying`);
+    throw new ApiError('unreachable', `${whatFailed(this.#attempt(call))}: ${what}; retrying`);
+  }
+
+  /** The whole body of the answer. Throws as `request`. */
+  async bytes(call: Call): Promise<Buffer> {
+    const response = await this.open(call);
+    try {
+      return await this.#read(response);
+    } catch (error) {
+      call.signal.throwIfAborted();
+      throw errorOfConnection(this.#attempt(call), error);
+    }
   }
 
   /** The answer's body, unread; the caller ends it. Throws as `request`. */
@@ -124,7 +127,7 @@ export class ApiClient {
     }
     const code = response.statusCode ?? 0;
     if (code >= 200 && code < 300) return response;
-    const text = await this.#read(response, mostErrorBytes).catch(() => '');
+    const text = await this.#read(response, mostErrorBytes).then(String, () => '');
     const retryAfter = response.headers['retry-after'];
     const status = parseObject(text);
     const error = errorOf(attempt, { code, status, ...(retryAfter === undefined ? {} : { retryAfter }) });
@@ -176,16 +179,16 @@ export class ApiClient {
     });
   }
 
-  async #read(response: http.IncomingMessage, most = Number.POSITIVE_INFINITY): Promise<string> {
+  async #read(response: http.IncomingMessage, most = Number.POSITIVE_INFINITY): Promise<Buffer> {
     const chunks: Buffer[] = [];
     let length = 0;
     for await (const chunk of response as AsyncIterable<Buffer>) {
       length += chunk.length;
-      this.bytes += chunk.length;
+      this.received += chunk.length;
       if (length > most) break;
       chunks.push(chunk);
     }
-    return Buffer.concat(chunks).toString('utf8');
+    return Buffer.concat(chunks);
   }
 
   #attempt({ verb, place }: Call): Attempt {

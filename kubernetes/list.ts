@@ -1,7 +1,8 @@
 /** A whole list, in pages: each page's objects are digested and let go before the next is asked for. */
 import type { ApiClient } from './client.ts';
 import { ApiError, isApiError } from './errors.ts';
-import { isObject, type JsonObject, objectIn, textIn } from './json.ts';
+import { type JsonObject, textIn } from './json.ts';
+import { readPage } from './page.ts';
 import { nameOf, type Place, type Query } from './resource.ts';
 
 export interface ListOptions<T> {
@@ -43,25 +44,23 @@ async function listOnce<T>(options: ListOptions<T>): Promise<Listed<T>> {
   const items: T[] = [];
   let next: string | undefined;
   for (;;) {
-    const page = await client.request({
+    const bytes = await client.bytes({
       verb: 'list',
       place,
       query: { ...query, limit, continue: next },
       as,
       signal,
     });
-    const metadata = objectIn(page, 'metadata');
-    const resourceVersion = textIn(metadata, 'resourceVersion');
-    // An empty list of Go's is null. Anything else is not a list, and must not pass for an empty one.
-    const objects = page.items === null ? [] : page.items;
-    if (!String(page.kind).endsWith('List') || resourceVersion === undefined || !Array.isArray(objects)) {
+    const page = readPage(bytes, digest);
+    const resourceVersion = textIn(page?.metadata, 'resourceVersion');
+    if (!page?.kind.endsWith('List') || resourceVersion === undefined) {
       throw new ApiError(
         'unreachable',
         `failed to list ${nameOf(place)} at ${client.server}: the answer is not a list; retrying`,
       );
     }
-    for (const object of objects) items.push(digest(isObject(object) ? object : {}));
-    next = textIn(metadata, 'continue');
+    items.push(...page.items);
+    next = textIn(page.metadata, 'continue');
     if (next === undefined) return { items, resourceVersion };
   }
 }

@@ -55,7 +55,7 @@ export async function* watch(options: WatchOptions): AsyncGenerator<readonly Wat
   let rest: Buffer = Buffer.alloc(0);
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
-      client.bytes += chunk.length;
+      client.received += chunk.length;
       const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       const end = data.lastIndexOf(0x0a);
       rest = data.subarray(end + 1);

@@ -241,8 +241,8 @@ async function reports(
   stop.abort();
   await direct.stop();
   return {
-    metadataBytes: metadata.client.bytes,
-    wholeBytes: whole.client.bytes,
+    metadataBytes: metadata.client.received,
+    wholeBytes: whole.client.received,
     cpuMs,
   };
 }

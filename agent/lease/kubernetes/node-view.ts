@@ -57,40 +57,65 @@ export class NodeView implements PeerView {
     return this.#problems;
   }
 
-  #add({ key: name, uid, value }: Reflected<SeenNode>, networks: readonly LeaseNetwork[]): void {
-    const { podCidrs, annotations } = value;
-    const families = networks.map(({ cidr }) => cidr.family);
-    const attributes =
-      decodeAnnotations(annotations, families) ??
-      (value.joined ? 'annotation kube-subnet-manager is not "true" any more' : undefined);
-    // Neither flannel nor weft runs there yet, or it has no subnet yet: not a peer, and no problem.
-    if (attributes === undefined || !podCidrs?.length) return;
-    const subnets = podCidrs
-      .flatMap((text) => parseCidr(text) ?? [])
-      .filter(({ family }) => families.includes(family));
-    if (subnets.length === 0) {
-      const reason = `its podCIDRs ${podCidrs.join(', ')} are of no family of the cluster's network; that node cannot be reached`;
-      this.#problems.push({ key: `Node ${name}`, reason });
+  #add(node: Reflected<SeenNode>, networks: readonly LeaseNetwork[]): void {
+    const found = recordOf(node, networks);
+    if (found === undefined) return;
+    if ('reason' in found) {
+      this.#problems.push(found);
       return;
     }
-    const key = subnetKey(subnets);
-    if (this.#records.has(key)) {
-      const reason = `its podCIDR ${subnets.map(formatCidr).join(', ')} is also that of ${this.labelOf(key)}, and it is left out: delete one of the two Nodes`;
-      this.#problems.push({ key: `Node ${name}`, reason });
+    if (!this.#records.has(found.key)) {
+      this.#records.set(found.key, found);
       return;
     }
-    const decoded =
-      typeof attributes === 'string'
-        ? { attributes: undefined, problem: attributes }
-        : { attributes, problem: undefined };
-    const extension =
-      annotations.extension === undefined ? undefined : decodeExtension(annotations.extension);
-    const owner: PeerOwner = {
-      id: uid,
-      name,
-      ...(typeof extension === 'object' ? { extension } : {}),
-      ...(typeof extension === 'string' ? { extensionProblem: extension } : {}),
-    };
-    this.#records.set(key, { key, subnets, ...decoded, session: undefined, owner });
+    const subnets = found.subnets.map(formatCidr).join(', ');
+    const reason = `its podCIDR ${subnets} is also that of ${this.labelOf(found.key)}, and it is left out: delete one of the two Nodes`;
+    this.#problems.push({ key: this.labelOfOwner(found.owner), reason });
   }
+}
+
+/** What a Node amounts to; undefined: it is not a peer, and that is no problem. */
+type Outcome = NodeRecord | PeerProblem | undefined;
+
+/** Made once for each of thousands: what has not changed of a Node is the same object. */
+function recordOf(node: Reflected<SeenNode>, networks: readonly LeaseNetwork[]): Outcome {
+  const known = made.get(node.value);
+  if (known?.networks === networks) return known.outcome;
+  const outcome = makeRecord(node, networks);
+  made.set(node.value, { networks, outcome });
+  return outcome;
+}
+
+const made = new WeakMap<SeenNode, { networks: readonly LeaseNetwork[]; outcome: Outcome }>();
+
+function makeRecord(
+  { key: name, uid, value }: Reflected<SeenNode>,
+  networks: readonly LeaseNetwork[],
+): Outcome {
+  const { podCidrs, annotations } = value;
+  const families = networks.map(({ cidr }) => cidr.family);
+  const attributes =
+    decodeAnnotations(annotations, families) ??
+    (value.joined ? 'annotation kube-subnet-manager is not "true" any more' : undefined);
+  // Neither flannel nor weft runs there yet, or it has no subnet yet.
+  if (attributes === undefined || !podCidrs?.length) return undefined;
+  const subnets = podCidrs
+    .flatMap((text) => parseCidr(text) ?? [])
+    .filter(({ family }) => families.includes(family));
+  if (subnets.length === 0) {
+    const reason = `its podCIDRs ${podCidrs.join(', ')} are of no family of the cluster's network; that node cannot be reached`;
+    return { key: `Node ${name}`, reason };
+  }
+  const decoded =
+    typeof attributes === 'string'
+      ? { attributes: undefined, problem: attributes }
+      : { attributes, problem: undefined };
+  const extension = annotations.extension === undefined ? undefined : decodeExtension(annotations.extension);
+  const owner: PeerOwner = {
+    id: uid,
+    name,
+    ...(typeof extension === 'object' ? { extension } : {}),
+    ...(typeof extension === 'string' ? { extensionProblem: extension } : {}),
+  };
+  return { key: subnetKey(subnets), subnets, ...decoded, session: undefined, owner };
 }
