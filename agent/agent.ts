@@ -13,6 +13,7 @@ import type { RecentLines } from '../log/recent-lines.ts';
 import type { Config } from './config/config.ts';
 import { RunningConfig } from './config/running.ts';
 import { AgentError } from './errors.ts';
+import { holdExclusively } from './exclusive.ts';
 import { keepNetwork, type RtnlSockets } from './keep-network.ts';
 import { readSaved } from './lease/disk/saved.ts';
 import type { Notifier } from './notify/notifier.ts';
@@ -50,6 +51,7 @@ export async function runAgent(given: AgentOptions): Promise<void> {
   // As many as there are timers, listeners and children: no sign of a leak.
   setMaxListeners(0, signal);
   for (const directory of [config.runDir, config.stateDir]) mkdirSync(directory, { recursive: true });
+  await holdExclusively([config.runDir, config.stateDir]);
   const health = new Health({ now: () => performance.now(), wallNow: () => Date.now() });
   const sockets = { rtnl: openRtnl(), bulk: openRtnl().widen() };
   try {

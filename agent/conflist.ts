@@ -4,7 +4,7 @@
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { replaceFile } from '../disk/replace-file.ts';
+import { DiskError, replaceFile } from '../disk/replace-file.ts';
 import { isErrno } from '../kernel/errno.ts';
 import { reasonOf } from '../problem/reason.ts';
 import { AgentError } from './errors.ts';
@@ -29,27 +29,36 @@ export const conflist = {
   plugins: [{ type: 'weft', capabilities: { portMappings: true, bandwidth: true, ips: true, mac: true } }],
 } as const;
 
-/** `written`: there was none, or an older one of ours; `kept`: it is as it has to be; `edited`: it is somebody's. */
+/** `written`: it was absent, or weft's of an earlier version; `kept`: it is as desired; `edited`: it is not weft's. */
 export type ConflistOutcome = 'written' | 'kept' | 'edited';
 
 /**
- * Puts the configuration in place, atomically; call it whenever pods can be made.
+ * Puts the configuration in place, atomically; call it whenever pods can be made. The copy in stateDir is written
+ * where that is possible: without it only a later version of weft cannot recognise this file as its own.
  *
- * @throws AgentError `state`
+ * @throws AgentError `state`, DiskError where the configuration itself cannot be read or written
  */
 export function ensureConflist(place: ConflistPlace): ConflistOutcome {
-  const wanted = `${JSON.stringify(conflist, null, 2)}\n`;
+  const desired = `${JSON.stringify(conflist, null, 2)}\n`;
   const found = read(pathOf(place));
-  const copy = copyOf(place);
-  if (found === wanted) {
-    if (read(copy) !== wanted) replaceFile({ path: copy, content: wanted });
+  if (found === desired) {
+    ensureCopy(place, desired);
     return 'kept';
   }
-  if (found !== undefined && found !== read(copy)) return 'edited';
+  if (found !== undefined && found !== read(copyOf(place))) return 'edited';
   // In this order: a crash in between leaves a file that is recognised by its content.
-  replaceFile({ path: pathOf(place), content: wanted });
-  replaceFile({ path: copy, content: wanted });
+  replaceFile({ path: pathOf(place), content: desired });
+  ensureCopy(place, desired);
   return 'written';
+}
+
+function ensureCopy(place: ConflistPlace, content: string): void {
+  const path = copyOf(place);
+  try {
+    if (read(path) !== content) replaceFile({ path, content });
+  } catch (error) {
+    if (!(error instanceof AgentError) && !(error instanceof DiskError)) throw error;
+  }
 }
 
 /**

@@ -81,7 +81,8 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
   const parts: readonly Part<HostState>[] = [
     new UnderlayPart(),
     ...running.current.networks.map(
-      ({ cidr: { family } }) => new OverlayPart({ ...sockets, family, set: new SysctlLedger(stateDir).set }),
+      ({ cidr: { family } }) =>
+        new OverlayPart({ ...sockets, family, set: new SysctlLedger(stateDir, log).set }),
     ),
     new BridgesPart({ rtnl: sockets.rtnl, records }),
     firewall,
@@ -101,7 +102,7 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
     onPass: (host, results) => {
       announcement.passed();
       const problems = results.flatMap((result) => result.problems);
-      reportLease(health, holder);
+      reportLease(health, holder.status);
       reportEntries(health, [...problems, ...follow(probes, host, results)], holder);
       reportPeers(health, probes);
       const settling = results.flatMap((result) => result.settling ?? []);
@@ -121,9 +122,9 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
     onLookedUp: () => reconciler.trigger('store name', { underlay: true }),
   });
   // Before the first pass, so that a pass that fails is not hidden behind "no lease yet".
-  reportLease(health, holder);
+  reportLease(health, holder.status);
   const listening = [reconciler.listen(), firewall.listen()];
-  holder.watchStatus(() => reportLease(health, holder), signal);
+  holder.watchStatus((status) => reportLease(health, status), signal);
   holder.watchPeers(() => reconciler.trigger('lease'), signal);
   onReload(() => {
     if (!running.reload((config) => underlay.accept(config))) return;

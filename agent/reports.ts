@@ -1,15 +1,15 @@
 /** What the agent's parts know, as its health says it. */
 import { systemClock } from '../clock/clock.ts';
-import type { LeaseHolder } from './lease/holder.ts';
+import type { LeaseHolder, LeaseStatus } from './lease/holder.ts';
 import type { FamilyProbes } from './probe/family-probes.ts';
 import type { Health } from './serve/health/health.ts';
 
 /** So many silent peers are called by their names. */
 const SHOWN_PEERS = 5;
 
-export function reportLease(health: Health, { status }: LeaseHolder): void {
+export function reportLease(health: Health, status: LeaseStatus): void {
   const { phase, deadlineMs, reason } = status;
-  const text = reason ?? `the lease is ${phase}`;
+  const text = reason ?? (phase === 'lost' ? 'this node has no subnet lease yet' : `the lease is ${phase}`);
   if (phase === 'away') health.bad('store', text);
   else health.good('store');
   if (phase === 'lost' || phase === 'left') health.bad('lease', text);

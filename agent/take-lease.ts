@@ -40,7 +40,10 @@ export async function openLeases({ store }: Config, options: OpenOptions): Promi
   return store.type === 'kubernetes' ? openNodes(store, options) : openRecords(store, options);
 }
 
-async function openRecords(config: RecordStoreConfig, { signal }: OpenOptions): Promise<LeaseSource> {
+async function openRecords(
+  config: RecordStoreConfig,
+  { onWaiting, signal }: OpenOptions,
+): Promise<LeaseSource> {
   const store = await openStore(config);
   const warnings = storeWarnings(config);
   // A stream to etcd would keep the process from ending.
@@ -60,6 +63,9 @@ async function openRecords(config: RecordStoreConfig, { signal }: OpenOptions): 
         stateDir: config.stateDir,
         log,
         timing: timingOf(config.store),
+        onStatus: ({ phase, reason }) => {
+          if (reason !== undefined) onWaiting(phase === 'away' ? 'store' : 'lease', reason);
+        },
         signal,
       });
       return logged(holder, log);

@@ -4,6 +4,7 @@
  */
 export const events = {
   'agent.conflist': 'CNI configuration checked',
+  'agent.conflistFailed': 'failed to write the CNI configuration, retrying',
   'agent.failed': 'unexpected error, the agent ends',
   'agent.ready': 'agent is ready',
   'agent.started': 'agent started',
@@ -74,6 +75,7 @@ export const events = {
   'store.reachable': 'store reachable again',
   'store.requestFailed': 'store request failed',
   'store.unreachable': 'store unreachable, retrying',
+  'sysctl.saveFailed': 'failed to save what a host setting was before; cleanup cannot restore it',
   'underlay.changed': 'underlay changed',
   'underlay.lookupFailed': "failed to resolve the store's name, retrying",
   'underlay.warnings': 'underlay has problems that do not prevent its use',

@@ -24,10 +24,7 @@ Made by \`npm run logs\` from \`log/events.ts\`; do not edit.
 
 /** The page as markdown, one table for all components. */
 export function logsPage(): string {
-  const rows = Object.entries(events).map(([event, message]) => [`\`${event}\``, message] as const);
-  const width = (column: 0 | 1) => Math.max(...rows.map((row) => row[column].length));
-  const line = (event: string, message: string) =>
-    `| ${event.padEnd(width(0))} | ${message.padEnd(width(1))} |`;
-  const rule = `| ${'-'.repeat(width(0))} | ${'-'.repeat(width(1))} |`;
-  return `${head}${[line('event', 'message'), rule, ...rows.map((row) => line(...row))].join('\n')}\n`;
+  // Not padded to a width: a longer message would change every line.
+  const rows = Object.entries(events).map(([event, message]) => `| \`${event}\` | ${message} |`);
+  return `${head}${['| event | message |', '| --- | --- |', ...rows].join('\n')}\n`;
 }

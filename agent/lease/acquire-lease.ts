@@ -9,7 +9,7 @@ import { ensureRun } from './disk/run.ts';
 import { readSaved } from './disk/saved.ts';
 import { type ClusterBackend, contradictions } from './flannel/cluster-config.ts';
 import { flannelSubnetFile, readFlannelSubnets } from './flannel/subnet-file.ts';
-import type { LeaseHolder } from './holder.ts';
+import type { LeaseHolder, LeaseStatus } from './holder.ts';
 import type { LeaseAttributes, LeaseNetwork } from './lease.ts';
 import { LeaseKeeper } from './protocol/keeper.ts';
 import type { SavedLease } from './protocol/standing.ts';
@@ -29,6 +29,8 @@ export interface AcquireOptions {
   readonly timing?: Partial<LeaseTiming>;
   /** Where flannel on this host left what it had. */
   readonly flannelSubnetFile?: string;
+  /** What the search for a lease waits for; called until the signal fires. */
+  readonly onStatus?: (status: LeaseStatus) => void;
   readonly signal: AbortSignal;
 }
 
@@ -85,6 +87,7 @@ export async function acquireLease(options: AcquireOptions): Promise<LeaseHolder
     renounced: () => files.renounced,
     signal,
   });
+  if (options.onStatus) keeper.watchStatus(options.onStatus, signal);
   try {
     await keeper.acquired;
   } catch (error) {

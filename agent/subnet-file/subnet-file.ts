@@ -39,11 +39,11 @@ export function formatSubnetFile({ networks, subnets, mtuBytes, masquerade }: Su
 /**
  * Written only where it is missing or says something else: every pass asks for it, and the disk makes it wait.
  *
- * @throws AgentError `state`
+ * @throws DiskError
  */
 export function writeSubnetFile(runDir: string, file: SubnetFile): void {
   if (isSubnetFile(runDir, file)) return;
-  replaceFile({ path: subnetFilePath(runDir), content: formatSubnetFile(file) });
+  replaceFile({ path: subnetFilePath(runDir), content: formatSubnetFile(file), durable: false });
 }
 
 /** Whether it is there and says that. */

@@ -8,6 +8,7 @@ import { replaceFile } from '../../disk/replace-file.ts';
 import { readBootId } from '../../kernel/boot.ts';
 import { isErrno } from '../../kernel/errno.ts';
 import { ensureSysctl, readSysctl } from '../../kernel/sysctl.ts';
+import { type Log, silentLog } from '../../log/log.ts';
 
 /** Sets a setting where it differs; returns the value that stood there, undefined where nothing was changed. */
 export type SetSysctl = (key: string, value: string) => string | undefined;
@@ -23,22 +24,36 @@ export const ledgerPath = (stateDir: string): string => join(stateDir, 'sysctl.j
 export class SysctlLedger {
   readonly #path: string;
   readonly #boot = readBootId();
+  readonly #log: Pick<Log, 'warn'>;
+  #unsaved: Record<string, string> = {};
 
-  constructor(stateDir: string) {
+  constructor(stateDir: string, log: Pick<Log, 'warn'> = silentLog) {
     this.#path = ledgerPath(stateDir);
+    this.#log = log;
   }
 
   /** Sets it, and notes what was found before it is changed for the first time. */
   readonly set: SetSysctl = (key, value) => {
     const before = readSysctl(key);
     if (before === undefined || before === value) return undefined;
-    const { found } = this.#read();
-    if (!Object.hasOwn(found, key)) {
-      const notes: Notes = { boot: this.#boot, found: { ...found, [key]: before } };
-      replaceFile({ path: this.#path, content: `${JSON.stringify(notes)}\n` });
-    }
+    this.#note(key, before);
     return ensureSysctl(key, value);
   };
+
+  /** A disk that is full or read-only does not stop healing: what was found is noted with the next change. */
+  #note(key: string, before: string): void {
+    if (!Object.hasOwn(this.#unsaved, key)) this.#unsaved[key] = before;
+    try {
+      const { found } = this.#read();
+      const notes: Notes = { boot: this.#boot, found: { ...this.#unsaved, ...found } };
+      if (Object.keys(this.#unsaved).some((name) => !Object.hasOwn(found, name))) {
+        replaceFile({ path: this.#path, content: `${JSON.stringify(notes)}\n` });
+      }
+      this.#unsaved = {};
+    } catch (error) {
+      this.#log.warn('sysctl.saveFailed', { setting: key, before, err: error });
+    }
+  }
 
   /** Puts back every setting that still has its interface; returns what was changed, in words. */
   restore(): string[] {

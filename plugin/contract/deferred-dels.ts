@@ -20,7 +20,7 @@ import { CniError } from '../errors.ts';
 import { lockFile } from '../lock.ts';
 import { refusal } from '../protocol/answer.ts';
 import type { PluginAnswer, PluginCall } from '../protocol/call.ts';
-import { decodeRequest } from './wire.ts';
+import { decodeRequest, WireError } from './wire.ts';
 
 type Answer = (call: PluginCall, signal: AbortSignal) => Promise<PluginAnswer>;
 
@@ -46,7 +46,7 @@ export class DeferredDels {
   replay(signal: AbortSignal): Promise<void> {
     this.#running = this.#running.then(async () => {
       try {
-        for (const name of this.#names()) if (!signal.aborted) await this.#replayOne(name, signal);
+        for (const name of this.#names()) if (!signal.aborted) await this.#tryOne(name, signal);
       } catch (error) {
         this.#options.log.warn('del.listFailed', { err: error });
       }
@@ -67,15 +67,21 @@ export class DeferredDels {
   /** The same answers, with an ADD refused for as long as an earlier DEL of its attachment is still owed. */
   guard(): Answer {
     return async (call, signal) => {
-      if (call.env.CNI_COMMAND === 'ADD' && this.#owed(call)) {
-        await this.replay(signal);
-        if (this.#owed(call)) {
-          const message = 'an earlier DEL of this container is not done yet';
-          return refusal(new CniError('try-again-later', message, `see ${this.#options.directory}`));
-        }
-      }
-      return await this.#options.answer(call, signal);
+      const reason = call.env.CNI_COMMAND === 'ADD' ? await this.#obstacle(call, signal) : undefined;
+      if (reason === undefined) return await this.#options.answer(call, signal);
+      return refusal(new CniError('try-again-later', reason, `see ${this.#options.directory}`));
     };
+  }
+
+  /** Why the ADD must wait; undefined where no deferred DEL of its attachment is left. */
+  async #obstacle(call: PluginCall, signal: AbortSignal): Promise<string | undefined> {
+    try {
+      if (!this.#owed(call)) return undefined;
+      await this.replay(signal);
+      return this.#owed(call) ? 'an earlier DEL of this container is not done yet' : undefined;
+    } catch (error) {
+      return `failed to read the deferred DELs: ${error instanceof Error ? error.message : String(error)}`;
+    }
   }
 
   #owed(call: PluginCall): boolean {
@@ -109,16 +115,36 @@ export class DeferredDels {
     if (Date.now() - written > abandonedAfterMs) rmSync(path, { force: true });
   }
 
-  /** Undefined for what is gone or no DEL; the latter goes, because no success was promised with it. */
+  /**
+   * Undefined for what is gone or no DEL; the latter is removed, because no success was promised with it. A file that
+   * cannot be read now (EMFILE, EIO) may be a promise: that is thrown, and the file stays.
+   */
   #read(name: string): PluginCall | undefined {
+    let bytes: Buffer;
     try {
-      const call = decodeRequest(readFileSync(this.#path(name)));
+      bytes = readFileSync(this.#path(name));
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+    try {
+      const call = decodeRequest(bytes);
       if (call.env.CNI_COMMAND === 'DEL') return call;
       this.#drop(name, `it is a ${call.env.CNI_COMMAND}`);
     } catch (error) {
-      if (!isErrno(error, 'ENOENT')) this.#drop(name, String(error));
+      if (!(error instanceof WireError)) throw error;
+      this.#drop(name, error.message);
     }
     return undefined;
+  }
+
+  /** One that fails does not keep the others from being done. */
+  async #tryOne(name: string, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#replayOne(name, signal);
+    } catch (error) {
+      this.#options.log.warn('del.replayFailed', { tombstone: name, err: error });
+    }
   }
 
   /**

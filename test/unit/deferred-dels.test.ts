@@ -1,9 +1,11 @@
 /** Promised DELs: done when somebody can, once, in order, and before the container comes back. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { DeferredDels } from '../../plugin/contract/deferred-dels.ts';
 import { encodeRequest } from '../../plugin/contract/wire.ts';
 import type { PluginAnswer, PluginCall } from '../../plugin/protocol/call.ts';
@@ -133,6 +135,26 @@ describe('tombstones', () => {
       await replayed;
       assert.equal((await added).status, 0);
       assert.deepEqual([done, ground.calls, ground.left()], [['DEL a'], ['ADD a'], []]);
+    });
+  });
+
+  it('no file descriptor left to read them with (EMFILE): they stay, and are done later', async () => {
+    await on(async (ground) => {
+      ground.leave('0001', encodeRequest(callOf('DEL', 'a')));
+      const worker = fileURLToPath(new URL('deferred-dels-worker.js', import.meta.url));
+      const script = 'ulimit -n 64; exec "$0" "$1" "$2"';
+      const output = execFileSync('sh', ['-c', script, process.execPath, worker, ground.directory]);
+      assert.deepEqual(JSON.parse(String(output)), { whileShort: 1, after: 0 });
+    });
+  });
+
+  it('directory that cannot be read: an ADD is refused with code 11, and nothing is executed', async () => {
+    await on(async (ground) => {
+      rmSync(ground.directory, { recursive: true });
+      writeFileSync(ground.directory, '');
+      const { stdout } = await ground.tombstones.guard()(callOf('ADD', 'a'), signal);
+      assert.equal(JSON.parse(stdout).code, 11);
+      assert.deepEqual(ground.calls, []);
     });
   });
 });

@@ -123,7 +123,8 @@ export class Standing {
   }
 
   get status(): LeaseStatus {
-    const away = this.#phase === 'held' && this.#trouble !== undefined;
+    const searches = !this.settled && this.#phase === 'lost';
+    const away = (this.#phase === 'held' || searches) && this.#trouble !== undefined;
     return {
       phase: away ? 'away' : this.#phase,
       deadlineMs: this.#deadlineMs,

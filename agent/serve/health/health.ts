@@ -1,29 +1,17 @@
 /**
- * What has to be so for the agent to do its work, and whether it is. Each part of the agent reports its own
- * condition; whoever asks (readiness, the operator) sees causes, not the symptoms that follow from them.
+ * Whether the agent can do its work, and why not. Each part reports its own condition; a condition whose cause does
+ * not hold either is not shown, so that readiness and the operator see causes, not symptoms.
  */
+import { type Condition, type ConditionCode, codes, conditionOf } from './conditions.ts';
 
-/** Each with the words for before anybody has reported it, and the condition without which it cannot be. */
-const conditions = {
-  store: { initially: 'the store has not been heard yet', cause: undefined },
-  lease: { initially: 'this node has no subnet yet', cause: 'store' },
-  overlay: { initially: 'the first pass over peers and kernel is not complete', cause: 'lease' },
-  /** Something that was asked of the kernel cannot be had. Pods can be made all the same. */
-  entries: { initially: undefined, cause: 'overlay' },
-  /** Peers that do not answer, or not with packets of full size. */
-  peers: { initially: undefined, cause: 'overlay' },
-} as const satisfies Record<string, { initially: string | undefined; cause: string | undefined }>;
-
-/** What an operator should know of, but does not keep pods from being made: good until somebody says otherwise. */
-const isWarning = (code: ConditionCode): boolean => conditions[code].initially === undefined;
-
-export type ConditionCode = keyof typeof conditions;
-
-/** Why the agent is not ready. */
+/** A condition that does not hold. */
 export interface Reason {
   readonly code: ConditionCode;
+  readonly severity: Condition['severity'];
   /** One line for an operator. */
   readonly text: string;
+  /** What to do; undefined where the text says it. */
+  readonly remedy?: string;
   /** When it began, ISO 8601 in UTC. */
   readonly since: string;
 }
@@ -31,6 +19,7 @@ export interface Reason {
 interface State {
   readonly good: boolean;
   readonly text: string;
+  readonly remedy: string | undefined;
   readonly sinceMs: number;
   /** Good only until then. */
   readonly untilMs: number;
@@ -45,48 +34,55 @@ export class Health {
   constructor(clock: { now(): number; wallNow(): number }) {
     this.#now = () => clock.now();
     this.#wallNow = () => clock.wallNow();
-    const sinceMs = this.#now();
     for (const code of codes) {
-      const text = conditions[code].initially;
-      if (text === undefined) this.good(code);
-      else this.#states.set(code, { good: false, text, sinceMs, untilMs: 0 });
+      const { initially } = conditionOf(code);
+      if (initially === undefined) this.good(code);
+      else this.bad(code, initially);
     }
   }
 
-  /** The condition holds: for good, or for `forMs`; if nothing is heard until then, `otherwise` is the reason. */
+  /** The condition holds: for good, or for `forMs`; without another report until then, `otherwise` is the reason. */
   good(code: ConditionCode, lasting?: { readonly forMs: number; readonly otherwise: string }): void {
     const now = this.#now();
     const untilMs = lasting ? now + lasting.forMs : Number.POSITIVE_INFINITY;
-    this.#states.set(code, { good: true, text: lasting?.otherwise ?? '', sinceMs: now, untilMs });
+    this.#states.set(code, {
+      good: true,
+      text: lasting?.otherwise ?? '',
+      remedy: undefined,
+      sinceMs: now,
+      untilMs,
+    });
   }
 
-  /** The condition does not hold, for this reason, in one line that says what to do. */
-  bad(code: ConditionCode, text: string): void {
+  /** The condition does not hold; `remedy` in place of the condition's own. */
+  bad(code: ConditionCode, text: string, remedy?: string): void {
     const before = this.#current(code);
     const sinceMs = before && !before.good ? before.sinceMs : this.#now();
-    this.#states.set(code, { good: false, text, sinceMs, untilMs: 0 });
+    this.#states.set(code, { good: false, text, remedy, sinceMs, untilMs: 0 });
   }
 
   get ready(): boolean {
-    return codes.every((code) => isWarning(code) || this.#current(code)?.good);
+    return codes.every((code) => conditionOf(code).severity === 'warning' || this.#current(code)?.good);
   }
 
-  /** Why it is not ready; a condition whose cause is among the reasons is not. */
+  /** Why it is not ready. */
   get reasons(): Reason[] {
-    return this.#bad(codes.filter((code) => !isWarning(code)));
+    return this.#shown('error');
   }
 
   /** What is wrong although pods can be made. */
   get warnings(): Reason[] {
-    return this.#bad(codes.filter(isWarning));
+    return this.#shown('warning');
   }
 
-  #bad(among: readonly ConditionCode[]): Reason[] {
-    return among.flatMap((code) => {
+  #shown(severity: Condition['severity']): Reason[] {
+    return codes.flatMap((code) => {
+      const condition = conditionOf(code);
       const state = this.#current(code);
-      if (!state || state.good || this.#isBad(conditions[code].cause)) return [];
+      if (condition.severity !== severity || !state || state.good || this.#isBad(condition.cause)) return [];
       const since = new Date(this.#wallNow() - (this.#now() - state.sinceMs)).toISOString();
-      return [{ code, text: state.text, since }];
+      const remedy = state.remedy ?? condition.remedy;
+      return [{ code, severity, text: state.text, ...(remedy === undefined ? {} : { remedy }), since }];
     });
   }
 
@@ -101,5 +97,3 @@ export class Health {
     return { ...state, good: false, sinceMs: state.untilMs };
   }
 }
-
-const codes = Object.keys(conditions) as ConditionCode[];

@@ -1,13 +1,14 @@
-/** Liveness and readiness, as Kubernetes' probes and people with curl ask for them. */
+/** Liveness and readiness, for Kubernetes' probes and for people with curl. */
 import { json, type Routes } from '../http.ts';
 import type { Health } from './health.ts';
 
 /**
- * `/healthz`: 200 while the process answers at all. `/readyz`: 200 while pods can be made, else 503 and why:
- * `{"ready":false,"reasons":[{"code":"store","text":"...","since":"..."}],"warnings":[]}`.
- * Warnings are what an operator should know of and does not keep pods from being made.
+ * `/livez`, and `/healthz` by its older name: 200 while the process answers. `/readyz`: 200 while pods can be made, else
+ * 503 and why: `{"ready":false,"reasons":[{"code":"store","severity":"error","text":"...","remedy":"...","since":"..."}],
+ * "warnings":[]}`. A warning is a problem that does not keep pods from being made.
  */
 export const healthRoutes = (health: Health): Routes => ({
+  '/livez': () => json(200, { alive: true }),
   '/healthz': () => json(200, { alive: true }),
   '/readyz': () => {
     const { ready, reasons, warnings } = health;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { conditions } from '../../../agent/serve/health/conditions.ts';
 import { Health } from '../../../agent/serve/health/health.ts';
 import { healthRoutes } from '../../../agent/serve/health/routes.ts';
 import { serveHttp } from '../../../agent/serve/http.ts';
@@ -13,30 +14,32 @@ function health() {
   const time = { ms: 1_000_000 };
   const made = new Health({ now: () => time.ms, wallNow: () => epoch + time.ms });
   const allGood = () => {
-    for (const code of ['store', 'lease', 'overlay'] as const) made.good(code);
+    for (const code of ['store', 'lease', 'overlay', 'conflist'] as const) made.good(code);
   };
   return { health: made, time, allGood, codes: () => made.reasons.map(({ code }) => code) };
 }
 
 describe('health', () => {
-  it('begins with the first cause of everything', () => {
+  it('health at start: the store is the only reason shown', () => {
     const { health: made, codes } = health();
     assert.equal(made.ready, false);
     assert.deepEqual(codes(), ['store']);
   });
 
-  it('shows what is next once a cause is good, and is ready in the end', () => {
+  it('conditions become good one after another: the next one is shown, then it is ready', () => {
     const { health: made, codes } = health();
     made.good('store');
     assert.deepEqual(codes(), ['lease']);
     made.good('lease');
     assert.deepEqual(codes(), ['overlay']);
     made.good('overlay');
+    assert.deepEqual(codes(), ['conflist']);
+    made.good('conflist');
     assert.deepEqual(codes(), []);
     assert.equal(made.ready, true);
   });
 
-  it('is not ready for any one reason, and says since when', () => {
+  it('condition reported bad twice: not ready, since the first report, with the last text', () => {
     const { health: made, time, allGood } = health();
     allGood();
     time.ms += 5_000;
@@ -45,11 +48,17 @@ describe('health', () => {
     made.bad('lease', 'another node has it still');
     assert.equal(made.ready, false);
     assert.deepEqual(made.reasons, [
-      { code: 'lease', text: 'another node has it still', since: new Date(epoch + 1_005_000).toISOString() },
+      {
+        code: 'lease',
+        severity: 'error',
+        text: 'another node has it still',
+        remedy: conditions.lease.remedy,
+        since: new Date(epoch + 1_005_000).toISOString(),
+      },
     ]);
   });
 
-  it('goes by itself where nothing is heard in time', () => {
+  it('condition good for a time, no further report: bad from the end of that time', () => {
     const { health: made, time, allGood } = health();
     allGood();
     made.good('store', { forMs: 30_000, otherwise: 'the store is silent' });
@@ -59,13 +68,38 @@ describe('health', () => {
     assert.equal(made.ready, false);
     time.ms += 60_000;
     assert.deepEqual(made.reasons, [
-      { code: 'store', text: 'the store is silent', since: new Date(epoch + 1_030_000).toISOString() },
+      {
+        code: 'store',
+        severity: 'error',
+        text: 'the store is silent',
+        remedy: conditions.store.remedy,
+        since: new Date(epoch + 1_030_000).toISOString(),
+      },
     ]);
     made.good('store', { forMs: 30_000, otherwise: 'the store is silent' });
     assert.equal(made.ready, true);
   });
 
-  it('hides a symptom only behind its own cause', () => {
+  it("report with a remedy: shown in place of the condition's own", () => {
+    const { health: made, allGood } = health();
+    allGood();
+    made.bad('overlay', 'failed to bind UDP port 8472: in use by cilium_vxlan', 'set backend.port');
+    assert.equal(made.reasons[0]?.remedy, 'set backend.port');
+  });
+
+  it('warning: shown while ready, with its severity', () => {
+    const { health: made, allGood } = health();
+    allGood();
+    made.bad('peers', 'no answer from node-2');
+    assert.equal(made.ready, true);
+    assert.deepEqual(made.reasons, []);
+    assert.deepEqual(
+      made.warnings.map(({ code, severity }) => [code, severity]),
+      [['peers', 'warning']],
+    );
+  });
+
+  it('condition bad whose own cause is good: shown beside others', () => {
     const { health: made, allGood, codes } = health();
     allGood();
     made.bad('store', 'away');
@@ -82,7 +116,7 @@ describe('health over HTTP', () => {
     status: number,
     body: unknown,
   ][] = [
-    ['alive though not ready', ['/healthz', 'GET'], false, 200, { alive: true }],
+    ['live while not ready', ['/healthz', 'GET'], false, 200, { alive: true }],
     ['ready', ['/readyz', 'GET'], true, 200, { ready: true, reasons: [], warnings: [] }],
     [
       'ready, asked with a query',
@@ -101,26 +135,34 @@ describe('health over HTTP', () => {
         reasons: [
           {
             code: 'store',
-            text: 'the store has not been heard yet',
+            severity: 'error',
+            text: 'the store has not answered yet',
+            remedy: conditions.store.remedy,
             since: new Date(epoch + 1_000_000).toISOString(),
           },
         ],
         warnings: [],
       },
     ],
-    ['no more than a status for HEAD', ['/readyz', 'HEAD'], true, 200, undefined],
-    ['no page', ['/', 'GET'], true, 404, { error: 'no such page; there is /healthz, /readyz' }],
+    ['the status only for HEAD', ['/readyz', 'HEAD'], true, 200, undefined],
     [
-      'no page of an object',
+      '404 for an unknown page',
+      ['/', 'GET'],
+      true,
+      404,
+      { error: 'no such page; there is /livez, /healthz, /readyz' },
+    ],
+    [
+      '404 for a name of Object.prototype',
       ['/constructor', 'GET'],
       true,
       404,
-      { error: 'no such page; there is /healthz, /readyz' },
+      { error: 'no such page; there is /livez, /healthz, /readyz' },
     ],
-    ['nothing to write', ['/healthz', 'POST'], true, 405, { error: 'GET and HEAD only' }],
+    ['405 for POST', ['/healthz', 'POST'], true, 405, { error: 'GET and HEAD only' }],
   ];
   for (const [what, [path, method], good, status, body] of rows) {
-    it(`is ${what}`, async (t) => {
+    it(`health page: ${what}`, async (t) => {
       const { health: made, allGood } = health();
       if (good) allGood();
       const { address, port } = await serve(t, made);
@@ -132,7 +174,7 @@ describe('health over HTTP', () => {
     });
   }
 
-  it('is refused on a port that is taken, with the remedy', async (t) => {
+  it('HTTP port in use: refused with the remedy', async (t) => {
     const other = createServer().listen(0, '127.0.0.1');
     t.after(() => other.close());
     await once(other, 'listening');
@@ -143,7 +185,7 @@ describe('health over HTTP', () => {
     });
   });
 
-  it('waits for the port of an agent that is just ending', async (t) => {
+  it('HTTP port of an agent that ends: listens once it is free', async (t) => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;
@@ -152,7 +194,7 @@ describe('health over HTTP', () => {
     assert.equal((await served).port, port);
   });
 
-  it('waits no longer once the agent is told to end', async (t) => {
+  it('HTTP port in use, agent stops: no error', async (t) => {
     const other = createServer().listen(0, '127.0.0.1');
     t.after(() => other.close());
     await once(other, 'listening');
@@ -164,14 +206,14 @@ describe('health over HTTP', () => {
     await served;
   });
 
-  it('is refused on an address of another host', async (t) => {
+  it('HTTP address of another host: refused with the remedy', async (t) => {
     await assert.rejects(serve(t, health().health, 0, '192.0.2.1'), {
       code: 'listen',
       message: 'listen: this host has no address 192.0.2.1; choose one that it has, or off',
     });
   });
 
-  it('lets its port go when the agent stops', async (t) => {
+  it('agent stops: its HTTP port is free', async (t) => {
     const stop = new AbortController();
     const listen = { address: ip('127.0.0.1'), port: 0 };
     const { port } = await serveHttp({ listen, routes: {}, signal: stop.signal });
