@@ -21,6 +21,7 @@ import type { Part } from '../../kernel/nft/part.ts';
 import type { NftSet, SetElement } from '../../kernel/nft/set.ts';
 import { inetTable } from '../../plugin/attach/table.ts';
 import type { Tunnel } from './desired.ts';
+import { droppedReceived, droppedSent, dropSets } from './guard-drops.ts';
 import { clearMark, hasNoMark, setMark } from './mark.ts';
 import { matchOf, namesOf, tunnelDevices } from './match.ts';
 
@@ -37,21 +38,31 @@ export const peerElements = (peers: readonly Ip[]): SetElement[] =>
 
 export function tunnelPart(tunnel: Tunnel): Part {
   const match = matchOf(tunnel);
-  const guard = families.map((family) => {
-    const { name } = peersSet(family);
-    return `${match} ${protocolOf(family)} saddr != @${name} drop`;
+  const guard = families.flatMap((family) => {
+    const ip = protocolOf(family);
+    const stranger = `${match} ${ip} saddr != @${peersSet(family).name}`;
+    return [
+      `${stranger} update @${droppedReceived(family).name} { ${ip} saddr counter }`,
+      `${stranger} drop`,
+    ];
   });
   // Before the peers are known, what would be guarded is let through other firewalls as well.
   const known = tunnel.peers ? guard : [];
-  const forPeers = families.map((family) => {
+  const exit = families.flatMap((family) => {
     const { name } = peersSet(family);
     const ip = protocolOf(family);
-    return `${hasNoMark} ${match} ${ip} daddr @${name} ${ip} saddr != @${name} drop`;
+    const count = `update @${droppedSent(family).name} { ${ip} daddr counter }`;
+    return [
+      `meta nfproto ${family} fib saddr type local ${count}`,
+      `meta nfproto ${family} fib saddr type local drop`,
+      `${ip} daddr @${name} ${ip} saddr != @${name} ${count}`,
+      `${ip} daddr @${name} ${ip} saddr != @${name} drop`,
+    ].map((rule) => `${hasNoMark} ${match} ${rule}`);
   });
   return {
     ...inetTable,
     name: 'tunnel',
-    sets: families.map(peersSet),
+    sets: [...families.map(peersSet), ...dropSets],
     chains: [
       {
         name: 'tunnel-guard',
@@ -71,12 +82,7 @@ export function tunnelPart(tunnel: Tunnel): Part {
       {
         name: 'tunnel-exit',
         base: 'type filter hook postrouting priority 300; policy accept;',
-        rules: [
-          `oifname ${namesOf(tunnelDevices(tunnel))} ${setMark} accept`,
-          `${hasNoMark} ${match} fib saddr type local drop`,
-          ...forPeers,
-          clearMark,
-        ],
+        rules: [`oifname ${namesOf(tunnelDevices(tunnel))} ${setMark} accept`, ...exit, clearMark],
       },
     ],
   };

@@ -6,7 +6,7 @@ import { formatAttributes, type NetlinkMessage } from '../netlink/message.ts';
 import { partsOf } from '../netlink/parts.ts';
 import { commentOf, encodeComment } from './comment.ts';
 import { decodeFields, encodeFields } from './field.ts';
-import { NFGENMSG_BYTES, NLA_F_NESTED, text } from './nfnetlink.ts';
+import { NFGENMSG_BYTES, NLA_F_NESTED, text, textOf } from './nfnetlink.ts';
 import type { NftElement, NftSet, SetElement } from './set.ts';
 
 /** The attributes of a request about elements of a set. `whole`: with data and comment; without, the keys. */
@@ -88,11 +88,23 @@ function decodeElement(set: NftSet, bytes: Buffer): NftElement {
   const key = parts.get(NFTA_SET_ELEM_KEY);
   const data = parts.get(NFTA_SET_ELEM_DATA);
   const comment = commentOf(parts.get(NFTA_SET_ELEM_USERDATA));
+  const packets = packetsOf(parts.get(NFTA_SET_ELEM_EXPR));
   return {
     key: key ? decodeFields(set.key, dataValueOf(key)) : [],
     ...(data && set.data ? { data: decodeFields(set.data, dataValueOf(data)) } : {}),
     ...(comment === undefined ? {} : { comment }),
+    ...(packets === undefined ? {} : { packets }),
   };
+}
+
+/** The packets of an element's counter; undefined where it has none. */
+function packetsOf(expression: Buffer | undefined): number | undefined {
+  const parts = expression && partsOf(expression);
+  const name = parts?.get(NFTA_EXPR_NAME);
+  const data = parts?.get(NFTA_EXPR_DATA);
+  if (!name || !data || textOf(name) !== 'counter') return undefined;
+  const packets = partsOf(data).get(NFTA_COUNTER_PACKETS);
+  return packets && Number(packets.readBigUInt64BE());
 }
 
 /** The bytes inside an NFTA_DATA_VALUE. */
@@ -111,4 +123,8 @@ const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
 const NFTA_SET_ELEM_KEY = 1;
 const NFTA_SET_ELEM_DATA = 2;
 const NFTA_SET_ELEM_USERDATA = 6;
+const NFTA_SET_ELEM_EXPR = 7;
+const NFTA_EXPR_NAME = 1;
+const NFTA_EXPR_DATA = 2;
+const NFTA_COUNTER_PACKETS = 2;
 const NFTA_DATA_VALUE = 1;

@@ -36,6 +36,8 @@ export interface ChainSpec {
 export interface SetSpec extends NftSet {
   /** The key in nft's language, where it is not the names of its fields' types. */
   readonly keyText?: string;
+  /** More of its declaration in nft's language: `flags dynamic, timeout; timeout 10m; size 256;`. */
+  readonly options?: string;
 }
 
 export interface Part extends TableName {
@@ -162,9 +164,10 @@ export function formatPart(part: Part): string {
 
 function formatSet(set: SetSpec): string {
   const key = set.keyText === undefined ? `type ${set.key.join(' . ')}` : `typeof ${set.keyText}`;
+  const options = set.options === undefined ? '' : ` ${set.options}`;
   return set.data
-    ? `  map ${set.name} { ${key} : ${set.data.join(' . ')}; }`
-    : `  set ${set.name} { ${key}; }`;
+    ? `  map ${set.name} { ${key} : ${set.data.join(' . ')};${options} }`
+    : `  set ${set.name} { ${key};${options} }`;
 }
 
 const markOf = (part: Part): string => `part-${part.name}`;

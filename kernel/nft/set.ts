@@ -19,6 +19,8 @@ export interface NftElement<Key = readonly FieldValue[], Data = readonly FieldVa
   readonly key: Key;
   readonly data?: Data;
   readonly comment?: string;
+  /** Of a set whose rules count: how many packets its counter has seen. */
+  readonly packets?: number;
 }
 
 /** An element together with its set. */

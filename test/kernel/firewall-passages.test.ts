@@ -6,9 +6,10 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { DesiredFirewall } from '../../agent/firewall/desired.ts';
 import { Firewall } from '../../agent/firewall/firewall.ts';
+import { readGuardDrops } from '../../agent/firewall/guard-drops.ts';
 import { teardownFirewall } from '../../agent/firewall/teardown.ts';
 import { cidr } from '../../inet/cidr.ts';
-import { ip } from '../../inet/ip.ts';
+import { formatIp, type Ip, ip } from '../../inet/ip.ts';
 import { type Nfnl, openNfnl } from '../../kernel/nft/nfnetlink.ts';
 import { frame, ipv4, openWire } from './traffic/frames.ts';
 import { Ground, type Place } from './traffic/ground.ts';
@@ -470,6 +471,24 @@ describe('VXLAN to peers', () => {
     assert.equal(await taken(() => sendFrom(ranged, '192.0.2.12')), 1);
     ensure();
     assert.equal(await taken(() => sendFrom(ranged, '192.0.2.12')), 0);
+  });
+
+  it('packets that the guard dropped: they are counted by address', async () => {
+    ensure();
+    for (let i = 0; i < 3; i++) await sendFrom(outside, '192.0.2.11');
+    await sendFrom(outside, 'fd01::11');
+    outside.run('ping', '-c1', '-W5', '192.0.2.11');
+    for (let i = 0; i < 2; i++) await sendFrom(node, '192.0.2.12');
+    const text = ({ address, packets }: { address: Ip; packets: number }) =>
+      `${formatIp(address)} ${packets}`;
+    const { received, sent } = readGuardDrops(nfnl);
+    assert.deepEqual(received.map(text), ['192.0.2.99 3', 'fd01::99 1']);
+    assert.deepEqual(sent.map(text), ['192.0.2.12 2']);
+    assert.deepEqual(ensure().done, []);
+  });
+
+  it('no guard yet: nothing is counted', () => {
+    assert.deepEqual(readGuardDrops(nfnl), { received: [], sent: [] });
   });
 
   it('unprivileged process of the host: it reaches a peer’s pod by the tunnel', async () => {
