@@ -21,10 +21,10 @@ import { readSysctl } from '../../kernel/sysctl.ts';
 import { CniError } from '../errors.ts';
 import { sameOwner } from '../ipam/record.ts';
 import type { CheckRequest } from '../protocol/request.ts';
-import type { CniInterface, CniResult } from '../protocol/result.ts';
+import type { CniInterface, CniResult, CniRoute } from '../protocol/result.ts';
 import { type Attachment, holdsMac } from './attachment.ts';
 import type { Host } from './host.ts';
-import { familiesOf, kernelRoute } from './plan.ts';
+import { familiesOf, kernelRoute, resultRoutes } from './plan.ts';
 import { readRecord } from './record.ts';
 import { Sandbox } from './sandbox.ts';
 import { wishesIn, wishesOf } from './step.ts';
@@ -144,10 +144,10 @@ function checkContainerEnd({ request, attachment, sandbox }: Seen, hostEnd: link
   expect(`${name}'s kind`, found.kind, 'veth');
   expect(`${name}'s peer`, found.parent, hostEnd.index);
   expect(`${hostEnd.name}'s peer`, hostEnd.parent, found.index);
-  // Plugins after us in the chain may have changed these two, and then say so.
+  // A later plugin of the chain may have changed these two. Results before 1.1.0 do not carry the MTU.
   const reported = containerInterface(request.prevResult, attachment);
   expect(`${name}'s MAC`, found.mac, reported?.mac ?? attachment.container.mac);
-  expect(`${name}'s MTU`, found.mtuBytes, reported?.mtu ?? attachment.mtuBytes);
+  if (reported?.mtu !== undefined) expect(`${name}'s MTU`, found.mtuBytes, reported.mtu);
   expect(
     `${name}'s state`,
     found.up ? 'up' : 'down',
@@ -173,12 +173,23 @@ function checkPresent(present: readonly address.LinkAddress[], wanted: Interface
 
 function checkRoutes({ request, attachment, sandbox }: Seen): void {
   const index = link.linkByName(sandbox.rtnl, attachment.ifname)?.index ?? 0;
-  for (const each of request.prevResult.routes) {
+  const configured = resultRoutes(request.config, { addresses: attachment.addresses, lease: undefined });
+  for (const each of request.prevResult.routes.flatMap((reported) => completed(reported, configured))) {
     const wanted = kernelRoute(each, { index, addresses: attachment.addresses });
     if (!hasRoute(sandbox.rtnl, wanted))
       throw amiss(`the route ${route.describeRoute(wanted)} does not exist`);
   }
   for (const each of attachment.addresses) checkReturnPath(sandbox.rtnl, each);
+}
+
+/** A result before 1.1.0 carries destination and gateway alone: the configuration has the rest, once or more. */
+function completed(reported: CniRoute, configured: readonly CniRoute[]): CniRoute[] {
+  if (reported.scope !== undefined || reported.table !== undefined) return [reported];
+  const same = configured.filter(
+    ({ dst, gw }) =>
+      sameCidr(dst, reported.dst) && (gw && reported.gw ? sameIp(gw, reported.gw) : gw === reported.gw),
+  );
+  return same.length > 0 ? same : [reported];
 }
 
 const hasRoute = (rtnl: Rtnl, wanted: route.Route): boolean =>

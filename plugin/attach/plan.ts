@@ -1,9 +1,9 @@
 /** What an ADD is to make, as far as configuration and lease decide it. Pure. */
-import { everything } from '../../inet/cidr.ts';
+import { everything, sameInterfaceAddress } from '../../inet/cidr.ts';
 import type { Family, Ip } from '../../inet/ip.ts';
 import { RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from '../../kernel/address.ts';
 import type { Route } from '../../kernel/route.ts';
-import type { AddressRange, NetworkConfig, RangeSet } from '../protocol/network.ts';
+import type { NetworkConfig, RangeSet } from '../protocol/network.ts';
 import { wholeSubnet } from '../protocol/ranges.ts';
 import type { CniRoute } from '../protocol/result.ts';
 import type { AttachmentAddress } from './attachment.ts';
@@ -41,12 +41,13 @@ export function rangeSetsOf(
   return lease.subnets.map(({ subnet, gateway }) => [{ ...wholeSubnet(subnet), gateway }]);
 }
 
-/** The bridge's addresses: the gateway of the range that each of the pod's addresses came from. */
+/** The bridge's addresses: the gateways of all ranges, for the next pod's address may come from any of them. */
 export function gatewaysOf(sets: readonly RangeSet[], config: NetworkConfig): AttachmentAddress[] {
   if (!config.bridge.isGateway) return [];
-  return sets
-    .flatMap((set): AddressRange[] => set.slice(0, 1))
+  const gateways = sets
+    .flat()
     .map(({ gateway, subnet }) => ({ address: gateway, length: subnet.length, gateway }));
+  return gateways.filter((each, i) => gateways.findIndex((other) => sameInterfaceAddress(each, other)) === i);
 }
 
 /**

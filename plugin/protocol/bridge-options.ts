@@ -8,7 +8,6 @@ import type { Addressing, BridgeOptions } from './network.ts';
 const refused: Readonly<Record<string, (value: unknown) => boolean>> = {
   vlan: (value) => value === 0,
   vlanTrunk: (value) => Array.isArray(value) && value.length === 0,
-  preserveDefaultVlan: (value) => value === false,
 };
 
 /** What the kernel takes for a device that carries IP: RFC 791's minimum to the 16-bit length field. */
@@ -16,6 +15,8 @@ const mtuLimits = { least: 68, most: 65535 };
 
 export function decodeBridgeOptions(network: Fields, addressing: Addressing): BridgeOptions {
   refuseVlans(network);
+  // It says what becomes of VLAN 1 where `vlan` is set, which it is not.
+  network.boolean('preserveDefaultVlan');
   // A leased subnet is useless without its gateway, a pod must reach itself through a Service, and who has an
   // address of a lease has no other.
   const leased = addressing.kind === 'lease';

@@ -10,22 +10,37 @@ const protocols = ['tcp', 'udp', 'sctp'] as const;
 /** 4 GiB in bits: the reference's limit, and that of the kernel's token bucket. */
 const burstLimitBits = 2 ** 35;
 
-/** Same entries count once; two targets for one host port are refused. */
+/** Mappings that mean the same count once; two targets for one host port are refused. */
 export function decodePortMappings(runtimeConfig: Fields): PortMapping[] {
-  const byHostSide = new Map<string, PortMapping>();
-  for (const mapping of runtimeConfig.list('portMappings', decodePortMapping)) {
-    const { hostIp, hostPort, protocol } = mapping;
-    const key = `${hostIp ? formatIp(hostIp) : '*'} ${hostPort}/${protocol}`;
-    const other = byHostSide.get(key);
-    if (other && other.containerPort !== mapping.containerPort) {
+  const mappings = runtimeConfig.list('portMappings', decodePortMapping);
+  const targets = new Map<string, number>();
+  // First what covers both families, so that the other one's mappings show as covered.
+  const widestFirst = mappings.toSorted(
+    (a, b) => Number(a.hostIp !== undefined) - Number(b.hostIp !== undefined),
+  );
+  const distinct = widestFirst.filter((mapping) => {
+    const { hostPort, protocol, containerPort } = mapping;
+    const sides = hostSidesOf(mapping);
+    const conflict = sides
+      .map((side) => targets.get(side))
+      .find((port) => port !== undefined && port !== containerPort);
+    if (conflict !== undefined) {
       throw new CniError(
         'invalid-config',
-        `host port ${hostPort}/${protocol} is mapped to both ${other.containerPort} and ${mapping.containerPort}`,
+        `host port ${hostPort}/${protocol} is mapped to both ${conflict} and ${containerPort}`,
       );
     }
-    byHostSide.set(key, mapping);
-  }
-  return [...byHostSide.values()];
+    const isNew = sides.some((side) => !targets.has(side));
+    for (const side of sides) targets.set(side, containerPort);
+    return isNew;
+  });
+  return mappings.filter((mapping) => distinct.includes(mapping));
+}
+
+/** The canonical form of what a mapping takes on the host: no address is every address, of both families. */
+function hostSidesOf({ hostIp, hostPort, protocol }: PortMapping): string[] {
+  const addresses = hostIp ? [hostIp.value === 0n ? hostIp.family : formatIp(hostIp)] : ['ipv4', 'ipv6'];
+  return addresses.map((address) => `${address} ${hostPort}/${protocol}`);
 }
 
 function decodePortMapping(value: unknown, path: string): PortMapping {

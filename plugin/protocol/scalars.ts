@@ -7,13 +7,21 @@ import { asString, excerpt } from './fields.ts';
 
 export function asIp(value: unknown, path: string): Ip {
   const text = asString(value, path);
-  return parseIp(text) ?? refuse(path, 'an IP address', text);
+  return plainIp(parseIp(text)) ?? refuse(path, 'an IP address', text);
+}
+
+/** An IPv4 address in IPv6's notation (`::ffff:192.0.2.1`) is the IPv4 address, as Go reads it (net.ParseIP). */
+function plainIp(ip: Ip | undefined): Ip | undefined {
+  if (ip?.family !== 'ipv6' || ip.value >> 32n !== 0xffffn) return ip;
+  return { family: 'ipv4', value: ip.value & 0xffffffffn };
 }
 
 /** The address of `ADDRESS` or `ADDRESS/LENGTH`: both forms occur where addresses are asked for. */
 export function asRequestedIp(value: unknown, path: string): Ip {
   const text = asString(value, path);
-  return parseIp(text) ?? parseInterfaceAddress(text)?.address ?? refuse(path, 'an IP address', text);
+  return (
+    plainIp(parseIp(text)) ?? parseInterfaceAddress(text)?.address ?? refuse(path, 'an IP address', text)
+  );
 }
 
 export function asInterfaceAddress(value: unknown, path: string): InterfaceAddress {

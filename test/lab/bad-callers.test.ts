@@ -6,7 +6,9 @@ import { chmodSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { openNetns, within } from '../../kernel/netns.ts';
 import type { Outcome } from '../../lab/command.ts';
+import { netnsPath } from '../../lab/names.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { encodeRequest } from '../../plugin/contract/wire.ts';
 import { labName, withLab } from './ground.ts';
@@ -34,8 +36,11 @@ const codeIn = ({ status, stdout }: Outcome): number => {
   return JSON.parse(stdout).code;
 };
 
+/** From inside the node's network namespace: the agent does nothing for a caller elsewhere. */
 async function dial(node: LabNode): Promise<Socket> {
-  const socket = connect(node.path('/run/weft/cni.sock'));
+  const netns = openNetns(netnsPath(node.lab, node.name));
+  const socket = within(netns, () => connect(node.path('/run/weft/cni.sock')));
+  netns.close();
   await once(socket, 'connect');
   socket.on('error', () => {}); // closed as it should be
   socket.resume();

@@ -1,9 +1,10 @@
 /** CHECK finds what is gone; GC removes what is not listed; STATUS says whether ADD would work. */
 import assert from 'node:assert/strict';
 import type { Json } from '../../../json/object.ts';
+import type { CniVersion } from '../../../plugin/protocol/version.ts';
 import { type Case, since } from '../case.ts';
 import { isVeth } from '../kernel-state.ts';
-import { addressesIn, listOf, of, onlyOne, type Trial } from '../trial.ts';
+import { addressesIn, ipv4, listOf, of, onlyOne, parsed, type Trial } from '../trial.ts';
 
 const config = { isDefaultGateway: true, hairpinMode: true };
 
@@ -18,6 +19,7 @@ async function checked(trial: Trial): Promise<Json> {
 interface Damage {
   readonly what: string;
   readonly differs?: string;
+  readonly versions?: readonly CniVersion[];
   readonly commands: (names: { veth: string }) => string[][];
 }
 
@@ -51,11 +53,57 @@ const damages: readonly Damage[] = [
   {
     what: 'the MTU is another',
     differs: unverified,
+    // Results before carry no MTU, and a later plugin of the chain may have changed it.
+    versions: since('1.1.0'),
     commands: () => [['ip', '-n', 'pod', 'link', 'set', 'eth0', 'mtu', '1300']],
   },
 ];
 
 export const checkGcCases: readonly Case[] = [
+  {
+    id: 'CHECK',
+    title: 'pod whose MTU tuning has changed behind the plugin: passes',
+    versions: ['0.4.0', '1.0.0'],
+    run: async (trial) => {
+      const prevResult = await trial.addPod({ config });
+      const env = { ...of('pod'), CNI_COMMAND: 'ADD', CNI_PATH: '/usr/lib/cni' };
+      const tuned = JSON.stringify({
+        cniVersion: trial.version,
+        name: 'trial',
+        type: 'tuning',
+        mtu: 1400,
+        prevResult,
+      });
+      const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`);
+      const ran = await trial.ground.run(['env', ...variables, '/usr/lib/cni/tuning'], tuned);
+      assert.equal((await trial.link('eth0', 'pod'))?.mtu, 1400, ran.stdout);
+      await trial.succeeds('CHECK', { config: { ...config, prevResult: parsed(ran.stdout) } });
+    },
+  },
+  {
+    id: 'CHECK',
+    title: 'routes with a scope, a table, a priority, and twice to one destination: passes',
+    versions: since('0.4.0'),
+    oursAlone: true,
+    run: async (trial) => {
+      const routes = [
+        { dst: '10.8.0.0/16', scope: 253 },
+        { dst: '10.9.0.0/16', table: 100 },
+        { dst: '10.9.0.0/16', gw: '10.7.0.1', table: 101, priority: 7 },
+        { dst: '10.10.0.0/16', gw: '10.7.0.9', mtu: 1300 },
+        { dst: '0.0.0.0/0', priority: 9 },
+      ];
+      const more = { ...config, isDefaultGateway: true, ipam: { ...ipv4, routes } };
+      const prevResult = await trial.addPod({ config: more });
+      await trial.succeeds('CHECK', { config: { ...more, prevResult } });
+      await trial.ground.must('ip', '-n', 'pod', 'route', 'flush', 'table', '100');
+      await trial.refuses(
+        'CHECK',
+        { code: 105, msg: /route 10\.9\.0\.0/ },
+        { config: { ...more, prevResult } },
+      );
+    },
+  },
   {
     id: 'CHECK',
     title: 'passes right after ADD, and prints nothing',
@@ -88,10 +136,10 @@ export const checkGcCases: readonly Case[] = [
     },
   },
   ...damages.map(
-    ({ what, differs, commands }): Case => ({
+    ({ what, differs, versions, commands }): Case => ({
       id: 'CHECK',
       title: `notices that ${what}`,
-      versions: since('0.4.0'),
+      versions: versions ?? since('0.4.0'),
       ...(differs && { differs }),
       run: async (trial) => {
         const prevResult = await checked(trial);

@@ -67,6 +67,32 @@ const refused: [what: string, config: Json, refusal: Refusal][] = [
 
 export const trafficCases: readonly Case[] = [
   {
+    id: 'ranges',
+    title: 'pods of every range of a set reach the host and each other',
+    versions: ['1.0.0'],
+    oursAlone: true,
+    run: async (trial) => {
+      const sets = [
+        [{ subnet: '10.7.0.0/24', rangeEnd: '10.7.0.2' }, { subnet: '10.8.0.0/24' }],
+        [{ subnet: 'fd00:7::/64', rangeEnd: 'fd00:7::2' }, { subnet: 'fd00:8::/64' }],
+      ];
+      const config = { isDefaultGateway: true, ipam: { type: 'host-local', ranges: sets } };
+      for (const pod of ['one', 'two']) {
+        await trial.pod(pod);
+        const prevResult = await trial.add({ env: of(pod), config });
+        await trial.succeeds('CHECK', { env: of(pod), config: { ...config, prevResult } });
+      }
+      for (const [pod, address] of [
+        ['two', '10.8.0.1'],
+        ['two', '10.7.0.2'],
+        ['one', '10.8.0.2'],
+        ['two', 'fd00:7::2'],
+      ] as const) {
+        await trial.ground.must('ip', 'netns', 'exec', pod, 'ping', '-c1', '-W5', address);
+      }
+    },
+  },
+  {
     id: 'ipMasq',
     title: "a pod has the host's address outside and its own inside, in both families",
     versions: ['1.0.0'],

@@ -94,8 +94,10 @@ describe('the bridge', () => {
     assert.equal(bridge.hairpinMode, false);
   });
   it('accepts an MTU of 0 and VLAN options that ask for nothing', async () => {
-    const config = { mtu: 0, vlan: 0, vlanTrunk: [], preserveDefaultVlan: false, bridge: '' };
-    assert.equal((await configOf({ config })).bridge.bridge, 'cni0');
+    for (const preserveDefaultVlan of [false, true]) {
+      const config = { mtu: 0, vlan: 0, vlanTrunk: [], preserveDefaultVlan, bridge: '' };
+      assert.equal((await configOf({ config })).bridge.bridge, 'cni0');
+    }
   });
   it('leaves the container interface down only without addresses', async () => {
     const { addressing, bridge } = await configOf({ config: { disableContainerInterface: true } });
@@ -107,7 +109,10 @@ describe('the bridge', () => {
     [{ vlan: 100 }, { code: 2, msg: 'unsupported field vlan: 100' }],
     [{ VLAN: 100 }, { code: 2 }],
     [{ vlanTrunk: [{ id: 5 }] }, { code: 2, msg: 'unsupported field vlanTrunk: [{"id":5}]' }],
-    [{ preserveDefaultVlan: true }, { code: 2, msg: 'unsupported field preserveDefaultVlan: true' }],
+    [
+      { preserveDefaultVlan: 'yes' },
+      { code: 6, msg: 'preserveDefaultVlan must be true or false, not "yes"' },
+    ],
     [{ ipMasqBackend: 'iptables' }, { code: 2, msg: /ipMasqBackend: "iptables"/ }],
     [
       { hairpinMode: true, promiscMode: true },
@@ -340,6 +345,34 @@ describe('CNI_ARGS', () => {
   }
 });
 
+describe('host ports that mean the same', () => {
+  const addressesOf = async (...hostIps: string[]) => {
+    const portMappings = hostIps.map((hostIP) => ({ hostPort: 80, containerPort: 80, hostIP }));
+    const { hostPorts } = await configOf({ config: runtime({ portMappings }) });
+    return hostPorts.map(({ hostIp }) => (hostIp ? formatIp(hostIp) : ''));
+  };
+  const cases: [given: string[], kept: string[]][] = [
+    [['', '0.0.0.0'], ['']],
+    [['0.0.0.0', ''], ['']],
+    [['::', '0.0.0.0', ''], ['']],
+    [['0.0.0.0', '0.0.0.0'], ['0.0.0.0']],
+    [
+      ['0.0.0.0', '::'],
+      ['0.0.0.0', '::'],
+    ],
+    [
+      ['192.0.2.1', ''],
+      ['192.0.2.1', ''],
+    ],
+    [['2001:db8::1', '2001:DB8:0::1'], ['2001:db8::1']],
+  ];
+  for (const [given, kept] of cases) {
+    it(`${JSON.stringify(given)}: ${JSON.stringify(kept)} is mapped`, async () => {
+      assert.deepEqual(await addressesOf(...given), kept);
+    });
+  }
+});
+
 describe('a capability', () => {
   it('is read as containerd spells it, whose structs have no tags', async () => {
     const config = runtime({
@@ -408,6 +441,22 @@ describe('a capability', () => {
       }),
       { code: 7, msg: 'host port 80/tcp is mapped to both 1 and 2' },
     ],
+    ...[
+      ['', '0.0.0.0'],
+      ['0.0.0.0', ''],
+      ['::', ''],
+      ['0.0.0.0', '0.0.0.0'],
+      ['2001:db8::1', '2001:DB8:0::1'],
+      ['192.0.2.1', '::ffff:192.0.2.1'],
+    ].map(([one, other]): [Config, Refusal] => [
+      runtime({
+        portMappings: [
+          { hostPort: 80, containerPort: 1, hostIP: one },
+          { hostPort: 80, containerPort: 2, hostIP: other },
+        ],
+      }),
+      { code: 7, msg: /is mapped to both/ },
+    ]),
     [runtime({ bandwidth: { ingressRate: 8 } }), { code: 7, msg: /if rate is set, burst must also be set/ }],
     [runtime({ bandwidth: { egressBurst: 8 } }), { code: 7, msg: /if burst is set, rate must also be set/ }],
     [runtime({ bandwidth: { ingressRate: -8, ingressBurst: 8 } }), { code: 7, msg: /negative/ }],
