@@ -17,3 +17,7 @@ export function after(ms: number, run: () => void): () => void {
   next();
   return () => clearTimeout(timer);
 }
+
+/** Fires after `ms`, as AbortSignal.timeout does, which fires at once for more than 24.8 days. */
+export const deadlineSignal = (ms: number): AbortSignal =>
+  AbortSignal.timeout(Math.min(Math.max(0, Math.ceil(ms)), LONGEST_MS));

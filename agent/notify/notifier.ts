@@ -66,11 +66,14 @@ export function takeNotifier(options: {
       if (!name || !isForUs || !(intervalMs > 0) || signal.aborted) return;
       const show = (): void => tell(isReady ? 'WATCHDOG=1' : `EXTEND_TIMEOUT_USEC=${Number(interval)}`);
       show();
-      const timer = setInterval(show, Math.max(1, intervalMs / 2));
+      const timer = setInterval(show, Math.min(Math.max(1, intervalMs / 2), LONGEST_INTERVAL_MS));
       signal.addEventListener('abort', () => clearInterval(timer), { once: true });
     },
   };
 }
+
+/** Node.js makes an interval of more than 24.8 days one of 1 ms. */
+const LONGEST_INTERVAL_MS = 3_600_000;
 
 /** What a send gets where the socket is no more, or nobody holds it. */
 const gone: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED']);

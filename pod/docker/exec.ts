@@ -1,5 +1,7 @@
 /** A command in a running container, to its end. */
+
 import type { Exec } from 'dockerode';
+import { deadlineSignal } from '../../clock/after.ts';
 import { PodError } from '../errors.ts';
 import type { Docker } from './daemon.ts';
 import { Beginning, copyFrames } from './frames.ts';
@@ -33,7 +35,7 @@ export async function execInContainer(
     api.getContainer(id).exec({ Cmd: [...command], AttachStdout: true, AttachStderr: true }),
   );
   const stream = await docker.ask(what, () => exec.start({}));
-  const deadline = timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)];
+  const deadline = timeoutMs === undefined ? [] : [deadlineSignal(timeoutMs)];
   const over = AbortSignal.any([signal, ...deadline]);
   const output = new Beginning(mostBytes);
   const end = () => stream.destroy();

@@ -1,5 +1,5 @@
 /** Ends a container: its signal, some patience, SIGKILL. */
-import { setTimeout as delay } from 'node:timers/promises';
+import { sleep, systemClock } from '../../clock/clock.ts';
 import { type Docker, statusOf } from './daemon.ts';
 
 /**
@@ -19,7 +19,10 @@ export async function stopContainer(
   gone.catch(() => undefined);
   try {
     await send(docker, id, graceMs > 0 ? await signalOf(docker, id) : 'SIGKILL');
-    const patience = delay(graceMs, 'late' as const, { signal: over }).catch(() => 'hurry' as const);
+    const patience = sleep(systemClock, graceMs, over).then(
+      () => 'late' as const,
+      () => 'hurry' as const,
+    );
     if (graceMs > 0 && (await Promise.race([gone, patience])) === 'late') await send(docker, id, 'SIGKILL');
     await gone;
   } finally {

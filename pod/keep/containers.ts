@@ -1,5 +1,7 @@
 /** The actions that concern a pod's containers: start, with its hook; end, with its hook. */
+
 import { hostname } from 'node:os';
+import { deadlineSignal } from '../../clock/after.ts';
 import { reasonOf } from '../../problem/reason.ts';
 import type { Order } from '../control/files.ts';
 import { withoutLength } from '../control/status.ts';
@@ -131,7 +133,7 @@ export async function endContainer(
   }
   const { stopping } = desk.memory;
   const begun = stopping[id];
-  const sinceMs = begun ?? Date.now();
+  const sinceMs = Math.min(begun ?? Date.now(), Date.now());
   const graceMs = graceSeconds * 1000;
   const leftMs = () => sinceMs + graceMs - Date.now();
   if (begun === undefined) {
@@ -151,7 +153,7 @@ async function runPreStop(
 ): Promise<void> {
   const { id, name, stop } = container;
   if (!stop.preStop) return;
-  const over = AbortSignal.any([of.hurry, AbortSignal.timeout(of.timeoutMs)]);
+  const over = AbortSignal.any([of.hurry, deadlineSignal(of.timeoutMs)]);
   try {
     await ask({
       docker: desk.docker,

@@ -12,11 +12,22 @@ export interface Backoff {
 export const firstDelayMs = 10_000;
 export const longestDelayMs = 300_000;
 
-const isOver = (backoff: Backoff, atMs: number): boolean => atMs - backoff.sinceMs > 2 * longestDelayMs;
+/** Also where the last restart is in the future: the clock was ahead then. */
+const isOver = ({ sinceMs }: Backoff, atMs: number): boolean =>
+  sinceMs > atMs + longestDelayMs || atMs - sinceMs > 2 * longestDelayMs;
 
-/** When a container that ended at `endedMs` may be started again (milliseconds since the epoch). */
-export const restartAt = (backoff: Backoff | undefined, endedMs: number): number =>
-  backoff && !isOver(backoff, endedMs) ? endedMs + backoff.delayMs : endedMs;
+/**
+ * When a container that ended at `endedMs` may be started again (milliseconds since the epoch). An end after `nowMs` was
+ * seen on a clock that was ahead and says nothing: it may be started now.
+ */
+export const restartAt = (backoff: Backoff | undefined, endedMs: number, nowMs = endedMs): number => {
+  if (endedMs > nowMs) return nowMs;
+  return backoff && !isOver(backoff, endedMs) ? endedMs + backoff.delayMs : endedMs;
+};
+
+/** Whether an attempt must wait until `untilMs`; a wait longer than any is of a clock that was ahead. */
+export const mustWait = (untilMs: number, nowMs: number): boolean =>
+  untilMs > nowMs && untilMs - nowMs <= longestDelayMs;
 
 /** What holds after a restart at `nowMs`. */
 export const afterRestart = (backoff: Backoff | undefined, nowMs: number): Backoff => ({

@@ -7,7 +7,7 @@
  * a sandbox, run init containers one by one, run the containers.
  */
 import { type Container, isSidecar, type Pod } from '../manifest/pod.ts';
-import { restartAt } from './backoff.ts';
+import { mustWait, restartAt } from './backoff.ts';
 import type { AttachmentMemory, ContainerMemory, Memory, TroubleReason } from './memory.ts';
 import type { Observed } from './observed.ts';
 
@@ -147,7 +147,7 @@ function graceLeft(
     .filter(({ name, id }) => memory.containers[name]?.id === id)
     .flatMap(({ id }) => memory.stopping[id] ?? []);
   if (begun.length === 0) return whole;
-  return Math.max(leastGraceSeconds, whole - (nowMs - Math.max(...begun)) / 1000);
+  return Math.max(leastGraceSeconds, whole - Math.max(0, nowMs - Math.max(...begun)) / 1000);
 }
 
 function clearSandboxes(situation: Situation, sandbox: Observed | undefined): Plan | undefined {
@@ -175,7 +175,7 @@ const releasing: ReadonlySet<string> = new Set<TroubleReason>(['NetworkNotReleas
 /** While an attempt of that kind has failed and may not yet be made again. A failure of another kind is the past's. */
 function patience({ memory, nowMs }: Situation, kind: ReadonlySet<string>): Plan | undefined {
   const { trouble } = memory;
-  if (!trouble || !kind.has(trouble.reason) || trouble.untilMs <= nowMs) return undefined;
+  if (!trouble || !kind.has(trouble.reason) || !mustWait(trouble.untilMs, nowMs)) return undefined;
   return { actions: [], wakeAtMs: trouble.untilMs };
 }
 
@@ -302,14 +302,14 @@ function nextStep(
     actions: [{ kind: 'start', container, role, attempt, again, sandbox }],
     wakeAtMs: undefined,
   });
-  if (known?.trouble && known.trouble.untilMs > nowMs)
+  if (known?.trouble && mustWait(known.trouble.untilMs, nowMs))
     return { actions: [], wakeAtMs: known.trouble.untilMs };
   if (!known) return start(0, false);
   if (role === 'app' && isDone(known, pod)) return nothing;
   if (known.sandboxId !== sandbox.id) return start(known.attempt + 1, false);
   if (known.id === undefined) return start(known.attempt, false);
   if (known.exit) {
-    const atMs = restartAt(known.backoff, known.exit.atMs);
+    const atMs = restartAt(known.backoff, known.exit.atMs, nowMs);
     return atMs > nowMs ? { actions: [], wakeAtMs: atMs } : start(known.attempt + 1, true);
   }
   const running = observed.find(({ id }) => id === known.id);

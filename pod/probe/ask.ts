@@ -1,8 +1,10 @@
 /** Asks a container what a probe or a hook says it is to be asked. */
+
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
+import { deadlineSignal } from '../../clock/after.ts';
+import { sleep, systemClock } from '../../clock/clock.ts';
 import { reasonOf } from '../../problem/reason.ts';
 import type { Docker } from '../docker/daemon.ts';
 import { execInContainer } from '../docker/exec.ts';
@@ -35,7 +37,7 @@ export async function ask(asked: Asked): Promise<void> {
     case 'tcp':
       return await within(asked, (over) => askByTcp(handler.host ?? asked.address, handler.port, over));
     case 'sleep':
-      await delay(handler.seconds * 1000, undefined, { signal });
+      await sleep(systemClock, handler.seconds * 1000, signal);
   }
 }
 
@@ -50,10 +52,7 @@ async function askByCommand(asked: Asked, command: readonly string[]): Promise<v
 
 async function within(asked: Asked, work: (over: AbortSignal) => Promise<void>): Promise<void> {
   const { signal, timeoutMs } = asked;
-  const over = AbortSignal.any([
-    signal,
-    ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)]),
-  ]);
+  const over = AbortSignal.any([signal, ...(timeoutMs === undefined ? [] : [deadlineSignal(timeoutMs)])]);
   try {
     await work(over);
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Probes the containers of one pod, each at the period of its probes. */
-import { setTimeout as delay } from 'node:timers/promises';
+import { sleep, systemClock } from '../../clock/clock.ts';
 import { reasonOf } from '../../problem/reason.ts';
 import type { Docker } from '../docker/daemon.ts';
 import { PodError } from '../errors.ts';
@@ -63,19 +63,22 @@ export class Probing {
   }
 
   async #keepAsking(target: Target, signal: AbortSignal): Promise<void> {
-    const { kind, probe, startedAtMs } = target;
+    const { kind, probe } = target;
+    // A start in the future was seen on a clock that was ahead.
+    const startedAtMs = Math.min(target.startedAtMs, Date.now());
     const beginMs = startedAtMs + probe.initialDelaySeconds * 1000;
-    await delay(Math.max(0, beginMs - Date.now()), undefined, { signal });
+    await sleep(systemClock, beginMs - Date.now(), signal);
     let state = beginning(kind);
     while (!state.over) {
       const before = state;
       const since = Date.now();
+      const sinceMs = performance.now();
       if (isDue(state, { kind, probe, runningMs: since - startedAtMs, started: kind !== 'startup' })) {
         state = await this.#step(target, state, signal);
       }
       signal.throwIfAborted();
       if (state.over && state === before) return;
-      await delay(Math.max(0, probe.periodSeconds * 1000 - (Date.now() - since)), undefined, { signal });
+      await sleep(systemClock, probe.periodSeconds * 1000 - (performance.now() - sinceMs), signal);
     }
   }
 

@@ -92,6 +92,14 @@ describe('the service manager', () => {
     assert.equal(sent.length, 5);
   });
 
+  it('watchdog interval of 100 days: shown every hour, not every millisecond', (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const { watch, sent } = notifier({ NOTIFY_SOCKET: '@m', WATCHDOG_USEC: String(100 * 86_400_000_000) });
+    watch(new AbortController().signal);
+    t.mock.timers.tick(3_600_000);
+    assert.equal(sent.length, 2);
+  });
+
   it('hears no watchdog that is meant for another process', () => {
     const { watch, sent } = notifier({ NOTIFY_SOCKET: '@m', WATCHDOG_USEC: '4000', WATCHDOG_PID: '1' });
     watch(AbortSignal.timeout(1000));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { after } from '../../../clock/after.ts';
+import { after, deadlineSignal } from '../../../clock/after.ts';
 
 const DAY_MS = 86_400_000;
 /** The longest wait that Node.js takes, and the mocked timers with it. */
@@ -23,6 +23,12 @@ for (const days of [1, 24, 25, 30, 60, 365]) {
     assert.equal(runs, 1);
   });
 }
+
+test('deadline of 60 days: has not passed after a moment', async () => {
+  const signal = deadlineSignal(60 * DAY_MS);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(signal.aborted, false);
+});
 
 test('wait without end: never ends', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });

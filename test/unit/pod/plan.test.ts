@@ -250,6 +250,22 @@ describe('the back-off of restarts', () => {
   });
 });
 
+describe('wall clock that was a year ahead', () => {
+  const year = 365 * 86_400_000;
+  it('container ended in the future: it may be started now', () => {
+    const backoff = afterRestart(undefined, nowMs + year);
+    assert.equal(restartAt(backoff, nowMs + year, nowMs), nowMs);
+  });
+  it('last restart in the future, container ended now: it may be started now', () => {
+    assert.equal(restartAt(afterRestart(undefined, nowMs + year), nowMs, nowMs), nowMs);
+  });
+  it('failed attempt in the future: the next one is made now', () => {
+    const trouble = { reason: 'SandboxFailed', message: '', untilMs: nowMs + year, delayMs: 10_000 };
+    const { actions } = plan({ wanted: wanted(), memory: memory({ trouble }) });
+    assert.notEqual(actions.length, 0);
+  });
+});
+
 describe('plan of a pod, after a failure of the past', () => {
   const trouble = (reason: string) => ({ reason, message: '', untilMs: nowMs + 60_000, delayMs: 1 });
   const removed = wanted({}, { removal: { graceSeconds: undefined } });
