@@ -17,8 +17,8 @@ const isOver = ({ sinceMs }: Backoff, atMs: number): boolean =>
   sinceMs > atMs + longestDelayMs || atMs - sinceMs > 2 * longestDelayMs;
 
 /**
- * When a container that ended at `endedMs` may be started again (milliseconds since the epoch). An end after `nowMs` was
- * seen on a clock that was ahead and says nothing: it may be started now.
+ * When a container that ended at `endedMs` may be started again (milliseconds since the epoch). An end after `nowMs`
+ * was seen on a clock that was ahead and says nothing: it may be started now.
  */
 export const restartAt = (backoff: Backoff | undefined, endedMs: number, nowMs = endedMs): number => {
   if (endedMs > nowMs) return nowMs;
