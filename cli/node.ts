@@ -1,5 +1,6 @@
 /** `weftctl node`: the nodes that hold subnets. */
 import type { Command } from 'commander';
+import type { Rtnl } from '../kernel/netlink/rtnl.ts';
 import { configOf, type StoreOptions, UsageError, withStore, withStoreOptions } from './store-options.ts';
 import { table } from './table.ts';
 
@@ -94,4 +95,39 @@ export function describeNode(node: Command): void {
         `kept: ${stateDir}, with the node's identity and its lease ("weftctl node leave" gives the subnet back)\n`,
       );
     });
+
+  node
+    .command('take-over-flannel')
+    .description(
+      "makes flannel's device, rules and CNI configuration on this node weft's; end flanneld before",
+    )
+    .option('--cni-conf-dir <dir>', 'where runtimes look for CNI configurations', '/etc/cni/net.d')
+    .action(async ({ cniConfDir }: { cniConfDir: string }) => {
+      const { takeOverFlannel } = await import('../agent/flannel-node/flannel-node.ts');
+      report(await withRtnl((rtnl) => takeOverFlannel(rtnl, { directory: cniConfDir })));
+    });
+
+  node
+    .command('hand-back-to-flannel')
+    .description('the way back: flannel finds its device and its CNI configuration; end weftd before')
+    .option('--cni-conf-dir <dir>', 'where runtimes look for CNI configurations', '/etc/cni/net.d')
+    .option('--state-dir <dir>', "the agent's stateDir", '/var/lib/weft')
+    .action(async ({ cniConfDir, stateDir }: { cniConfDir: string; stateDir: string }) => {
+      const { handBackToFlannel } = await import('../agent/flannel-node/flannel-node.ts');
+      report(await withRtnl((rtnl) => handBackToFlannel(rtnl, { directory: cniConfDir, stateDir })));
+    });
+}
+
+const report = (done: readonly string[]): void => {
+  process.stdout.write(done.length > 0 ? `${done.join('\n')}\n` : 'nothing to do\n');
+};
+
+async function withRtnl<T>(work: (rtnl: Rtnl) => T): Promise<T> {
+  const { openRtnl } = await import('../kernel/netlink/rtnl.ts');
+  const rtnl = openRtnl();
+  try {
+    return work(rtnl);
+  } finally {
+    rtnl.close();
+  }
 }

@@ -15,6 +15,27 @@ import { listTests, selectTests, type TestFile } from './tests.ts';
 /** The other architecture that weft is packaged for. */
 const other = process.arch === 'x64' ? 'aarch64' : 'x86_64';
 
+const kubernetesNeeds: readonly Need[] = [
+  'root',
+  'go',
+  'ip',
+  'nft',
+  'tc',
+  'ss',
+  'ping',
+  'mount',
+  'nsenter',
+  'tar',
+  'etcd',
+  'etcdctl',
+  'openssl',
+  'setpriv',
+  'busybox',
+  'runc',
+  'containerd',
+  'ctr',
+];
+
 /** What a kind of test stands on. A kind that is not named here needs nothing. */
 const needs: Readonly<Record<string, readonly Need[]>> = {
   kernel: [
@@ -90,25 +111,16 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     'debootstrap',
     'git',
   ],
-  kubernetes: [
-    'root',
-    'go',
-    'ip',
-    'nft',
-    'tc',
-    'ss',
-    'ping',
-    'mount',
-    'nsenter',
-    'tar',
-    'etcd',
-    'etcdctl',
-    'openssl',
-    'setpriv',
-    'busybox',
-    'runc',
-    'containerd',
-    'ctr',
+  kubernetes: [...kubernetesNeeds],
+  'kubernetes-conformance': [
+    ...kubernetesNeeds,
+    'bash',
+    'curl',
+    'nc',
+    'dig',
+    'nslookup',
+    'getent',
+    'readelf',
   ],
   firewalls: [
     'root',
@@ -135,6 +147,7 @@ const onlyOnRequest: ReadonlySet<string> = new Set([
   'flannel',
   'firewalls',
   'kubernetes',
+  'kubernetes-conformance',
 ]);
 
 const root = fileURLToPath(new URL('../../', import.meta.url));

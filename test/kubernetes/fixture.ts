@@ -18,11 +18,8 @@ export class ClusterFixture {
     this.cluster = cluster;
   }
 
-  static async raise(
-    word: string,
-    options: Omit<ClusterOptions, 'name' | 'images'> = {},
-  ): Promise<ClusterFixture> {
-    const images = [imageArchive()];
+  static async raise(word: string, options: Omit<ClusterOptions, 'name'> = {}): Promise<ClusterFixture> {
+    const images = [imageArchive(), ...(options.images ?? [])];
     return new ClusterFixture(await Cluster.up({ ...options, name: labName(word), images }));
   }
 
