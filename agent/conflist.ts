@@ -2,7 +2,7 @@
  * The CNI configuration on this host: in its place says to a runtime that pods can be made, so it is put there
  * once they can. A file that somebody has edited is theirs: a copy of what was written last tells it from ours.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DiskError, replaceFile } from '../disk/replace-file.ts';
 import { isErrno } from '../kernel/errno.ts';
@@ -73,6 +73,24 @@ export function teardownConflist(place: ConflistPlace): 'removed' | 'absent' | '
   remove(pathOf(place));
   remove(copyOf(place));
   return found === undefined ? 'absent' : 'removed';
+}
+
+/**
+ * Configurations that a runtime takes in place of ours: of all in the directory it takes the first by name (containerd,
+ * CRI-O). Empty where ours is not there.
+ *
+ * @throws AgentError `state`
+ */
+export function configurationsBefore(directory: string): string[] {
+  let names: string[];
+  try {
+    names = readdirSync(directory);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw new AgentError('state', `${directory} cannot be read: ${reasonOf(error)}`, { cause: error });
+  }
+  if (!names.includes(conflistName)) return [];
+  return names.filter((name) => /\.(conf|conflist|json)$/.test(name) && name < conflistName).sort();
 }
 
 const pathOf = ({ directory }: ConflistPlace): string => join(directory, conflistName);

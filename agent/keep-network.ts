@@ -5,8 +5,9 @@ import type { Log } from '../log/log.ts';
 import { reasonOf } from '../problem/reason.ts';
 import { Announcement } from './announcement.ts';
 import { BridgesPart } from './bridge/bridges-part.ts';
-import type { Config } from './config/config.ts';
+import { type Config, defaultRunDir } from './config/config.ts';
 import type { RunningConfig } from './config/running.ts';
+import { conflistDirectory } from './conflist.ts';
 import { FirewallPart } from './firewall/firewall-part.ts';
 import { hostStateOf, subnetFileOf } from './host-state.ts';
 import type { Identity } from './identity/identity.ts';
@@ -22,6 +23,7 @@ import type { PartResult } from './reconcile/parts.ts';
 import { everything } from './reconcile/trigger.ts';
 import { PodRecords } from './records.ts';
 import { reportEntries, reportLease, reportPeers } from './reports.ts';
+import { ConflistRivals } from './rivals.ts';
 import type { Health } from './serve/health/health.ts';
 import type { AgentStatus } from './status/live.ts';
 import { SubnetFilePart } from './subnet-file/subnet-file-part.ts';
@@ -91,6 +93,7 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
       fileOf: (host) => subnetFileOf(host, running.current, underlay.mtuBytes),
     }),
   ];
+  const conflists = new ConflistRivals({ directory: conflistDirectory, holder, log });
   const reconciler: HostReconciler<HostState> = new HostReconciler({
     parts,
     state: (needs) => {
@@ -103,7 +106,8 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
       announcement.passed();
       const problems = results.flatMap((result) => result.problems);
       reportLease(health, holder.status);
-      reportEntries(health, [...problems, ...follow(probes, host, results)], holder);
+      const rivals = runDir === defaultRunDir ? conflists.check() : [];
+      reportEntries(health, [...problems, ...rivals, ...follow(probes, host, results)], holder);
       reportPeers(health, probes);
       const settling = results.flatMap((result) => result.settling ?? []);
       const failure = overlayFailure(results);

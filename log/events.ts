@@ -16,6 +16,7 @@ export const events = {
   'cni.callFailed': 'CNI call failed with an unexpected error',
   'cni.callerElsewhere': 'CNI call not done: its caller lives in another network namespace',
   'cni.callerRefused': 'CNI connection refused: the caller is not root',
+  'cni.configurationBefore': 'another CNI configuration sorts before that of weft',
   'cni.connectionDropped': 'CNI connection closed before its request was complete',
   'config.defaults': 'no configuration file, using the defaults',
   'config.reloadFailed': 'failed to reload the configuration, keeping the one in use',

@@ -30,6 +30,8 @@ export interface LeaseHolder {
   readonly nodeUid?: string | undefined;
   /** To be called once the first pass over the kernel is complete, where others have to know of that. */
   networkReady?(): void;
+  /** Shows a warning to whoever asks the cluster about this node, where there is a place for it. */
+  publish?(event: { readonly reason: string; readonly message: string }): void;
   /** Resolves when the signal has fired and nothing runs any more; rejects on a fault of ours. */
   readonly done: Promise<void>;
   /** Calls back at once with the peers known so far, then on every change, until the signal fires. */

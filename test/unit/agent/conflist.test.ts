@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { conflist, conflistName, ensureConflist, teardownConflist } from '../../../agent/conflist.ts';
+import {
+  configurationsBefore,
+  conflist,
+  conflistName,
+  ensureConflist,
+  teardownConflist,
+} from '../../../agent/conflist.ts';
+import { ConflistRivals } from '../../../agent/rivals.ts';
 import { folderOf } from './folder.ts';
 
 function placeOf(t: TestContext) {
@@ -58,4 +65,38 @@ test('one with our content is ours, whoever wrote it', (t) => {
 
 test('taking away what is not there is no error', (t) => {
   assert.equal(teardownConflist(placeOf(t).place), 'absent');
+});
+
+test('configuration of another CNI that sorts before ours: named with the remedy, logged and published once', (t) => {
+  const { place } = placeOf(t);
+  const { directory } = place;
+  assert.deepEqual(configurationsBefore(directory), []);
+  ensureConflist(place);
+  for (const name of ['05-cilium.conflist', '10-calico.conf', '20-flannel.conflist', '00-note.txt']) {
+    writeFileSync(join(directory, name), '{}');
+  }
+  const said: string[] = [];
+  const rivals = new ConflistRivals({
+    directory,
+    holder: { publish: ({ message }) => said.push(message) },
+    log: { warn: (event) => said.push(event) },
+  });
+  const problems = rivals.check();
+  assert.deepEqual(
+    problems.map(
+      (text) => /net\.d\/(\S+) sorts before 10-weft.conflist.*; remove it, or rename it/.exec(text)?.[1],
+    ),
+    ['05-cilium.conflist', '10-calico.conf'],
+  );
+  assert.deepEqual(rivals.check(), problems);
+  assert.equal(said.length, 4);
+  assert.equal(said[1], problems[0]);
+});
+
+test('configuration of another CNI while ours is not there: no problem', (t) => {
+  const { place } = placeOf(t);
+  ensureConflist(place);
+  teardownConflist(place);
+  writeFileSync(join(place.directory, '05-cilium.conflist'), '{}');
+  assert.deepEqual(configurationsBefore(place.directory), []);
 });
