@@ -1,9 +1,16 @@
 /** Addresses on links: request builders and a reader (linux/if_addr.h). */
 import { formatAddressMessage, parseAddressMessage } from 'netlink/dist/rt/structs.js';
+import { putU32 } from 'netlink/dist/structs.js';
 import { formatInterfaceAddress, type InterfaceAddress, lastIp, networkOf } from '../inet/cidr.ts';
 import { bytesOfIp, type Ip, ipOfBytes } from '../inet/ip.ts';
 import { AttributeIndex } from './netlink/attribute.ts';
-import { bodyOf, type NetlinkRequest, NLM_F_CREATE, NLM_F_EXCL } from './netlink/message.ts';
+import {
+  bodyOf,
+  formatAttributes,
+  type NetlinkRequest,
+  NLM_F_CREATE,
+  NLM_F_EXCL,
+} from './netlink/message.ts';
 import { afOf, RTM_DELADDR, RTM_GETADDR, RTM_GETMULTICAST, RTM_NEWADDR, type Rtnl } from './netlink/rtnl.ts';
 
 /** An address on a link, as the kernel shows it. */
@@ -75,14 +82,14 @@ function request(type: number, flags: number, options: AddressOptions): NetlinkR
   };
 }
 
-/** Every address of the namespace, or of one link. */
-export function addresses(rtnl: Rtnl, which: { index?: number } = {}): LinkAddress[] {
-  const body = bodyOf((out) =>
-    formatAddressMessage(
-      { kind: 'address', data: which.index === undefined ? {} : { index: which.index }, attrs: {} },
-      out,
-    ),
+/** Every address of the namespace, or of one link; of another namespace by what this one calls it. */
+export function addresses(rtnl: Rtnl, which: { index?: number; netnsid?: number } = {}): LinkAddress[] {
+  const { index, netnsid } = which;
+  const plain = bodyOf((out) =>
+    formatAddressMessage({ kind: 'address', data: index === undefined ? {} : { index }, attrs: {} }, out),
   );
+  const target = netnsid === undefined ? [] : [formatAttributes([[IFA_TARGET_NETNSID, putU32(netnsid)]])];
+  const body = Buffer.concat([plain, ...target]);
   const messages = rtnl.dump({ type: RTM_GETADDR, flags: 0, body, attempted: () => 'list addresses' });
   return messages.flatMap((message) => {
     const { data, attrs } = parseAddressMessage(message.body);
@@ -107,6 +114,7 @@ export function addresses(rtnl: Rtnl, which: { index?: number } = {}): LinkAddre
 /** struct ifaddrmsg. */
 const HEADER_BYTES = 8;
 const IFA_MULTICAST = 7;
+const IFA_TARGET_NETNSID = 10;
 
 /** The IPv6 groups whose packets a link takes in; of IPv4 the kernel does not tell. */
 export function ipv6Groups(rtnl: Rtnl, index: number): Ip[] {

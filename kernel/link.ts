@@ -51,6 +51,8 @@ export interface Link {
   readonly master: number | undefined;
   /** For a veth its peer's index (in the namespace `linkNetnsid`), for a VXLAN device its parent's. */
   readonly parent: number | undefined;
+  /** What this namespace calls the one of the peer or parent; undefined where that is the same. */
+  readonly linkNetnsid: number | undefined;
   readonly alias: string | undefined;
   readonly group: number;
   readonly vxlan: VxlanAttributes | undefined;
@@ -199,6 +201,7 @@ export function linkOf(message: NetlinkMessage): Link {
     promiscuous: flags.promisc === true,
     master: attrs.master,
     parent: attrs.link ? getU32(attrs.link) : undefined,
+    linkNetnsid: attrs.linkNetnsid,
     alias: attrs.ifalias,
     group: attrs.group ?? 0,
     vxlan: info.kind === 'vxlan' && info.data ? vxlanOf(info.data) : undefined,

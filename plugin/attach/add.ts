@@ -2,7 +2,6 @@
  * ADD: intent → addresses → interface → announcement → steps → record. Whatever fails, all that went before is
  * undone; whatever is killed, the record says where it stood.
  */
-import * as link from '../../kernel/link.ts';
 import { homeNetns } from '../../kernel/netns.ts';
 import * as newLink from '../../kernel/new-link.ts';
 import { CniError } from '../errors.ts';
@@ -15,6 +14,7 @@ import { announce, settleDad, settleGroups } from './announce.ts';
 import type { Attachment } from './attachment.ts';
 import type { BridgeWish } from './bridge.ts';
 import type { Host } from './host.ts';
+import { hostEndOf } from './host-end.ts';
 import { ensurePair, ensurePod, interfaceExists } from './interface.ts';
 import type { NodeSubnets } from './lease.ts';
 import { type AttachmentNames, namesOf } from './names.ts';
@@ -87,7 +87,7 @@ async function claimRecord(
 function isLive(host: Host, attachment: Attachment, sandbox: Sandbox): boolean {
   if (attachment.phase !== 'complete' || attachment.bootId !== host.bootId) return false;
   if (attachment.netnsId !== sandbox.netns.id) return false;
-  return link.linkByName(host.rtnl, attachment.host.name) !== undefined;
+  return hostEndOf(host.rtnl, attachment) !== undefined;
 }
 
 interface Work {

@@ -24,6 +24,7 @@ import type { CheckRequest } from '../protocol/request.ts';
 import type { CniInterface, CniResult, CniRoute } from '../protocol/result.ts';
 import { type Attachment, holdsMac } from './attachment.ts';
 import type { Host } from './host.ts';
+import { hostEndOf } from './host-end.ts';
 import { familiesOf, kernelRoute, resultRoutes } from './plan.ts';
 import { readRecord } from './record.ts';
 import { Sandbox } from './sandbox.ts';
@@ -116,7 +117,7 @@ function checkBridge({ host, request, attachment }: Seen): link.Link {
 
 function checkHostEnd({ host, request, attachment }: Seen, bridge: link.Link): link.Link {
   const { name, mac } = attachment.host;
-  const found = link.linkByName(host.rtnl, name);
+  const found = hostEndOf(host.rtnl, attachment);
   if (!found) throw amiss(`the host's end ${name} does not exist`);
   expect(`${name}'s kind`, found.kind, 'veth');
   expect(`${name}'s state`, found.up ? 'up' : 'down', 'up');

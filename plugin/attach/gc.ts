@@ -9,7 +9,7 @@ import { CniError } from '../errors.ts';
 import type { AttachmentKey, GcRequest } from '../protocol/request.ts';
 import { del } from './del.ts';
 import type { Host } from './host.ts';
-import { aliasPrefix, hostInterfaceOf, namesOf } from './names.ts';
+import { aliasOf, aliasPrefix, hostInterfaceOf, namesOf } from './names.ts';
 import { hasRecord, listRecords, lockRecord, readAttachments } from './record.ts';
 
 export async function gc(host: Host, { network, validAttachments }: GcRequest): Promise<void> {
@@ -28,7 +28,12 @@ export async function gc(host: Host, { network, validAttachments }: GcRequest): 
   for (const { file, attachment } of records) {
     if (attachment?.network === network && !valid.has(file)) await attempt(() => del(host, attachment));
   }
-  await attempt(() => sweepLinks(host, { links, files: [...valid, ...records.map(({ file }) => file)] }));
+  const aliases = new Set([
+    ...validAttachments.map((key) => aliasOf({ ...key, network })),
+    ...records.flatMap(({ attachment }) => (attachment ? aliasOf(attachment) : [])),
+  ]);
+  const files = [...valid, ...records.map(({ file }) => file)];
+  await attempt(() => sweepLinks(host, { links, files, aliases }));
   for (const { file, attachment } of records) {
     if (!attachment && !valid.has(file)) await attempt(() => dropUnreadable(host, network, file));
   }
@@ -43,9 +48,12 @@ export async function gc(host: Host, { network, validAttachments }: GcRequest): 
 /** Host ends by their alias, without a record. */
 async function sweepLinks(
   host: Host,
-  { links, files }: { links: readonly link.Link[]; files: readonly string[] },
+  request: { links: readonly link.Link[]; files: readonly string[]; aliases: ReadonlySet<string> },
 ): Promise<void> {
-  const orphans = links.filter(({ name }) => !files.some((file) => belongs(name, file)));
+  const { links, files, aliases } = request;
+  const orphans = links.filter(
+    ({ name, alias = '' }) => !files.some((file) => belongs(name, file)) && !aliases.has(alias),
+  );
   if (orphans.length > 0) await host.removeLinks(orphans.map(({ index }) => index));
 }
 

@@ -12,6 +12,7 @@ import { AddressStore } from '../ipam/store.ts';
 import type { OpenedName } from '../protocol/call.ts';
 import type { EnsuredBridge } from './bridge.ts';
 import { LeaseReader } from './lease.ts';
+import { livingAddresses } from './living.ts';
 import type { Step } from './step.ts';
 import { allSteps } from './steps.ts';
 
@@ -77,6 +78,7 @@ export class Host {
       runDir: this.runDir,
       network,
       hostLocalDir: this.#dataDirs.pathOf(hostLocalDir),
+      living: () => livingAddresses(this.rtnl, network),
     });
     stores.set(network, store);
     return store;

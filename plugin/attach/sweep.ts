@@ -9,7 +9,8 @@ import type { AttachmentKey } from '../protocol/request.ts';
 import { isHere } from './attachment.ts';
 import { takeAway } from './del.ts';
 import type { Host } from './host.ts';
-import { hostInterfaceOf, namesOf } from './names.ts';
+import { hostEndOf } from './host-end.ts';
+import { aliasOf, hostInterfaceOf, namesOf } from './names.ts';
 import { listRecords, lockRecord, type SeenRecord } from './record.ts';
 
 /** Frees what attachments hold that were already dead at the last call. */
@@ -17,10 +18,14 @@ export async function sweep(host: Host): Promise<void> {
   const before = host.seenDead;
   // Records before links: an attachment on record that is being made has its link soon, not late.
   const records = listRecords(host.runDir);
-  const present = new Set(link.links(host.rtnl).map(({ name }) => name));
-  const dead = records.filter(
-    ({ file, attachment }) => !present.has(hostInterfaceOf(file)) && (!attachment || isHere(attachment)),
-  );
+  const links = link.links(host.rtnl);
+  const present = new Set(links.map(({ name }) => name));
+  const aliases = new Set(links.map(({ alias }) => alias));
+  const lives = ({ file, attachment }: SeenRecord) =>
+    present.has(hostInterfaceOf(file)) ||
+    // An operator may have renamed the host's end: its alias says whose it is.
+    (attachment !== undefined && (!isHere(attachment) || aliases.has(aliasOf(attachment))));
+  const dead = records.filter((record) => !lives(record));
   host.seenDead = new Set(dead.map(({ file }) => file));
   for (const record of dead) if (before.has(record.file)) await giveUp(host, record);
 }
@@ -30,8 +35,10 @@ async function giveUp(host: Host, { file }: SeenRecord): Promise<void> {
   const record = await lockRecord({ runDir: host.runDir, file, create: 'never' });
   if (!record) return;
   try {
+    const { attachment } = record;
     if (link.linkByName(host.rtnl, hostInterfaceOf(file))) return;
-    const key = record.attachment ?? keyOf(host, file);
+    if (attachment && hostEndOf(host.rtnl, attachment)) return;
+    const key = attachment ?? keyOf(host, file);
     const hostLocalPath = host.hostLocalPath(host.hostLocalDir, undefined);
     if (key) await takeAway(host, { key, record, hostLocalPath });
     else record.remove();

@@ -5,6 +5,7 @@ import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
 import type { AttachmentKey } from '../protocol/request.ts';
 import { type Attachment, isHere } from './attachment.ts';
 import type { Host } from './host.ts';
+import { hostEndOf } from './host-end.ts';
 import type { Owner } from './owner.ts';
 import { wishesIn } from './step.ts';
 
@@ -37,7 +38,7 @@ async function teardownSteps(host: Host, attachment: Attachment): Promise<void> 
 /** The index that ADD has chosen and written down saves asking for it. */
 async function teardownPair(host: Host, attachment: Attachment): Promise<void> {
   const { phase, host: end } = attachment;
-  const index = phase === 'intent' ? link.linkByName(host.rtnl, end.name)?.index : end.index;
+  const index = phase === 'intent' ? hostEndOf(host.rtnl, attachment)?.index : end.index;
   if (index !== undefined) await host.removeLinks([index], neighboursOf(host, attachment));
 }
 

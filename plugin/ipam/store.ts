@@ -26,12 +26,15 @@ export interface StoreOptions {
   readonly network: string;
   /** Where host-local's `dataDir` is, for addresses of pods made by another plugin; undefined: nowhere. */
   readonly hostLocalDir: string | undefined;
+  /** Addresses that pods have, whatever is on disk: asked where the directory is of another boot, or lost. */
+  readonly living?: () => readonly { readonly address: Ip; readonly owner: Owner }[];
 }
 
 export class AddressStore {
   readonly #network: string;
   readonly #directory: NetworkDirectory;
   readonly #hostLocalDir: string | undefined;
+  readonly #living: NonNullable<StoreOptions['living']>;
   readonly #bootId = readBootId();
   #order = new FreeOrder({ taken: [], released: [] });
   #version: bigint | undefined;
@@ -42,6 +45,7 @@ export class AddressStore {
     this.#network = options.network;
     this.#directory = new NetworkDirectory(options.runDir, options.network);
     this.#hostLocalDir = options.hostLocalDir;
+    this.#living = options.living ?? (() => []);
   }
 
   /**
@@ -199,8 +203,16 @@ export class AddressStore {
       if (this.#directory.bootId() === this.#bootId) return;
       this.#dropOtherBoots();
       this.#directory.forgetOrder();
+      this.#takeLiving();
       setBootId(this.#bootId);
     });
+  }
+
+  /** What pods have is theirs, also where the record of it was removed. */
+  #takeLiving(): void {
+    for (const { address, owner } of this.#living()) {
+      this.#directory.take(address, { ...owner, bootId: this.#bootId, since: new Date().toISOString() });
+    }
   }
 
   /** Where nothing seems free: looks at what the records say, and at what others have released. */
@@ -245,6 +257,7 @@ export class AddressStore {
     try {
       this.#version = undefined;
       this.#directory.ensure();
+      this.#directory.exclusively(() => this.#takeLiving());
       return block();
     } catch (error) {
       throw this.#explained(error);

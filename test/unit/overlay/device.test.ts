@@ -41,6 +41,7 @@ const link = (change: Partial<Link> = {}): Link => ({
   promiscuous: false,
   master: undefined,
   parent: 2,
+  linkNetnsid: undefined,
   alias: undefined,
   group: 0,
   vxlan,
