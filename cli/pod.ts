@@ -1,7 +1,22 @@
 /** `weftctl pod`: pods on this host's Docker, without Kubernetes. */
 import { readFileSync } from 'node:fs';
-import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type PodKey, parseKey } from '../pod/manifest/key.ts';
+import { type Command, Option } from 'commander';
+import type { PodKey } from '../pod/manifest/key.ts';
+import { endWithClosedPipe } from './closed-pipe.ts';
+import {
+  type ApplyFlags,
+  collect,
+  type ExecFlags,
+  keyNamed,
+  type LogFlags,
+  type NamedOptions,
+  type PlaceOptions,
+  placesOf,
+  type RemoveFlags,
+  wholeNumber,
+  withName,
+  withPlace,
+} from './pod-options.ts';
 import { UsageError } from './store-options.ts';
 import { table } from './table.ts';
 
@@ -16,14 +31,6 @@ Examples:
 A manifest is a Kubernetes Pod; docs/pods.md lists the supported fields. weft-podd runs the pods, also after a reboot; it is
 started by the first apply and ends with the last pod.
 `;
-
-interface PlaceOptions {
-  readonly config?: string;
-}
-
-interface NamedOptions extends PlaceOptions {
-  readonly namespace: string;
-}
 
 export function describePod(pod: Command): void {
   pod.description("Run Kubernetes Pod manifests on this host's Docker").addHelpText('after', examples);
@@ -158,60 +165,6 @@ export function describePod(pod: Command): void {
   });
 }
 
-/** As a shell shows a process that SIGPIPE has ended. */
-const CLOSED_PIPE = 141;
-
-/** `weftctl pod logs web | head`: the reader has read enough. */
-function endWithClosedPipe(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit(CLOSED_PIPE);
-      throw error;
-    });
-  }
-}
-
-interface ApplyFlags {
-  readonly filename: readonly string[];
-  readonly strict: boolean;
-  readonly pauseImage?: string;
-  readonly timeout: number;
-}
-
-interface LogFlags {
-  readonly container?: string;
-  readonly follow: boolean;
-  readonly previous: boolean;
-  readonly tail?: number;
-  readonly since?: number;
-  readonly timestamps: boolean;
-}
-
-interface ExecFlags {
-  readonly container?: string;
-  readonly stdin: boolean;
-  readonly tty: boolean;
-}
-
-interface RemoveFlags {
-  readonly filename: readonly string[];
-  readonly gracePeriod?: number;
-  readonly timeout: number;
-  readonly all: boolean;
-  readonly ignoreNotFound: boolean;
-}
-
-const withPlace = (command: Command): Command =>
-  command.option('--config <file>', 'configuration file (default: WEFT_CONFIG, /etc/weft/weft.yaml)');
-
-const withName = (command: Command): Command =>
-  withPlace(command).option('-n, --namespace <namespace>', 'namespace of the pod', 'default');
-
-async function placesOf({ config }: PlaceOptions) {
-  const { configSource, loadConfig } = await import('../agent/config/load.ts');
-  return loadConfig(configSource({ flag: config, env: process.env })).config;
-}
-
 async function containerOf(name: string, options: NamedOptions & { container?: string; previous?: boolean }) {
   const { PodFiles } = await import('../pod/control/files.ts');
   const { containerNameOf, findContainer } = await import('../pod/control/find.ts');
@@ -234,14 +187,6 @@ async function containerOf(name: string, options: NamedOptions & { container?: s
   return { docker, found };
 }
 
-/** `name`, or `namespace/name`. */
-function keyNamed(name: string, { namespace }: NamedOptions): PodKey {
-  const key = parseKey(name.includes('/') ? name.replace('/', '_') : `${namespace}_${name}`);
-  if (key === undefined)
-    throw new UsageError(`invalid pod name ${JSON.stringify(name)}; give NAME or NAMESPACE/NAME`);
-  return key;
-}
-
 async function keysOf(manifests: readonly string[]): Promise<PodKey[]> {
   const { readManifest } = await import('../pod/manifest/read.ts');
   const { keyOf } = await import('../pod/manifest/pod.ts');
@@ -262,11 +207,4 @@ function warn(warnings: readonly string[]): void {
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
-}
-
-const collect = (file: string, before: readonly string[]): string[] => [...before, file];
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('expected a whole number');
-  return Number(text);
 }

@@ -46,8 +46,12 @@ service_property() { systemctl show --property="$1" --value weftd.service; }
 # Pods run on without it.
 stop_pods_service() {
   [ -d /run/systemd/system ] || return 0
+  local unit
   systemctl disable --quiet --now weft-podd.service 2>/dev/null || true
-  systemctl stop 'weft-podd@*.service' 2>/dev/null || true
+  # One for each other configuration that weftctl pod was used with.
+  for unit in "$units"/multi-user.target.wants/weft-podd@*.service; do
+    [ ! -L "$unit" ] || systemctl disable --quiet --now "${unit##*/}" 2>/dev/null || true
+  done
 }
 
 stop_service() {

@@ -13,7 +13,7 @@ import { isErrno } from '../../kernel/errno.ts';
 import { type PodKey, parseKey } from '../manifest/key.ts';
 import type { Pod } from '../manifest/pod.ts';
 import type { Memory } from '../plan/memory.ts';
-import type { Wanted } from '../plan/plan.ts';
+import type { Wanted } from '../plan/situation.ts';
 import { readState } from './read-state.ts';
 import { format, memoryShape, orderShape } from './shapes.ts';
 import type { PodStatus } from './status.ts';

@@ -4,7 +4,7 @@ import { isSidecar, type Pod } from '../manifest/pod.ts';
 import { restartAt } from '../plan/backoff.ts';
 import type { ContainerMemory, Memory } from '../plan/memory.ts';
 import type { Observed } from '../plan/observed.ts';
-import type { StartRole, Wanted } from '../plan/plan.ts';
+import type { StartRole, Wanted } from '../plan/situation.ts';
 
 export interface PodStatus {
   readonly namespace: string;

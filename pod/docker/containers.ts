@@ -6,7 +6,7 @@ import { expand } from '../manifest/expand.ts';
 import type { PodFacts } from '../manifest/fields.ts';
 import { type Container, isSidecar, keyOf, type Pod } from '../manifest/pod.ts';
 import type { Observed, StopOrder } from '../plan/observed.ts';
-import type { StartRole } from '../plan/plan.ts';
+import type { StartRole } from '../plan/situation.ts';
 import type { Docker } from './daemon.ts';
 import { resourceConfigOf, securityConfigOf, userOf } from './host-config.ts';
 import { containerName, label, stopLabel } from './labels.ts';

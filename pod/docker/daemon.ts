@@ -6,7 +6,7 @@ import { reasonOf } from '../../problem/reason.ts';
 import { PodError } from '../errors.ts';
 
 /** Docker is unreachable: the request may be repeated once it is reachable. */
-export class DockerAway extends PodError {
+export class DockerUnreachable extends PodError {
   constructor(socket: string, cause: unknown) {
     super(
       'docker',
@@ -43,7 +43,7 @@ export class Docker {
   /**
    * Makes a request; `what` names it in messages (`start the container web`).
    *
-   * @throws DockerAway, or PodError `docker` with Docker's words
+   * @throws DockerUnreachable, or PodError `docker` with Docker's words
    */
   async ask<T>(what: string, request: (api: Dockerode) => Promise<T>): Promise<T> {
     try {
@@ -84,8 +84,9 @@ export class Docker {
 
   refusal(what: string, error: unknown): Error {
     if (error instanceof PodError || isAbort(error)) return error as Error;
-    if (statusOf(error) === undefined && isConnection(error)) return new DockerAway(this.#socket, error);
-    if (leaving.test(wordsOf(error))) return new DockerAway(this.#socket, error);
+    if (statusOf(error) === undefined && isConnection(error))
+      return new DockerUnreachable(this.#socket, error);
+    if (leaving.test(wordsOf(error))) return new DockerUnreachable(this.#socket, error);
     return new PodError('docker', `failed to ${what}: ${wordsOf(error)}`, { cause: error });
   }
 }

@@ -8,7 +8,7 @@ import { linesOf } from './lines.ts';
  * Calls back with the pod's key for every event of a container with the label of a pod, until the signal fires or the
  * connection ends; `onOpen` once events are delivered.
  *
- * @throws DockerAway
+ * @throws DockerUnreachable
  */
 export async function watchEvents(options: {
   readonly docker: Docker;

@@ -18,7 +18,7 @@ const mostBytes = 4096;
 /**
  * Runs it. A command that takes longer than `timeoutMs`, or until the signal, is killed.
  *
- * @throws PodError `hook` on timeout; DockerAway; the signal's reason
+ * @throws PodError `hook` on timeout; DockerUnreachable; the signal's reason
  */
 export async function execInContainer(
   docker: Docker,

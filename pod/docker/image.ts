@@ -15,7 +15,7 @@ export interface ImageWish {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws DockerAway; PodError `image` where it is absent and cannot be pulled */
+/** @throws DockerUnreachable; PodError `image` where it is absent and cannot be pulled */
 export async function ensureImage(docker: Docker, wish: ImageWish): Promise<void> {
   const { image, policy } = wish;
   const isThere = await hasImage(docker, image);

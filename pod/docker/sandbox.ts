@@ -37,7 +37,7 @@ export async function startSandbox(
       ...(pod.sysctls && { Sysctls: { ...pod.sysctls } }),
       // The owner of a folder may give it to a group that it is in, without a capability.
       ...(pod.fsGroup !== undefined && { GroupAdd: [String(pod.fsGroup)] }),
-      // While it has them, what is in memory stays there, whichever container ends.
+      // While it has them, what is in memory stays there, also when a container ends.
       Mounts: shared.map((volume, i) =>
         volumeMount({ uid, volume, target: `/volumes/${i}`, readOnly: false }),
       ),

@@ -3,17 +3,17 @@ import { sleep, systemClock } from '../../clock/clock.ts';
 import { type Docker, statusOf } from './daemon.ts';
 
 /**
- * Resolves when it has ended, or is gone. When `hurry` fires it is left as it is: the next pass ends it.
+ * Resolves when it has ended, or is gone. When `interrupt` fires it is left as it is: the next pass ends it.
  */
 export async function stopContainer(
   docker: Docker,
-  order: { readonly id: string; readonly graceMs: number; readonly hurry: AbortSignal },
+  order: { readonly id: string; readonly graceMs: number; readonly interrupt: AbortSignal },
 ): Promise<void> {
-  const { id, graceMs, hurry } = order;
+  const { id, graceMs, interrupt } = order;
   const ended = new AbortController();
-  const over = AbortSignal.any([hurry, ended.signal]);
+  const over = AbortSignal.any([interrupt, ended.signal]);
   const gone = docker.askIfThere('wait for a container', (api) =>
-    api.getContainer(id).wait({ condition: 'not-running', abortSignal: hurry }),
+    api.getContainer(id).wait({ condition: 'not-running', abortSignal: interrupt }),
   );
   // A rejection is handled where it is awaited.
   gone.catch(() => undefined);
@@ -21,7 +21,7 @@ export async function stopContainer(
     await send(docker, id, graceMs > 0 ? await signalOf(docker, id) : 'SIGKILL');
     const patience = sleep(systemClock, graceMs, over).then(
       () => 'late' as const,
-      () => 'hurry' as const,
+      () => 'interrupt' as const,
     );
     if (graceMs > 0 && (await Promise.race([gone, patience])) === 'late') await send(docker, id, 'SIGKILL');
     await gone;

@@ -6,7 +6,7 @@ import { reasonOf } from '../../problem/reason.ts';
 import type { Order } from '../control/files.ts';
 import { withoutLength } from '../control/status.ts';
 import { createContainer } from '../docker/containers.ts';
-import { DockerAway, isAbort } from '../docker/daemon.ts';
+import { DockerUnreachable, isAbort } from '../docker/daemon.ts';
 import { ensureImage } from '../docker/image.ts';
 import { stopContainer } from '../docker/stop.ts';
 import { PodError, type PodErrorCode } from '../errors.ts';
@@ -14,7 +14,7 @@ import type { PodFacts } from '../manifest/fields.ts';
 import { gatewayOf } from '../network/gateway.ts';
 import { afterRestart, firstDelayMs, longestDelayMs } from '../plan/backoff.ts';
 import { fresh } from '../plan/memory.ts';
-import type { Action } from '../plan/plan.ts';
+import type { Action } from '../plan/situation.ts';
 import { ask } from '../probe/ask.ts';
 import type { Desk } from './desk.ts';
 
@@ -36,7 +36,7 @@ export async function startContainer(
   desk: Desk,
   order: Order,
   action: Extract<Action, { kind: 'start' }>,
-  hurry: AbortSignal,
+  interrupt: AbortSignal,
 ): Promise<void> {
   const { container, role, sandbox, attempt, again } = action;
   const { docker } = desk;
@@ -51,7 +51,7 @@ export async function startContainer(
       image: container.image,
       policy: container.pullPolicy,
       progress,
-      signal: hurry,
+      signal: interrupt,
     });
     const { volumesDir, subpathsDir } = desk.files;
     id = await createContainer(docker, {
@@ -64,7 +64,7 @@ export async function startContainer(
       subpathsDir,
     });
   } catch (error) {
-    if (error instanceof DockerAway || isAbort(error)) throw error;
+    if (error instanceof DockerUnreachable || isAbort(error)) throw error;
     const reason = error instanceof PodError ? (reasons[error.code] ?? otherReason) : otherReason;
     const trouble = desk.trouble(reason, error, known?.trouble, patience);
     desk.setContainer(container.name, { ...making, trouble });
@@ -75,7 +75,7 @@ export async function startContainer(
   try {
     await docker.askIfThere(`start the container ${container.name}`, (api) => api.getContainer(id).start());
   } catch (error) {
-    if (error instanceof DockerAway) throw error;
+    if (error instanceof DockerUnreachable) throw error;
     const message = reasonOf(error);
     desk.tell(message);
     const exit = { code: CANNOT_RUN, atMs: Date.now(), reason: 'StartError', message };
@@ -87,11 +87,18 @@ export async function startContainer(
   const ready = started && container.probes.readiness === undefined;
   if (container.postStart) {
     const { address } = addressOf(desk);
-    const asked = { docker, id, address, handler: container.postStart, timeoutMs: undefined, signal: hurry };
+    const asked = {
+      docker,
+      id,
+      address,
+      handler: container.postStart,
+      timeoutMs: undefined,
+      signal: interrupt,
+    };
     try {
       await ask(asked);
     } catch (error) {
-      if (error instanceof DockerAway || hurry.aborted) throw error;
+      if (error instanceof DockerUnreachable || interrupt.aborted) throw error;
       const reason = `postStart hook failed: ${reasonOf(error)}`;
       desk.tell(`ending container ${container.name}: ${reason}`);
       desk.setContainer(container.name, { ...made, condemned: { reason, graceSeconds: undefined } });
@@ -118,12 +125,12 @@ const leastGraceMs = 2_000;
 /**
  * preStop, the signal, SIGKILL when the grace period has expired; a container that is already being ended has the rest of it.
  *
- * @throws what `hurry` says, when it fires
+ * @throws what `interrupt` says, when it fires
  */
 export async function endContainer(
   desk: Desk,
   action: Extract<Action, { kind: 'stop' }>,
-  hurry: AbortSignal,
+  interrupt: AbortSignal,
 ): Promise<void> {
   const { container, graceSeconds, reason } = action;
   const { id, name, stop } = container;
@@ -139,21 +146,21 @@ export async function endContainer(
   if (begun === undefined) {
     desk.tell(`ending container ${name}: ${reason}`);
     desk.memory = { ...desk.memory, stopping: { ...stopping, [id]: sinceMs } };
-    if (stop.preStop && graceMs > 0) await runPreStop(desk, action, { timeoutMs: leftMs(), hurry });
+    if (stop.preStop && graceMs > 0) await runPreStop(desk, action, { timeoutMs: leftMs(), interrupt });
   }
   const patienceMs = graceMs === 0 ? 0 : Math.max(leftMs(), leastGraceMs);
-  await stopContainer(desk.docker, { id, graceMs: patienceMs, hurry });
+  await stopContainer(desk.docker, { id, graceMs: patienceMs, interrupt });
 }
 
 /** Its failure does not keep the container. */
 async function runPreStop(
   desk: Desk,
   { container }: Extract<Action, { kind: 'stop' }>,
-  of: { timeoutMs: number; hurry: AbortSignal },
+  of: { timeoutMs: number; interrupt: AbortSignal },
 ): Promise<void> {
   const { id, name, stop } = container;
   if (!stop.preStop) return;
-  const over = AbortSignal.any([of.hurry, deadlineSignal(of.timeoutMs)]);
+  const over = AbortSignal.any([of.interrupt, deadlineSignal(of.timeoutMs)]);
   try {
     await ask({
       docker: desk.docker,
@@ -164,8 +171,8 @@ async function runPreStop(
       signal: over,
     });
   } catch (error) {
-    of.hurry.throwIfAborted();
-    if (error instanceof DockerAway) throw error;
+    of.interrupt.throwIfAborted();
+    if (error instanceof DockerUnreachable) throw error;
     desk.tell(
       `preStop hook of container ${name} failed: ${over.aborted ? 'grace period expired' : reasonOf(error)}`,
     );

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../../log/log.ts';
 import { reasonOf } from '../../problem/reason.ts';
 import type { PodFiles } from '../control/files.ts';
-import { Docker, DockerAway, socketOf } from '../docker/daemon.ts';
+import { Docker, DockerUnreachable, socketOf } from '../docker/daemon.ts';
 import { watchEvents } from '../docker/events.ts';
 import { listLabelled } from '../docker/observe.ts';
 import { isOurs } from '../docker/ownership.ts';
@@ -65,7 +65,7 @@ export class Keeper {
           onEvent: (key) => this.#ringKnown(key),
           signal,
         });
-        tell('the connection to Docker has ended');
+        if (!signal.aborted) tell('the connection to Docker has ended');
       } catch (error) {
         tell(reasonOf(error));
       }
@@ -80,7 +80,7 @@ export class Keeper {
   sync(): void {
     if (!this.#isUp) return;
     this.#ringAll().catch((error: unknown) => {
-      if (!(error instanceof DockerAway)) this.#options.log.error('pods.listFailed', { err: error });
+      if (!(error instanceof DockerUnreachable)) this.#options.log.error('pods.listFailed', { err: error });
     });
   }
 

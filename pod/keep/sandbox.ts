@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { reasonOf } from '../../problem/reason.ts';
 import type { Order } from '../control/files.ts';
 import { withoutLength } from '../control/status.ts';
-import { DockerAway } from '../docker/daemon.ts';
+import { DockerUnreachable } from '../docker/daemon.ts';
 import { ensureImage, ensurePauseImage } from '../docker/image.ts';
 import { startSandbox } from '../docker/sandbox.ts';
 import { PodError } from '../errors.ts';
@@ -25,7 +25,7 @@ async function attempt(desk: Desk, reason: TroubleReason, work: () => Promise<vo
     await work();
     return 'done';
   } catch (error) {
-    if (error instanceof DockerAway) throw error;
+    if (error instanceof DockerUnreachable) throw error;
     desk.memory = { ...desk.memory, trouble: desk.trouble(reason, error, before, patience) };
     return 'failed';
   }
@@ -66,7 +66,7 @@ export const attachSandbox = (desk: Desk, { pod, uid }: Order, sandbox: Observed
       desk.tell(`on the network ${attachment.network}: ${addresses.map(withoutLength).join(', ')}`);
     } catch (error) {
       await undo(desk, attachment, sandbox).catch((failure: unknown) => {
-        throw failure instanceof DockerAway ? failure : bothOf(error, failure);
+        throw failure instanceof DockerUnreachable ? failure : bothOf(error, failure);
       });
       throw error;
     }

@@ -8,23 +8,23 @@ import { reasonOf } from '../../problem/reason.ts';
 import { nextDelay } from '../../retry/backoff.ts';
 import { Bell } from '../../retry/bell.ts';
 import type { Order, PodFiles } from '../control/files.ts';
-import { statusOf, withoutLength } from '../control/status.ts';
-import { type Docker, DockerAway } from '../docker/daemon.ts';
+import { statusOf } from '../control/status.ts';
+import { type Docker, DockerUnreachable } from '../docker/daemon.ts';
 import { removeFiles } from '../docker/mounts.ts';
 import { observe } from '../docker/observe.ts';
 import { removeVolumes } from '../docker/sandbox.ts';
 import { unmountSubpaths } from '../docker/subpath.ts';
 import { PodError } from '../errors.ts';
-import { environmentOf, expandedHandler } from '../manifest/environment.ts';
 import type { PodKey } from '../manifest/key.ts';
-import { type Container, lastingOf } from '../manifest/pod.ts';
 import { emptyMemory, remember } from '../plan/memory.ts';
 import type { Observed } from '../plan/observed.ts';
-import { type Action, planPod } from '../plan/plan.ts';
+import { planPod } from '../plan/plan.ts';
 import { recordedOf } from '../plan/recorded.ts';
-import { Probing, type Target, type Verdict } from '../probe/probing.ts';
-import { endContainer, factsOf, startContainer } from './containers.ts';
+import type { Action } from '../plan/situation.ts';
+import { Probing, type Verdict } from '../probe/probing.ts';
+import { endContainer, startContainer } from './containers.ts';
 import { Desk } from './desk.ts';
+import { recordVerdicts, targetsOf } from './probes.ts';
 import { attachSandbox, detachSandbox, makeSandbox, type Outcome } from './sandbox.ts';
 
 export interface WorkerOptions {
@@ -39,7 +39,7 @@ export interface WorkerOptions {
 }
 
 /** The keeper rings when Docker is reachable again; a single failed request is repeated after this time. */
-const awayMs = 2_000;
+const unreachableMs = 2_000;
 const faultDelay = { leastMs: 1_000, mostMs: 30_000 };
 /** Stages of one pass; more means that the actions change nothing. */
 const mostStages = 100;
@@ -51,7 +51,7 @@ export class PodWorker {
   readonly #probing: Probing;
   #verdicts: Verdict[] = [];
   /** The order of the present pass, and what interrupts it. */
-  #pass: { readonly mark: string; readonly hurry: AbortController } | undefined;
+  #pass: { readonly mark: string; readonly interrupt: AbortController } | undefined;
   #faultDelayMs: number | undefined;
 
   constructor(options: WorkerOptions) {
@@ -70,7 +70,7 @@ export class PodWorker {
   /** Something has happened. The running pass is interrupted if the order has changed. */
   ring(): void {
     this.#bell.ring();
-    if (this.#pass && this.#hasChanged(this.#pass.mark)) this.#pass.hurry.abort();
+    if (this.#pass && this.#hasChanged(this.#pass.mark)) this.#pass.interrupt.abort();
   }
 
   /** An order that cannot be read is reported by the next pass, and changes nothing. */
@@ -96,8 +96,8 @@ export class PodWorker {
           this.#faultDelayMs = undefined;
         } catch (error) {
           if (signal.aborted) return;
-          if (error instanceof DockerAway) wakeAtMs = Date.now() + awayMs;
-          else if (error === hurried) continue;
+          if (error instanceof DockerUnreachable) wakeAtMs = Date.now() + unreachableMs;
+          else if (error === orderChanged) continue;
           else {
             this.#faultDelayMs = nextDelay(this.#faultDelayMs, faultDelay);
             wakeAtMs = Date.now() + this.#faultDelayMs;
@@ -119,9 +119,9 @@ export class PodWorker {
       const order = this.#order();
       const observed = await observe(docker, recordedOf(key, order?.uid, this.#desk.memory));
       this.#desk.memory = remember(this.#desk.memory, observed, Date.now());
-      this.#judge();
+      recordVerdicts(this.#desk, order, this.#verdicts.splice(0));
       const plan = planPod({ wanted: order, observed, memory: this.#desk.memory, nowMs: Date.now() });
-      this.#follow(order, observed);
+      this.#probing.follow(targetsOf(this.#desk, order, observed));
       this.#publish(order, observed);
       if (plan.actions.length === 0) return { wakeAtMs: plan.wakeAtMs };
       if (await this.#carryOut(plan.actions, order, signal)) {
@@ -138,9 +138,9 @@ export class PodWorker {
     order: Order | undefined,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const hurry = new AbortController();
-    const over = AbortSignal.any([signal, hurry.signal]);
-    this.#pass = { mark: markOf(order), hurry };
+    const interrupt = new AbortController();
+    const over = AbortSignal.any([signal, interrupt.signal]);
+    this.#pass = { mark: markOf(order), interrupt };
     try {
       const stops = actions.flatMap((action) => (action.kind === 'stop' ? [action] : []));
       await Promise.all(stops.map((action) => endContainer(this.#desk, action, over)));
@@ -151,7 +151,7 @@ export class PodWorker {
       }
       return false;
     } catch (error) {
-      if (hurry.signal.aborted && !signal.aborted) throw hurried;
+      if (interrupt.signal.aborted && !signal.aborted) throw orderChanged;
       throw error;
     } finally {
       this.#pass = undefined;
@@ -161,7 +161,7 @@ export class PodWorker {
   async #act(
     action: Exclude<Action, { kind: 'stop' | 'forget' }>,
     order: Order | undefined,
-    hurry: AbortSignal,
+    interrupt: AbortSignal,
   ): Promise<Outcome> {
     const desk = this.#desk;
     const { docker } = desk;
@@ -194,7 +194,7 @@ export class PodWorker {
       case 'attach':
         return await attachSandbox(desk, order, action.sandbox);
       case 'start':
-        await startContainer(desk, order, action, hurry);
+        await startContainer(desk, order, action, interrupt);
         return 'done';
     }
   }
@@ -207,65 +207,6 @@ export class PodWorker {
     files.removeOrder(key, order?.uid);
     this.#desk.tell('removed');
     return files.order(key) === undefined;
-  }
-
-  /** Records the verdicts of the probes. */
-  #judge(): void {
-    const desk = this.#desk;
-    for (const { target, result, reason } of this.#verdicts.splice(0)) {
-      const known = desk.container(target.container);
-      if (known?.id !== target.id || known.exit) continue;
-      if (target.kind === 'readiness') {
-        desk.setContainer(target.container, { ...known, ready: result === 'success' });
-        desk.tell(
-          `container ${target.container} is ${result === 'success' ? 'ready' : `not ready: ${reason}`}`,
-        );
-      } else if (result === 'failure') {
-        const text = `${target.kind} probe failed: ${reason}`;
-        const condemned = { reason: text, graceSeconds: target.probe.graceSeconds };
-        desk.setContainer(target.container, { ...known, condemned, ready: false });
-      } else if (target.kind === 'startup') {
-        desk.setContainer(target.container, { ...known, started: true, ready: this.#isReadyAtStart(target) });
-      }
-    }
-  }
-
-  #isReadyAtStart({ container }: Target): boolean {
-    const pod = this.#order()?.pod;
-    const spec = pod && lastingOf(pod).find(({ name }) => name === container);
-    return spec?.probes.readiness === undefined;
-  }
-
-  #follow(order: Order | undefined, observed: readonly Observed[]): void {
-    const { memory } = this.#desk;
-    const attachment = memory.attachments.find(({ complete }) => complete);
-    // A pod that is being removed is not probed.
-    const isToStay = order && !order.removal && order.uid === memory.uid;
-    const containers = isToStay && attachment ? lastingOf(order.pod) : [];
-    const address = withoutLength(attachment?.addresses[0] ?? '');
-    this.#probing.follow(
-      order ? containers.flatMap((container) => this.#targets(container, { order, address, observed })) : [],
-    );
-  }
-
-  #targets(
-    container: Container,
-    of: { order: Order; address: string; observed: readonly Observed[] },
-  ): Target[] {
-    const { name, probes } = container;
-    const { order, address, observed } = of;
-    const known = this.#desk.container(name);
-    const seen = observed.find(({ id, state }) => id === known?.id && state === 'running');
-    if (!known || !seen || known.condemned) return [];
-    const variables = environmentOf(container, factsOf(this.#desk, order));
-    const kinds = known.started ? (['liveness', 'readiness'] as const) : (['startup'] as const);
-    return kinds.flatMap((kind) => {
-      const probe = probes[kind];
-      const { id, startedAtMs } = seen;
-      if (!probe) return [];
-      const handler = expandedHandler(probe.handler, variables);
-      return [{ container: name, id, kind, probe: { ...probe, handler }, startedAtMs, address }];
-    });
   }
 
   #publish(order: Order | undefined, observed: readonly Observed[]): void {
@@ -292,6 +233,6 @@ export class PodWorker {
 }
 
 /** The order has changed. */
-const hurried = new Error('the order has changed');
+const orderChanged = new Error('the order has changed');
 
 const markOf = (order: Order | undefined): string => JSON.stringify([order?.uid, order?.removal]);

@@ -25,7 +25,7 @@ export interface Asked {
 /**
  * Resolves if the answer is a good one.
  *
- * @throws PodError `hook` where it is not, or does not come in time; DockerAway; the signal's reason
+ * @throws PodError `hook` where it is not, or does not come in time; DockerUnreachable; the signal's reason
  */
 export async function ask(asked: Asked): Promise<void> {
   const { handler, signal } = asked;

@@ -4,7 +4,7 @@ import type { Pod } from '../../../pod/manifest/pod.ts';
 import { readManifest } from '../../../pod/manifest/read.ts';
 import { type ContainerMemory, emptyMemory, fresh, type Memory } from '../../../pod/plan/memory.ts';
 import type { Observed } from '../../../pod/plan/observed.ts';
-import type { Wanted } from '../../../pod/plan/plan.ts';
+import type { Wanted } from '../../../pod/plan/situation.ts';
 
 export const uid = '1f2e3d4c-0000-4000-8000-000000000001';
 export const nowMs = 1_000_000_000;

@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import { afterRestart, type Backoff, restartAt } from '../../../pod/plan/backoff.ts';
 import { type Memory, remember } from '../../../pod/plan/memory.ts';
 import type { Observed } from '../../../pod/plan/observed.ts';
-import { type Plan, planPod, type Wanted } from '../../../pod/plan/plan.ts';
+import { planPod } from '../../../pod/plan/plan.ts';
+import type { Plan, Wanted } from '../../../pod/plan/situation.ts';
 import { attached, container, exited, known, memory, nowMs, sandbox, uid, wanted } from './builders.ts';
 
 const plan = (of: { wanted?: Wanted; observed?: Observed[]; memory?: Memory }): Plan => {

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { type Order, PodFiles } from '../../../pod/control/files.ts';
+import { contentOf, type Order, PodFiles } from '../../../pod/control/files.ts';
 import { listPods, tableOf } from '../../../pod/control/list.ts';
 import { PodError } from '../../../pod/errors.ts';
 import { keyOf } from '../../../pod/manifest/pod.ts';
+import { readManifest } from '../../../pod/manifest/read.ts';
 import { attached, known, pod, uid } from './builders.ts';
 
 const order: Order = {
@@ -18,6 +20,87 @@ const order: Order = {
   removal: undefined,
 };
 const key = keyOf(order.pod);
+
+/** What version 0.1.0 wrote for a pod that it ran. */
+const recorded = {
+  manifest: `apiVersion: v1
+kind: Pod
+metadata: { name: web }
+spec:
+  terminationGracePeriodSeconds: 5
+  volumes: [{ name: d, emptyDir: {} }]
+  containers:
+  - name: main
+    image: "localhost/weft/busybox:1"
+    command: [sleep, "9"]
+    volumeMounts: [{ name: d, mountPath: /d }]
+    livenessProbe: { exec: { command: [cat, /etc/passwd] }, periodSeconds: 1 }
+`,
+  order: {
+    version: 1,
+    pod: {
+      namespace: 'default',
+      name: 'web',
+      labels: {},
+      annotations: {},
+      hostname: 'web',
+      initContainers: [],
+      containers: [
+        {
+          name: 'main',
+          image: 'localhost/weft/busybox:1',
+          pullPolicy: 'IfNotPresent',
+          command: ['sleep', '9'],
+          env: [],
+          ports: [],
+          mounts: [{ volume: 'd', path: '/d', readOnly: false }],
+          probes: {
+            liveness: {
+              handler: { kind: 'exec', command: ['cat', '/etc/passwd'] },
+              initialDelaySeconds: 0,
+              periodSeconds: 1,
+              timeoutSeconds: 1,
+              successThreshold: 1,
+              failureThreshold: 3,
+            },
+          },
+        },
+      ],
+      restartPolicy: 'Always',
+      volumes: [{ kind: 'emptyDir', name: 'd', memory: false }],
+      dns: { inheritsHost: true, nameservers: [], searches: [], options: [] },
+      graceSeconds: 5,
+      bandwidth: {},
+    },
+    digest: '070377801128817c1b4cac1c4b2e2d32be29dddee35bbedce945f5764660d564',
+    appliedAt: '2026-11-30T22:34:36.169Z',
+    uid: '9874a128-9491-4596-919d-b9868d2854f2',
+  },
+  memory: {
+    version: 1,
+    uid: '9874a128-9491-4596-919d-b9868d2854f2',
+    attachments: [
+      {
+        sandboxId: '99b422a64a51cd714bec0c032ad1a3e3b5f0e12c54ea51b94600788a41581fe8',
+        startedAt: '2026-11-30T22:34:37.60341184Z',
+        network: 'weft',
+        complete: true,
+        addresses: ['10.244.2.2/24'],
+      },
+    ],
+    addresses: ['10.244.2.2/24'],
+    containers: {
+      main: {
+        attempt: 0,
+        sandboxId: '99b422a64a51cd714bec0c032ad1a3e3b5f0e12c54ea51b94600788a41581fe8',
+        id: 'ed955eab32648093ab0432615915d60eaa740be02d37602b4aa9b3847a0b14ef',
+        started: true,
+        ready: true,
+      },
+    },
+    stopping: {},
+  },
+};
 
 describe('state files of a pod', () => {
   let stateDir = '';
@@ -38,6 +121,17 @@ describe('state files of a pod', () => {
     assert.equal(files.order(key)?.uid, uid);
     assert.deepEqual(files.order(key)?.pod.containers[0]?.name, 'a');
     assert.equal(files.memory(key)?.containers.a?.id, 'a-0');
+  });
+
+  it('written by version 0.1.0: read, and applied again: unchanged', () => {
+    writeFileSync(wantedFile(), JSON.stringify(recorded.order));
+    writeFileSync(memoryFile(), JSON.stringify(recorded.memory));
+    assert.equal(files.order(key)?.uid, recorded.order.uid);
+    assert.equal(files.memory(key)?.containers.main?.id, recorded.memory.containers.main.id);
+    const [again] = readManifest('web.yaml', recorded.manifest).pods;
+    assert.ok(again);
+    const digest = createHash('sha256').update(contentOf(again, undefined)).digest('hex');
+    assert.equal(digest, recorded.order.digest);
   });
 
   it('absent: nothing is wanted', () => {

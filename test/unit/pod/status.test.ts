@@ -4,7 +4,7 @@ import { contentOf } from '../../../pod/control/files.ts';
 import { statusOf } from '../../../pod/control/status.ts';
 import { type Memory, remember } from '../../../pod/plan/memory.ts';
 import type { Observed } from '../../../pod/plan/observed.ts';
-import type { Wanted } from '../../../pod/plan/plan.ts';
+import type { Wanted } from '../../../pod/plan/situation.ts';
 import { attached, container, exited, known, memory, nowMs, pod, sandbox, wanted } from './builders.ts';
 
 const status = (of: { wanted?: Wanted; observed?: Observed[]; memory?: Memory }) => {
