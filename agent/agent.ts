@@ -16,6 +16,9 @@ import { AgentError } from './errors.ts';
 import { holdExclusively } from './exclusive.ts';
 import { keepNetwork, type RtnlSockets } from './keep-network.ts';
 import { readSaved } from './lease/disk/saved.ts';
+import type { Counters } from './metrics/counters.ts';
+import { metricsRoutes } from './metrics/routes.ts';
+import type { MetricSources } from './metrics/sources.ts';
 import type { Notifier } from './notify/notifier.ts';
 import { Readiness } from './readiness.ts';
 import { Health } from './serve/health/health.ts';
@@ -34,6 +37,8 @@ export interface AgentOptions {
   readonly log: LevelledLog;
   /** What `log` has written lately. */
   readonly recent: RecentLines;
+  /** Counts for `/metrics`; the log counts its events there. */
+  readonly counters: Counters;
   readonly notifier: Notifier;
   /** Reads the configuration again; throws ConfigError. */
   readonly load: () => Config;
@@ -56,13 +61,19 @@ export async function runAgent(given: AgentOptions): Promise<void> {
   const sockets = { rtnl: openRtnl(), bulk: openRtnl().widen() };
   try {
     const status = new AgentStatus(health);
+    const { counters } = options;
+    const metrics: MetricSources = { health, counters, perPeer: config.metrics.perPeer };
     const routes = {
       ...healthRoutes(health),
       ...statusRoutes(status),
       ...eventsRoutes(options.recent),
+      ...metricsRoutes(metrics),
     };
     if (config.listen) await serveHttp({ listen: config.listen, routes, signal });
-    await live(options, { sockets, health, status });
+    if (config.metrics.listen) {
+      await serveHttp({ listen: config.metrics.listen, routes: metricsRoutes(metrics), signal });
+    }
+    await live(options, { sockets, health, status, metrics });
   } finally {
     ended.abort();
     for (const socket of Object.values(sockets)) socket.close();
@@ -77,7 +88,12 @@ function requireRoot(): void {
 /** From the start to a lease, and then for as long as there is nothing to stop for. */
 async function live(
   options: AgentOptions,
-  { sockets, health, status }: { sockets: RtnlSockets; health: Health; status: AgentStatus },
+  {
+    sockets,
+    health,
+    status,
+    metrics,
+  }: { sockets: RtnlSockets; health: Health; status: AgentStatus; metrics: MetricSources },
 ): Promise<void> {
   const { config, file, log, notifier, signal } = options;
   // First, so that the connection is made while the rest of the start goes on.
@@ -105,6 +121,7 @@ async function live(
     runDir: config.runDir,
     health,
     inUse: () => readiness.reached,
+    onCall: (record) => options.counters.called(record),
     log,
     signal,
   });
@@ -119,6 +136,7 @@ async function live(
     sockets,
     health,
     status,
+    metrics,
     readiness,
     identity,
     underlay,

@@ -12,6 +12,8 @@ import { FirewallPart } from './firewall/firewall-part.ts';
 import { hostStateOf, subnetFileOf } from './host-state.ts';
 import type { Identity } from './identity/identity.ts';
 import type { LeaseHolder } from './lease/holder.ts';
+import type { MetricSources } from './metrics/sources.ts';
+import { deviceName } from './overlay/device.ts';
 import { TunnelFarewell } from './overlay/farewell.ts';
 import { OverlayPart } from './overlay/overlay-part.ts';
 import { type HostState, hasUnderlay } from './overlay/state.ts';
@@ -37,6 +39,7 @@ export interface NetworkOptions {
   readonly sockets: RtnlSockets;
   readonly health: Health;
   readonly status: AgentStatus;
+  readonly metrics: MetricSources;
   readonly readiness: Readiness;
   readonly identity: Identity;
   readonly underlay: HostUnderlay;
@@ -56,8 +59,20 @@ export interface RtnlSockets {
 
 /** Resolves when the signal has fired; rejects where the kernel cannot be listened to. */
 export async function keepNetwork(options: NetworkOptions): Promise<void> {
-  const { running, sockets, health, status, readiness, identity, underlay, holder, onReload, log, signal } =
-    options;
+  const {
+    running,
+    sockets,
+    health,
+    status,
+    metrics,
+    readiness,
+    identity,
+    underlay,
+    holder,
+    onReload,
+    log,
+    signal,
+  } = options;
   const { runDir, stateDir } = running.current;
   const probes = new FamilyProbes({
     timing: () => running.current.probes,
@@ -74,6 +89,7 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
   const farewell = new TunnelFarewell({ onOver: () => reconciler.trigger('tunnel unused'), signal });
   const announcement = new Announcement({ ...options, farewell });
   const records = new PodRecords(runDir);
+  metrics.network = { holder, probes, records, devices: () => devicesOf(running.current) };
   const firewall = new FirewallPart({
     masquerade: () => masqueradeOf(running.current),
     pods: () => records.pods,
@@ -102,7 +118,8 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
       return hostStateOf({ config: running.current, rtnl, identity, holder, underlay, probes, farewell });
     },
     log,
-    onPass: (host, results) => {
+    onPass: (host, results, seconds) => {
+      metrics.counters.passed(results, seconds);
       announcement.passed();
       const problems = results.flatMap((result) => result.problems);
       reportLease(health, holder.status);
@@ -139,6 +156,9 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
   reconciler.trigger('start');
   await Promise.all(listening);
 }
+
+const devicesOf = ({ networks, backend }: Config): string[] =>
+  networks.map(({ cidr }) => deviceName(cidr.family, backend.vni));
 
 const masqueradeOf = ({ masquerade }: Config) => (masquerade.enabled ? masquerade : undefined);
 

@@ -11,6 +11,7 @@ import { type ConfigSource, configSource, loadConfig } from './config/load.ts';
 import { followVolume } from './config/volume.ts';
 import { settleEngine } from './engine.ts';
 import { AgentError } from './errors.ts';
+import { Counters } from './metrics/counters.ts';
 import { takeNotifier } from './notify/notifier.ts';
 import { planHost } from './plan.ts';
 import { endOnUncaught } from './uncaught.ts';
@@ -58,7 +59,8 @@ async function plan(source: ConfigSource): Promise<void> {
 async function run(source: ConfigSource, { keepCompiled }: Start): Promise<void> {
   const { config, path } = loadConfig(source);
   const recent = new RecentLines();
-  const log = createLog({ ...config.log, recent });
+  const counters = new Counters();
+  const log = createLog({ ...config.log, recent, onEvent: (event) => counters.happened(event) });
   if (!path) log.info('config.defaults', { path: source.path });
   const fail = endOnUncaught(log);
   const stop = new AbortController();
@@ -82,6 +84,7 @@ async function run(source: ConfigSource, { keepCompiled }: Start): Promise<void>
     file: path ?? source.path,
     log,
     recent,
+    counters,
     notifier,
     load: () => loadConfig(source).config,
     onReload: (listener, signal) => {

@@ -3,7 +3,7 @@
  * The writes are synchronous: a line written just before the process ends is not lost, and no worker thread runs.
  */
 import { type DestinationStream, destination, levels, pino, stdSerializers, stdTimeFunctions } from 'pino';
-import { events } from './events.ts';
+import { events, type LogEvent } from './events.ts';
 import type { LevelledLog, Log, LogLevel } from './log.ts';
 import type { RecentLines } from './recent-lines.ts';
 
@@ -27,6 +27,8 @@ export function createLog(options: {
   readonly level: LogLevel;
   readonly to?: DestinationStream;
   readonly recent?: RecentLines;
+  /** Called for every event, whatever its level. */
+  readonly onEvent?: (event: LogEvent) => void;
 }): LevelledLog {
   const { recent, to = destination({ fd: 1, sync: true }) } = options;
   const output = recent ? new RecordingStream(to, recent, options.level) : to;
@@ -43,8 +45,10 @@ export function createLog(options: {
   );
   const at =
     (level: keyof Log): Log[keyof Log] =>
-    (event, fields) =>
+    (event, fields) => {
+      options.onEvent?.(event);
       logger[level]({ event, ...(withStack.has(level) ? fields : withoutStacks(fields)) }, events[event]);
+    };
   return {
     debug: at('debug'),
     info: at('info'),

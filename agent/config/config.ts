@@ -17,6 +17,8 @@ export interface Config {
   readonly probes: ProbesConfig | undefined;
   /** Where health is served; undefined where it is `off`. */
   readonly listen: Listen | undefined;
+  /** `/metrics` is served on `listen` too. */
+  readonly metrics: { readonly listen: Listen | undefined; readonly perPeer: boolean };
   readonly runDir: string;
   readonly stateDir: string;
   readonly log: { readonly level: LogLevel };

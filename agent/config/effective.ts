@@ -25,6 +25,10 @@ export function formatConfig(config: Config): string {
         : config.masquerade.enabled,
     probes: config.probes ? probeFields(config.probes) : false,
     listen: config.listen ? formatListen(config.listen) : 'off',
+    metrics: {
+      listen: config.metrics.listen ? formatListen(config.metrics.listen) : 'off',
+      perPeer: config.metrics.perPeer,
+    },
     runDir: config.runDir,
     stateDir: config.stateDir,
     log: config.log,

@@ -71,6 +71,7 @@ function configOf(read: ReadConfig, networks: readonly ClusterNetwork[]): Config
         : { enabled: true, except: masquerade.except },
     probes: probesOf(read.probes),
     listen: read.listen,
+    metrics: read.metrics,
     runDir: read.runDir,
     stateDir: read.stateDir,
     log: read.log,

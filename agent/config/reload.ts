@@ -16,6 +16,7 @@ const fixed = [
   'networks',
   'store',
   'listen',
+  'metrics',
   'runDir',
   'stateDir',
 ] as const satisfies readonly (keyof Config)[];

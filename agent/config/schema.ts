@@ -114,6 +114,15 @@ const probes = z.strictObject({
     .check(z.describe('how many answers in a row make it count as reachable again')),
 });
 
+const metrics = z.strictObject({
+  listen: z
+    .prefault(listenText, 'off')
+    .check(z.describe('where /metrics alone is served, for a scraper elsewhere: ADDRESS:PORT, or off')),
+  perPeer: z
+    ._default(z.boolean({ error: expected('true or false') }), false)
+    .check(z.describe('metrics for each peer: in a cluster of n nodes there are n times n of them')),
+});
+
 export const configShape = z.strictObject({
   network: z
     .optional(cidrTextOf('ipv4', '10.244.0.0/16', 'network6'))
@@ -182,6 +191,7 @@ export const configShape = z.strictObject({
   listen: z
     .prefault(listenText, '127.0.0.1:9472')
     .check(z.describe('where health is served over HTTP: ADDRESS:PORT, or off')),
+  metrics: z.prefault(metrics, {}).check(z.describe('metrics in the text format of Prometheus')),
   runDir: z.prefault(pathText, defaultRunDir).check(z.describe('runtime state; gone after a reboot')),
   stateDir: z.prefault(pathText, '/var/lib/weft').check(z.describe("lasting state: the node's identity")),
   log: z.prefault(log, {}).check(z.describe('JSON lines on standard output')),
@@ -197,6 +207,7 @@ const shapes: Readonly<Record<string, { readonly shape: object }>> = {
   'store:etcd': etcdStore,
   'store:kubernetes': kubernetesStore,
   log,
+  metrics,
   underlay: reach,
   masquerade: exceptions,
   probes,

@@ -13,7 +13,7 @@ export interface HostReconcilerOptions<State> {
   /** What the agent knows; called at the start of each pass. Asks nobody, so that nobody can delay a pass. */
   readonly state: (needs: Required<Needs>) => State;
   /** After each pass. */
-  readonly onPass: (state: State, results: readonly PartResult[]) => void;
+  readonly onPass: (state: State, results: readonly PartResult[], seconds: number) => void;
   /** `state` or `onPass` threw. */
   readonly onError: (error: unknown) => void;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
@@ -110,7 +110,7 @@ export class HostReconciler<State> {
       log.info('reconcile.changed', { reasons, changes, done: done.slice(0, LOGGED_LINES), tookMs });
     }
     this.#logProblems(results);
-    onPass(now, results);
+    onPass(now, results, (performance.now() - begunMs) / 1000);
     return earliest(results.map(({ retryInMs }) => retryInMs));
   }
 

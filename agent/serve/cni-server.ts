@@ -5,6 +5,8 @@
  * in size and in the time it may take to arrive, a caller that goes away aborts its call, or takes it out of the
  * queue. The time for the work begins with the work, so a burst makes calls wait and not fail.
  */
+
+import { parseObject } from '../../json/object.ts';
 import * as ffi from '../../kernel/ffi.ts';
 import { homeNetns } from '../../kernel/netns.ts';
 import { callerNetns, peerCredentials } from '../../kernel/unix-stream.ts';
@@ -21,6 +23,8 @@ export interface CallRecord {
   /** CNI_COMMAND; empty if it had none. */
   readonly verb: string;
   readonly status: number;
+  /** The error code of a failed call (CNI specification, section "Error"). */
+  readonly code?: number;
   /** In the queue, and at work. */
   readonly waitedMs: number;
   readonly workedMs: number;
@@ -152,6 +156,7 @@ export class CniServer {
     this.#options.onCall?.({
       verb: call.env.CNI_COMMAND ?? '',
       status: answer.status,
+      ...(answer.status === 0 ? {} : { code: codeOf(answer) }),
       waitedMs: begun - arrived,
       workedMs: now - begun,
     });
@@ -169,6 +174,12 @@ export class CniServer {
       clearTimeout(timer);
     }
   }
+}
+
+/** 999 where the answer is none that the specification knows. */
+function codeOf({ stdout }: PluginAnswer): number {
+  const { code } = parseObject(stdout) ?? {};
+  return typeof code === 'number' && Number.isInteger(code) ? code : 999;
 }
 
 /** Calls of one attachment are done one after another; those that name none, beside all others. */

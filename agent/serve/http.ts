@@ -14,7 +14,7 @@ export interface Page {
 }
 
 /** A page by its path; it is given the query of the request. */
-export type Routes = Readonly<Record<string, (query: URLSearchParams) => Page>>;
+export type Routes = Readonly<Record<string, (query: URLSearchParams) => Page | Promise<Page>>>;
 
 export const json = (status: number, value: unknown): Page => ({
   status,
@@ -43,7 +43,9 @@ export function serveHttp(options: {
   const { listen, routes, signal } = options;
   const server = createServer(
     { requestTimeout: patienceMs, headersTimeout: patienceMs, keepAliveTimeout: patienceMs },
-    (request, response) => respond(routes, request, response),
+    (request, response) => {
+      respond(routes, request, response).catch((error: unknown) => response.destroy(error as Error));
+    },
   );
   server.maxConnections = mostConnections;
   signal.addEventListener(
@@ -73,7 +75,7 @@ export function serveHttp(options: {
   });
 }
 
-function respond(routes: Routes, request: IncomingMessage, response: ServerResponse): void {
+async function respond(routes: Routes, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const [path = '/', query] = request.url?.split('?', 2) ?? [];
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   const reads = request.method === 'GET' || request.method === 'HEAD';
@@ -81,7 +83,7 @@ function respond(routes: Routes, request: IncomingMessage, response: ServerRespo
     ? json(404, { error: `no such page; there is ${Object.keys(routes).join(', ')}` })
     : !reads
       ? json(405, { error: 'GET and HEAD only' })
-      : route(new URLSearchParams(query));
+      : await route(new URLSearchParams(query));
   response.writeHead(page.status, {
     'content-type': page.type,
     'content-length': Buffer.byteLength(page.body),

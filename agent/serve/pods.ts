@@ -8,7 +8,7 @@ import { CniError } from '../../plugin/errors.ts';
 import { answer } from '../../plugin/protocol/answer.ts';
 import { Tidying } from '../engine.ts';
 import { listenAt, takePassedSocket } from './cni-listen.ts';
-import { CniServer } from './cni-server.ts';
+import { type CallRecord, CniServer } from './cni-server.ts';
 import type { Health } from './health/health.ts';
 
 export interface PodsOptions {
@@ -17,6 +17,7 @@ export interface PodsOptions {
   /** Whether pods may be there that feel it when something ceases to be well. */
   readonly inUse: () => boolean;
   readonly log: Pick<Log, 'info' | 'warn' | 'error'>;
+  readonly onCall: (record: CallRecord) => void;
   /** How often it is looked for what runtimes have forgotten; default 30 s. */
   readonly sweepMs?: number;
   readonly signal: AbortSignal;
@@ -47,7 +48,11 @@ export async function servePods(options: PodsOptions): Promise<{ readonly done: 
     log,
   });
   const tidying = new Tidying(signal);
-  const server = new CniServer({ answer: tombstones.guard(), log, onCall: () => tidying.called() });
+  const onCall = (record: CallRecord): void => {
+    tidying.called();
+    options.onCall(record);
+  };
+  const server = new CniServer({ answer: tombstones.guard(), log, onCall });
   server.listen(takePassedSocket(process.env) ?? (await listenAt(join(runDir, 'cni.sock'))));
   await tombstones.keepReplaying({ periodMs: TOMBSTONES_MS, signal });
   const sweeping = setInterval(() => {

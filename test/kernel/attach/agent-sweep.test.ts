@@ -43,6 +43,7 @@ it('an agent gives up attachments whose namespaces are gone, and no others', asy
     health: new Health({ now: () => performance.now(), wallNow: () => Date.now() }),
     inUse: () => true,
     log: { info: () => {}, warn: () => {}, error: (fields: unknown) => void failures.push(fields) },
+    onCall: () => {},
     sweepMs: 20,
     signal: life.signal,
   });

@@ -20,6 +20,7 @@ const defaults: Config = {
   masquerade: { enabled: true, except: [] },
   probes: { periodSeconds: 5, timeoutSeconds: 1, failureThreshold: 3, successThreshold: 1 },
   listen: { address: ip('127.0.0.1'), port: 9472 },
+  metrics: { listen: undefined, perPeer: false },
   runDir: '/run/weft',
   stateDir: '/var/lib/weft',
   log: { level: 'info' },
@@ -35,6 +36,7 @@ publicIP: null
 masquerade: true
 probes: { period: 5s, timeout: 1s, failureThreshold: 3, successThreshold: 1 }
 listen: 127.0.0.1:9472
+metrics: { listen: off, perPeer: false }
 runDir: /run/weft
 stateDir: /var/lib/weft
 log: { level: info }
