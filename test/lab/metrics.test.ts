@@ -21,8 +21,9 @@ const fetchOn = (node: string, url: string): Promise<string> =>
     .node(node)
     .mustExec([
       process.execPath,
+      '--input-type=module',
       '-e',
-      'fetch(process.argv[1]).then(async (a) => { if (!a.ok) process.exitCode = 1; process.stdout.write(await a.text()); })',
+      'const a = await fetch(process.argv[1]); process.exitCode = a.ok ? 0 : 1; process.stdout.write(await a.text());',
       url,
     ]);
 

@@ -65,10 +65,10 @@ describe('metrics', () => {
 
   it('statistics of devices: those that were asked for, by column', () => {
     const text = [
-      'Inter-|   Receive                                                |  Transmit',
-      ' face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed',
-      '    lo:  100       1    0    0    0     0          0         0      100       1    0    0    0     0       0          0',
-      'weft.1: 9000      90    3    4    0     0          0         0     8000      80    5    6    0     0       0          0',
+      'Inter-|   Receive              |  Transmit',
+      ' face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls carrier compressed',
+      '    lo:  100  1 0 0 0 0 0 0   100  1 0 0 0 0 0 0',
+      'weft.1: 9000 90 3 4 0 0 0 0  8000 80 5 6 0 0 0 0',
     ].join('\n');
     assert.deepEqual(
       [...parseDeviceStatistics(text, ['weft.1', 'weft-v6.1'])],
