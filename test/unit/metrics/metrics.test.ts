@@ -66,7 +66,7 @@ describe('metrics', () => {
   it('statistics of devices: those that were asked for, by column', () => {
     const text = [
       'Inter-|   Receive              |  Transmit',
-      ' face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls carrier compressed',
+      ' face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo',
       '    lo:  100  1 0 0 0 0 0 0   100  1 0 0 0 0 0 0',
       'weft.1: 9000 90 3 4 0 0 0 0  8000 80 5 6 0 0 0 0',
     ].join('\n');
