@@ -47,7 +47,10 @@ function meaning(
   const words = said || 'no reason given';
   switch (kind) {
     case 'forbidden':
-      return `RBAC does not allow the verb "${verb}" on "${nameOf(place)}" (${words}); add that verb to the ClusterRole or Role of this account`;
+      return (
+        `RBAC does not allow the verb "${verb}" on "${nameOf(place)}" (${words}); ` +
+        'add that verb to the ClusterRole or Role of this account'
+      );
     case 'unauthorized':
       return `401: the credentials of ${source} are not accepted: expired, revoked or of another cluster; renew them`;
     case 'throttled':
@@ -74,18 +77,17 @@ export function errorOfConnection(attempt: Attempt, error: unknown): ApiError {
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (distrust.test(code)) {
+    const remedy = `set the certificate authority in ${attempt.source} to the cluster's`;
+    const example = 'kubectl get configmap kube-root-ca.crt';
     return new ApiError(
       'untrusted',
-      `${whatFailed(attempt)}: its certificate is not trusted: ${textOf(error)}; set the certificate authority in ${attempt.source} to the cluster's (kubectl get configmap kube-root-ca.crt)`,
+      `${whatFailed(attempt)}: its certificate is not trusted: ${textOf(error)}; ${remedy} (${example})`,
       { cause: error },
     );
   }
   if (code.startsWith('ERR_OSSL') || /^ERR_SSL_.*_CERTIFICATE/.test(code)) {
-    return new ApiError(
-      'credentials',
-      `${whatFailed(attempt)}: the client certificate or authority of ${attempt.source} cannot be used: ${textOf(error)}`,
-      { cause: error },
-    );
+    const what = `the client certificate or authority of ${attempt.source} cannot be used`;
+    return new ApiError('credentials', `${whatFailed(attempt)}: ${what}: ${textOf(error)}`, { cause: error });
   }
   return new ApiError('unreachable', `${whatFailed(attempt)}: ${textOf(error)}; retrying`, { cause: error });
 }

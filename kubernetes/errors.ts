@@ -1,4 +1,4 @@
-/** What can go wrong between weft and an API server; every message is one line that ends with the remedy where there is one. */
+/** What can go wrong between weft and an API server. Every message is one line, and ends with the remedy. */
 
 /**
  * `unreachable`: no answer, or none that is whole (connection refused, 5xx, half a JSON object); the request may have

@@ -18,7 +18,8 @@ export function inClusterAccess({ env, folder = serviceAccountFolder }: InCluste
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = env;
   if (!host || !port) {
     throw new AccessError(
-      'failed to find the API server: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set, so this is not a pod; set store.kubeconfig to a kubeconfig',
+      'failed to find the API server: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set, ' +
+        'so this is not a pod; set store.kubeconfig to a kubeconfig',
     );
   }
   const [caFile, tokenFile] = [join(folder, 'ca.crt'), join(folder, 'token')];

@@ -1,10 +1,10 @@
 /**
- * A page of a list, digested one object at a time. The page, 5 MB where 500 Nodes have some images each, is never one text
- * nor one tree of objects: both would grow the heap of an agent that is small before and after.
+ * A page of a list, digested one object at a time. The page, 5 MB where 500 Nodes have some images each, is never one
+ * text nor one tree of objects: both would grow the heap of an agent that is small before and after.
  *
- * The API server writes the objects of a list last, side by side, each beginning with its metadata. The bytes between two
- * of them cannot be inside a text, where quotation marks are escaped. Where they are inside an object, or the page is of
- * another make, a piece is not JSON: then the page is read as a whole.
+ * The API server writes the objects of a list last, side by side, each beginning with its metadata. The bytes between
+ * two of them cannot be inside a text, where quotation marks are escaped. Where they are inside an object, or the page
+ * is of another make, a piece is not JSON: then the page is read as a whole.
  */
 import { isObject, type JsonObject, objectIn } from './json.ts';
 

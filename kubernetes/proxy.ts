@@ -1,4 +1,4 @@
-/** Through which proxy a server is reached: Go's rules (golang.org/x/net/http/httpproxy), which every kubectl follows. */
+/** Through which proxy a server is reached: Go's rules (golang.org/x/net/http/httpproxy), as kubectl has them. */
 import { BlockList, isIP } from 'node:net';
 import { AccessError } from './errors.ts';
 
@@ -13,12 +13,11 @@ export function proxyFor(server: URL, env: Env): URL | undefined {
   const url = text.includes('://') ? text : `http://${text}`;
   const proxy = URL.canParse(url) ? new URL(url) : undefined;
   if (proxy && /^https?:$/.test(proxy.protocol)) return proxy;
-  throw new AccessError(
-    `${name} ${JSON.stringify(text.replace(/\/\/[^@/]*@/, '//'))} is unsupported; supported: http://HOST:PORT, https://HOST:PORT`,
-  );
+  const shown = JSON.stringify(text.replace(/\/\/[^@/]*@/, '//'));
+  throw new AccessError(`${name} ${shown} is unsupported; supported: http://HOST:PORT, https://HOST:PORT`);
 }
 
-/** Loopback, and what `noProxy` lists: `*`, names with their subdomains, addresses, networks, each with a port or without. */
+/** Loopback, and what `noProxy` lists: `*`, names with their subdomains, addresses, networks; a port narrows each. */
 function isExempt(server: URL, noProxy: string): boolean {
   const host = server.hostname.replace(/^\[|\]$/g, '').toLowerCase();
   const port = server.port || (server.protocol === 'https:' ? '443' : '80');

@@ -2,9 +2,9 @@
  * Keeps a copy of a resource's objects, of any resource: one list in pages, then a watch from there on, resumed by
  * resource version where it breaks off, listed again and compared where the server no longer keeps that version.
  *
- * Of an object only what `digest` makes of it is kept, so a list of thousands never lies in memory, and the watch may ask
- * for metadata alone where the list asked for whole objects. Only a DELETED event, or absence from a whole list, removes
- * an object: no answer that is late, half, empty or something else does.
+ * Of an object only what `digest` makes of it is kept, so a list of thousands never lies in memory, and the watch may
+ * ask for metadata alone where the list asked for whole objects. Only a DELETED event, or absence from a whole list,
+ * removes an object: no answer that is late, half, empty or something else does.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Backoff } from '../retry/backoff.ts';

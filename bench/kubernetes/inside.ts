@@ -1,6 +1,6 @@
 /**
- * The part that runs in a network namespace of its own: a real API server with made Nodes, and the real weftd that makes
- * kernel entries of them. Prints `KubernetesSamples` as JSON.
+ * The part that runs in a network namespace of its own: a real API server with made Nodes, and the real weftd that
+ * makes kernel entries of them. Prints `KubernetesSamples` as JSON.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

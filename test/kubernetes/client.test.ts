@@ -128,7 +128,7 @@ test('token file that is replaced: the next request has the new token', async ()
   assert.equal((await listNodes(client)).kind, 'NodeList');
 });
 
-test('service account in a pod: the mounted token is served, and read again after the kubelet replaced it', async () => {
+test('service account in a pod: the token is served, and read again after it was replaced', async () => {
   const folder = join(server.folder, 'serviceaccount');
   mkdirSync(folder);
   writeFileSync(join(folder, 'ca.crt'), server.ca);
@@ -166,12 +166,13 @@ function serviceAccountToken({ lifetimeSeconds }: { lifetimeSeconds: number }): 
   return `${text}.${createSign('RSA-SHA256').update(text).sign(key).toString('base64url')}`;
 }
 
-test('exec plugin with a token that expires: it runs again when the token is no longer valid, and only then', async () => {
+test('exec plugin with a token that expires: it runs again once the token has expired', async () => {
   const runs = join(server.folder, 'runs');
   const path = script(`
 echo run >> ${runs}
 case "$KUBERNETES_EXEC_INFO" in *'"certificate-authority-data":'*) ;; *) exit 9;; esac
-printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"%s","expirationTimestamp":"%s"}}' \\
+printf '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential",'
+printf '"status":{"token":"%s","expirationTimestamp":"%s"}}' \\
   "$TOKEN" "$(date -u -d "+$1 seconds" +%Y-%m-%dT%H:%M:%SZ)"`);
   const exec = (seconds: number) => ({
     exec: {
@@ -230,7 +231,7 @@ function script(text: string): string {
   return name;
 }
 
-test('wrong certificate authority: the error says that the certificate is not trusted, and where to correct it', async () => {
+test('wrong certificate authority: the error says so, and where to correct it', async () => {
   const other = await import('node:tls').then(({ rootCertificates }) => rootCertificates[0] ?? '');
   const config = kubeconfig(
     { token: adminToken },
@@ -301,7 +302,7 @@ test('429 with Retry-After: nothing is sent before that time', async () => {
   proxy.mend();
 });
 
-test('answer that is no answer: unreachable, whatever it looks like', async () => {
+test('answer that is not one of an API server: unreachable, with what is wrong with it', async () => {
   const client = server.client({ port: proxy.port });
   for (const [fault, words] of [
     [{ code: 500, body: 'etcdserver: leader changed' }, /the API server answered 500/],

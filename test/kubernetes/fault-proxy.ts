@@ -1,4 +1,4 @@
-/** Stands between a client and the API server, speaks TLS with the server's certificate, and spoils what it is told to. */
+/** Stands between a client and the API server, has the server's certificate, and spoils what a test says. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';

@@ -100,7 +100,7 @@ const faults: readonly (readonly [string, Fault])[] = [
 ];
 
 for (const [what, fault] of faults) {
-  test(`API server that answers ${what}: no peer is removed, pods are made, and what happened meanwhile is seen`, async () => {
+  test(`API server that answers ${what}: no peer is removed, and pods are made`, async () => {
     await twoNodes();
     const agent = start('node-1');
     const holder = await agent.acquired;
@@ -122,7 +122,7 @@ for (const [what, fault] of faults) {
   });
 }
 
-test('API server that is stopped for long and started again: held throughout, with the reason in the status', async () => {
+test('API server that is stopped for long: the lease is held, with the reason in the status', async () => {
   await twoNodes();
   const agent = start('node-1');
   const holder = await agent.acquired;
@@ -189,7 +189,7 @@ test('account that cannot create Events: the lease is held, and nothing else is 
   assert.equal(holder.status.phase, 'held');
 });
 
-test("certificate authority that is not the cluster's: said with where to correct it, and the saved lease is used", async () => {
+test("certificate authority that is not the cluster's: reported, and the saved lease is used", async () => {
   await twoNodes();
   const agent = start('node-1');
   const holder = await agent.acquired;
@@ -209,7 +209,7 @@ test("certificate authority that is not the cluster's: said with where to correc
   assert.deepEqual(Object.keys(peersOf(resumed.peers)), ['10.244.2.0/24']);
 });
 
-test('token that expires and is replaced on disk: unreachable with the reason, then held again without a restart', async () => {
+test('token that expires and is replaced on disk: reported, then held again without a restart', async () => {
   await twoNodes();
   const tokenFile = join(server.folder, 'rotated');
   writeFileSync(tokenFile, server.adminToken);

@@ -45,7 +45,7 @@ const flannelNode = (publicIp: string, vtepMac: string) => ({
   [flannel('public-ip')]: publicIp,
 });
 
-test("node with a podCIDR: has it as its subnet, and its Node has flannel's annotations, written with one patch", async () => {
+test("node with a podCIDR: it is the subnet, and flannel's annotations are written with one patch", async () => {
   await cluster.create('node-1', ['10.244.1.0/24']);
   const from = proxy.requests.length;
   const holder = await start('node-1').acquired;
@@ -115,7 +115,7 @@ test('two agents: each is the peer of the other', async () => {
   ]);
 });
 
-test('dual-stack Node with public-ip-overwrite and its IPv6 twin: both are announced, and the own addresses beside them', async () => {
+test('dual-stack Node with public-ip-overwrite for both families: announced beside the own ones', async () => {
   const overwrites = {
     [flannel('public-ip-overwrite')]: '203.0.113.1',
     [flannel('public-ipv6-overwrite')]: '2001:db8::1',
@@ -167,12 +167,12 @@ test('annotations of this node that somebody removes: written again', async () =
   assert.equal((await cluster.annotations('node-1'))[flannel('public-ip')], '192.168.188.101');
 });
 
-test('Node without podCIDR: waited for, said in log, status, condition and Event; then the subnet is taken', async () => {
+test('Node without podCIDR: reported in log, status, condition and Event; taken once it is set', async () => {
   await cluster.create('node-1', []);
   const agent = start('node-1');
   await agent.until(() => agent.log.some(({ event }) => event === 'node.patched'));
   const words =
-    /Node node-1: it has no podCIDR: start kube-controller-manager with --allocate-node-cidrs=true --cluster-cidr=10.244.0.0\/16/;
+    /Node node-1: it has no podCIDR: start .* --allocate-node-cidrs=true --cluster-cidr=10.244.0.0\/16/;
   assert.match(agent.waiting.at(-1) ?? '', words);
   const condition = await cluster.condition('node-1');
   assert.equal(condition?.status, 'True');
@@ -215,7 +215,7 @@ test('Node that does not exist: waited for by its name, and its subnet is taken 
   assert.equal((await agent.acquired).lease.key, '10.244.1.0-24');
 });
 
-test('Node deleted while its agent runs: the lease ends with the reason; created again with the same podCIDR it is held again', async () => {
+test('Node deleted: the lease ends with the reason; held again once created with the same podCIDR', async () => {
   await cluster.create('node-1', ['10.244.1.0/24']);
   const agent = start('node-1');
   const holder = await agent.acquired;
@@ -234,7 +234,7 @@ test('Node deleted while its agent runs: the lease ends with the reason; created
   await eventually(async () => flannel('public-ip') in (await cluster.annotations('node-1')));
 });
 
-test('Node created again with another podCIDR: no new pods, nothing announced; condition and Event say what to do', async () => {
+test('Node created again with another podCIDR: no new pods, and condition and Event say what to do', async () => {
   await cluster.create('node-1', ['10.244.1.0/24']);
   const agent = start('node-1');
   const holder = await agent.acquired;
@@ -245,7 +245,7 @@ test('Node created again with another podCIDR: no new pods, nothing announced; c
   await cluster.create('node-1', ['10.244.7.0/24']);
   proxy.mend();
   const words =
-    /created again with podCIDR 10.244.7.0\/24, and running pods have addresses of 10.244.1.0\/24.*drain the node, then restart weftd/;
+    /again with podCIDR 10.244.7.0\/24, and running pods have .* of 10.244.1.0\/24.*drain the node, then restart weftd/;
   await agent.until(() => holder.status.phase === 'lost' && words.test(holder.status.reason ?? ''));
   assert.equal(holder.lease.key, '10.244.1.0-24');
   assert.equal(agent.leaseFile().deadlineMs, 0);
@@ -265,7 +265,7 @@ test('Node created again with another podCIDR: no new pods, nothing announced; c
   await eventually(async () => flannel('public-ip') in (await cluster.annotations('node-1')));
 });
 
-test('peer deleted and created again under its name with another podCIDR while disconnected: only the new subnet is left', async () => {
+test('peer created again with another podCIDR while disconnected: only the new subnet is left', async () => {
   await cluster.create('node-1', ['10.244.1.0/24']);
   await cluster.create('node-2', ['10.244.2.0/24'], flannelNode('192.168.188.102', mac(2)));
   await cluster.create('node-3', ['10.244.3.0/24'], flannelNode('192.168.188.103', mac(3)));
@@ -283,7 +283,7 @@ test('peer deleted and created again under its name with another podCIDR while d
   assert.equal(holder.status.phase, 'held');
 });
 
-test("garbage in another node's annotations: that peer keeps what it said, a new one is left out, both are reported, the rest is served", async () => {
+test("garbage in another node's annotations: the peer keeps what it said, a new one is left out", async () => {
   await cluster.create('node-1', ['10.244.1.0/24']);
   await cluster.create('node-2', ['10.244.2.0/24'], flannelNode('192.168.188.102', mac(2)));
   const agent = start('node-1');
@@ -335,7 +335,7 @@ test('two Nodes with one podCIDR, one public IP, or with ours: reported by the n
   assert.equal(peersOf(holder.peers)['10.244.2.0/24'], `node-2 102 ${mac(2)}`);
 });
 
-test('boot without the API server: lease and peers of before, without a deadline; the Node is looked at once it answers', async () => {
+test('boot without the API server: lease and peers of before, without a deadline', async () => {
   await cluster.create('node-1', ['10.244.1.0/24']);
   await cluster.create('node-2', ['10.244.2.0/24'], flannelNode('192.168.188.102', mac(2)));
   const first = start('node-1');

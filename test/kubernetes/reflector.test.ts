@@ -208,7 +208,7 @@ test('watch on which nothing comes, not even a bookmark: given up and resumed', 
   await until(() => reflector.objects.size === 2);
 });
 
-test('resource version that the server no longer keeps: listed again and compared; a Node of the same name has another uid', async () => {
+test('resource version that the server no longer keeps: listed again and compared by uid', async () => {
   const node = (name: string) => ({ metadata: { name }, spec: {} });
   for (const name of ['node-1', 'node-2', 'node-3']) {
     await request({ verb: 'create', place: nodes, body: { type: json, object: node(name) } });

@@ -136,7 +136,8 @@ export function withOverwrites(
     }
     const address = parseIp(text);
     if (address?.family !== family) {
-      return `annotation ${overwrite} ${JSON.stringify(text)} is not an ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address: correct or remove it`;
+      const kind = family === 'ipv4' ? 'IPv4' : 'IPv6';
+      return `annotation ${overwrite} ${JSON.stringify(text)} is not an ${kind} address: correct or remove it`;
     }
     publicIps.push(address);
     if (own && !sameIp(own, address) && !localIps.some((ip) => ip.family === family)) localIps.push(own);

@@ -1,7 +1,7 @@
 /**
- * What a node has, by what is known of its Node. Pure. The controller manager is the arbiter: it gives a Node its subnets
- * once, for the Node's life. So a lease has no deadline: it ends when the Node is seen deleted, or seen with another uid
- * and another subnet.
+ * What a node has, by what is known of its Node. Pure. The controller manager is the arbiter: it gives a Node its
+ * subnets once, for the Node's life. So a lease has no deadline: it ends when the Node is seen deleted, or seen with
+ * another uid and another subnet.
  */
 import { type Cidr, formatCidr } from '../../../inet/cidr.ts';
 import { subnetKey } from '../flannel/key.ts';
@@ -37,11 +37,12 @@ export function decideLease({ nodeName, networks, complete, node, current, bound
   if (!node) {
     if (!complete) return { kind: 'unknown' };
     if (!current) {
-      const reason = `Node ${nodeName} does not exist: wait for its kubelet to register it, or set NODE_NAME to the name it has`;
-      return { kind: 'waiting', reason };
+      const remedy = 'wait for its kubelet to register it, or set NODE_NAME to the name it has';
+      return { kind: 'waiting', reason: `Node ${nodeName} does not exist: ${remedy}` };
     }
-    const reason = `Node ${nodeName} was deleted, and its subnet ${textOf(current.subnets)} may be given to another: no new pods are made; register the Node again (restart its kubelet), or drain this machine`;
-    return { kind: 'lost', reason };
+    const ended = `Node ${nodeName} was deleted, and its subnet ${textOf(current.subnets)} may be given to another`;
+    const remedy = 'register the Node again (restart its kubelet), or drain this machine';
+    return { kind: 'lost', reason: `${ended}: no new pods are made; ${remedy}` };
   }
   const { uid, value } = node;
   // A Node's subnets never change: what is known of this uid holds, whatever is missing of it here.
@@ -55,8 +56,10 @@ export function decideLease({ nodeName, networks, complete, node, current, bound
   }
   if (!current || !bound || subnetKey(subnets) === subnetKey(current.subnets))
     return { kind: 'held', subnets, uid };
-  const reason = `Node ${nodeName} was deleted and created again with podCIDR ${textOf(subnets)}, and running pods have addresses of ${textOf(current.subnets)}, which may be given to another node: no new pods are made; drain the node, then restart weftd on it`;
-  return { kind: 'lost', reason };
+  const ended = `Node ${nodeName} was deleted and created again with podCIDR ${textOf(subnets)}`;
+  const why = `running pods have addresses of ${textOf(current.subnets)}, which may be given to another node`;
+  const remedy = 'no new pods are made; drain the node, then restart weftd on it';
+  return { kind: 'lost', reason: `${ended}, and ${why}: ${remedy}` };
 }
 
 const textOf = (subnets: readonly Cidr[]): string => subnets.map(formatCidr).join(', ');

@@ -1,7 +1,7 @@
 /**
- * A lease from the Node object (`LeaseHolder`): the controller manager gives the Node its subnets, so nothing is claimed,
- * renewed or contended. This node follows all Nodes, says on its own what peers need to know, and has its subnet until
- * it sees its Node deleted or created again with another one.
+ * A lease from the Node object (`LeaseHolder`): the controller manager gives the Node its subnets, so nothing is
+ * claimed, renewed or contended. This node follows all Nodes, says on its own what peers need to know, and has its
+ * subnet until it sees its Node deleted or created again with another one.
  */
 import { systemClock } from '../../../clock/clock.ts';
 import type { ApiClient } from '../../../kubernetes/client.ts';

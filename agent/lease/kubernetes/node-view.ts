@@ -69,7 +69,8 @@ export class NodeView implements PeerView {
       return;
     }
     const subnets = found.subnets.map(formatCidr).join(', ');
-    const reason = `its podCIDR ${subnets} is also that of ${this.labelOf(found.key)}, and it is left out: delete one of the two Nodes`;
+    const other = this.labelOf(found.key);
+    const reason = `its podCIDR ${subnets} is also that of ${other}, and it is left out: delete one of the two Nodes`;
     this.#problems.push({ key: this.labelOfOwner(found.owner), reason });
   }
 }
@@ -103,8 +104,8 @@ function makeRecord(
     .flatMap((text) => parseCidr(text) ?? [])
     .filter(({ family }) => families.includes(family));
   if (subnets.length === 0) {
-    const reason = `its podCIDRs ${podCidrs.join(', ')} are of no family of the cluster's network; that node cannot be reached`;
-    return { key: `Node ${name}`, reason };
+    const what = `its podCIDRs ${podCidrs.join(', ')} are of no family of the cluster's network`;
+    return { key: `Node ${name}`, reason: `${what}; that node cannot be reached` };
   }
   const decoded =
     typeof attributes === 'string'

@@ -34,7 +34,7 @@ export interface NodeWriterOptions {
   readonly signal: AbortSignal;
 }
 
-/** The watch may still tell of the Node as it was before the patch: what differs then is looked at once it has caught up. */
+/** The watch may still tell of the Node as it was before the patch: it gets this time to catch up. */
 const settleMs = 500;
 
 export class NodeWriter {

@@ -47,7 +47,9 @@ export function subnetsOf(
 ): readonly Cidr[] | string {
   if (podCidrs.length === 0) {
     const ranges = networks.map(({ cidr }) => formatCidr(cidr)).join(',');
-    return `it has no podCIDR: start kube-controller-manager with --allocate-node-cidrs=true --cluster-cidr=${ranges}, or enlarge the cluster CIDR if it is used up`;
+    const flags = `--allocate-node-cidrs=true --cluster-cidr=${ranges}`;
+    const remedy = `start kube-controller-manager with ${flags}, or enlarge the cluster CIDR if it is used up`;
+    return `it has no podCIDR: ${remedy}`;
   }
   const parsed = podCidrs.map((text) => parseCidr(text));
   const subnets: Cidr[] = [];
@@ -55,10 +57,13 @@ export function subnetsOf(
     const subnet = parsed.find((one) => one?.family === cidr.family);
     const field = cidr.family === 'ipv4' ? 'network' : 'network6';
     if (!subnet) {
-      return `its podCIDRs ${podCidrs.join(', ')} have no ${cidr.family === 'ipv4' ? 'IPv4' : 'IPv6'} subnet: give kube-controller-manager a cluster CIDR of that family, or remove ${field} from the configuration`;
+      const what = `its podCIDRs ${podCidrs.join(', ')} have no ${cidr.family === 'ipv4' ? 'IPv4' : 'IPv6'} subnet`;
+      const remedy = `give kube-controller-manager a cluster CIDR of that family, or remove ${field}`;
+      return `${what}: ${remedy} from the configuration`;
     }
     if (!containsCidr(cidr, subnet)) {
-      return `its podCIDR ${formatCidr(subnet)} is outside the network ${formatCidr(cidr)}: set ${field} in the configuration to the controller manager's --cluster-cidr`;
+      const what = `its podCIDR ${formatCidr(subnet)} is outside the network ${formatCidr(cidr)}`;
+      return `${what}: set ${field} in the configuration to the controller manager's --cluster-cidr`;
     }
     subnets.push(subnet);
   }

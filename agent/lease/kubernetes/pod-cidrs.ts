@@ -1,6 +1,6 @@
 /**
- * The podCIDRs of Nodes that the watch, which has metadata only, tells of: one GET for each, a few at a time. One that has
- * none yet is asked for again on its next event.
+ * The podCIDRs of Nodes that the watch, which has metadata only, tells of: one GET for each, a few at a time. One that
+ * has none yet is asked for again on its next event.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiClient } from '../../../kubernetes/client.ts';
