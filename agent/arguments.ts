@@ -16,16 +16,15 @@ export function parseArguments(args: readonly string[], version: string): Order 
     text += part;
   };
   const command = new Command('weftd')
-    .description("weft's agent: gives this host a subnet of the cluster's network, and reaches the others'")
-    .version(version, '-V, --version', 'print the version and exit')
-    .helpOption('-h, --help', 'print this and exit')
-    .option('-c, --config <file>', `the configuration, before WEFT_CONFIG and ${defaultConfigPath}`)
-    .option(
-      '--check-config',
-      'print the configuration with every default filled in, or what is wrong with it',
+    .description(
+      'Run the agent of weft: lease a subnet for this host and keep the routes to the other hosts.',
     )
+    .version(version, '-V, --version', 'print the version and exit')
+    .helpOption('-h, --help', 'print this help and exit')
+    .option('-c, --config <file>', `configuration file (default: WEFT_CONFIG, then ${defaultConfigPath})`)
+    .option('--check-config', 'print the configuration with all defaults, or its problems, and exit')
     .addArgument(
-      new Argument('[task]', 'plan: print what would be changed on this host, and change nothing').choices([
+      new Argument('[task]', 'plan: print what a reconcile pass would change, and change nothing').choices([
         'plan',
       ]),
     )

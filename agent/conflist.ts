@@ -101,7 +101,7 @@ function read(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
-    throw new AgentError('state', `${path} cannot be read: ${reasonOf(error)}`, { cause: error });
+    throw new AgentError('state', `failed to read ${path}: ${reasonOf(error)}`, { cause: error });
   }
 }
 
@@ -109,6 +109,6 @@ function remove(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch (error) {
-    throw new AgentError('state', `${path} cannot be removed: ${reasonOf(error)}`, { cause: error });
+    throw new AgentError('state', `failed to remove ${path}: ${reasonOf(error)}`, { cause: error });
   }
 }

@@ -53,7 +53,7 @@ async function plan(source: ConfigSource): Promise<void> {
   const { config, path } = loadConfig(source);
   const { steps, problems } = await planHost({ config, file: path ?? source.path });
   const lines = steps.length ? steps : ['nothing to change'];
-  end(0, [...lines, ...problems.map((problem) => `cannot be had: ${problem}`), ''].join('\n'));
+  end(0, [...lines, ...problems.map((problem) => `problem: ${problem}`), ''].join('\n'));
 }
 
 async function run(source: ConfigSource, { keepCompiled }: Start): Promise<void> {

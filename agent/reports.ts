@@ -15,16 +15,16 @@ export function reportLease(health: Health, status: LeaseStatus): void {
   if (phase === 'lost' || phase === 'left') health.bad('lease', text);
   else {
     const forMs = Math.max(0, deadlineMs - systemClock.now());
-    health.good('lease', { forMs, otherwise: `the lease was last confirmed too long ago: ${text}` });
+    health.good('lease', { forMs, otherwise: `subnet lease expired: ${text}` });
   }
 }
 
 export function reportPeers(health: Health, probes: FamilyProbes): void {
-  const silent = 'see that weftd runs there, and that UDP gets through';
-  const narrow = 'see to the MTU on the way; pods are told meanwhile';
+  const silent = 'check that weftd runs there and that UDP is not blocked';
+  const narrow = 'check the MTU on the path; pods learn the smaller one meanwhile';
   const texts = [
-    ...tellPeers('no answer through the tunnel from', probes.silent(), silent),
-    ...tellPeers('only smaller packets reach', probes.narrow(), narrow),
+    ...tellPeers('no answer to probes through the tunnel from', probes.silent(), silent),
+    ...tellPeers('path MTU is reduced to', probes.narrow(), narrow),
   ];
   if (texts.length) health.bad('peers', texts.join('; '));
   else health.good('peers');

@@ -9,10 +9,10 @@ import type { LabPod } from '../lab/pod.ts';
 const examples = `
 Examples:
   weftctl lab up                          three nodes, an agent on each
-  weftctl lab pod node-1 a                a pod, made as a container runtime makes one
+  weftctl lab pod node-1 a                a pod, created as by a container runtime
   weftctl lab pod node-2 b
   weftctl lab ping                        every pod to every pod
-  weftctl lab exec node-1 -- ip route     what weft put into the kernel
+  weftctl lab exec node-1 -- ip route     the routes that weft added
   weftctl lab exec a -- ip address show dev eth0
   weftctl lab down                        nothing is left
   weftctl lab up --store kubernetes       a Kubernetes cluster with weft from its manifest (npm run image before)
@@ -34,20 +34,20 @@ interface UpOptions {
 export function describeLab(lab: Command): void {
   lab
     .description(
-      'A cluster on this machine: each node is a network and a mount namespace with the real agent in it.',
+      'Run a cluster on this machine: each node is a network and a mount namespace with the real agent.',
     )
-    .option('--name <name>', 'which lab; several can be up at once', 'lab')
+    .option('--name <name>', 'name of the lab; several can be up at once', 'lab')
     .addHelpText('after', examples);
   const name = (): string => lab.opts<{ name: string }>().name;
   const open = async (): Promise<Lab> => (await labModule()).Lab.open(name());
 
   lab
     .command('up')
-    .description('brings up nodes node-1 ... node-N, joined by an underlay, with an agent on each')
-    .option('--nodes <count>', 'how many', wholeNumber, 3)
+    .description('start nodes node-1 ... node-N on one underlay, with an agent on each')
+    .option('--nodes <count>', 'number of nodes', wholeNumber, 3)
     .option(
       '--subnets <count>',
-      'layer-2 networks that the nodes are spread over, joined by a router',
+      'number of layer-2 networks for the nodes, joined by a router',
       wholeNumber,
       1,
     )
@@ -72,7 +72,7 @@ export function describeLab(lab: Command): void {
 
   lab
     .command('pod <node> <name>')
-    .description("makes a pod: a namespace, and ADD with the node's CNI configuration")
+    .description("create a pod: a namespace, and ADD with the node's CNI configuration")
     .action(async (node: string, podName: string) => {
       const pod = await (await open()).pod(node, podName);
       process.stdout.write(`${pod.name} on ${pod.node.name}: ${pod.addresses.join(', ')}\n`);
@@ -80,13 +80,13 @@ export function describeLab(lab: Command): void {
 
   lab
     .command('rm <pod>')
-    .description('removes a pod: DEL, and its namespace')
+    .description('remove a pod: DEL, and its namespace')
     .action(async (podName: string) => (await open()).podNamed(podName).remove());
 
   lab
     .command('exec <place> <command...>')
     .usage('<node|pod> -- <command...>')
-    .description('runs a command on a node or in a pod; its exit status is ours')
+    .description('run a command on a node or in a pod, and exit with its status')
     .passThroughOptions()
     .action(async (place: string, command: string[]) => {
       const argv = command[0] === '--' ? command.slice(1) : command;
@@ -95,7 +95,7 @@ export function describeLab(lab: Command): void {
 
   lab
     .command('ping')
-    .description('pings from every pod to every pod; exit status 1 if any is lost')
+    .description('ping from every pod to every pod; exit status 1 if one is lost')
     .action(async () => {
       const { formatMatrix, lost } = await import('../lab/ping.ts');
       const results = await (await open()).ping();
@@ -108,7 +108,7 @@ export function describeLab(lab: Command): void {
   lab
     .command('kubectl [arguments...]')
     .usage('-- <arguments...>')
-    .description("runs kubectl as the administrator of the lab's cluster (lab up --store kubernetes)")
+    .description("run kubectl as the administrator of the lab's cluster (lab up --store kubernetes)")
     .passThroughOptions()
     .allowUnknownOption()
     .action(async (given: string[]) => {
@@ -119,7 +119,7 @@ export function describeLab(lab: Command): void {
 
   lab
     .command('down')
-    .description('removes the lab, whole or half: no namespace, link, process, mount or file is left')
+    .description('remove the lab: no namespace, link, process, mount or file is left')
     .action(async () => (await labModule()).Lab.down(name()));
 
   lab.hook('preAction', () => {

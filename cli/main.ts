@@ -12,8 +12,8 @@ import { describeStatus } from './status.ts';
 
 async function main(): Promise<void> {
   const program = new Command('weftctl')
-    .description('Looks after weft, the overlay network for pods.')
-    .showHelpAfterError('(weftctl --help tells what there is)')
+    .description('Manage weft, the overlay network for pods.')
+    .showHelpAfterError('(weftctl --help lists the commands)')
     .enablePositionalOptions();
   describeStatus(program.command('status'));
   describeEvents(program.command('events'));
@@ -36,6 +36,7 @@ const expected: ReadonlySet<string> = new Set([
   'StoreError',
   'ConfigError',
   'AgentError',
+  'DiskError',
   'PodError',
   'UsageError',
 ]);

@@ -5,10 +5,10 @@ import { configOf, type StoreOptions, UsageError, withStore, withStoreOptions } 
 import { table } from './table.ts';
 
 export function describeNode(node: Command): void {
-  node.description('The nodes of the cluster and the subnets that they hold.');
+  node.description('Manage the nodes of the cluster and their subnet leases.');
 
   withStoreOptions(node.command('list'))
-    .description('who holds which subnet, and when it was last heard')
+    .description('list the nodes, their subnets and their last renewals')
     .action(async (options: StoreOptions) => {
       const { listNodes } = await import('../agent/lease/operator/administer.ts');
       const nodes = await withStore(configOf(options), listNodes);
@@ -22,11 +22,11 @@ export function describeNode(node: Command): void {
             ? `${Math.round(silentSeconds)} s ago`
             : 'before the last reboot',
       ]);
-      process.stdout.write(table([['NODE', 'SUBNET', 'PUBLIC IP', 'HEARD'], ...rows]));
+      process.stdout.write(table([['NODE', 'SUBNET', 'PUBLIC IP', 'LAST RENEWAL'], ...rows]));
     });
 
   withStoreOptions(node.command('leave'))
-    .description('gives the subnet of this node back; drain it first')
+    .description('release the subnet of this node; drain it first')
     .action(async (options: StoreOptions) => {
       const { leaveCluster } = await import('../agent/lease/operator/administer.ts');
       const { conflistDirectory, teardownConflist } = await import('../agent/conflist.ts');
@@ -38,7 +38,9 @@ export function describeNode(node: Command): void {
       const { runDir, stateDir } = config;
       const nodeId = readIdentity(identityPath(stateDir))?.nodeId;
       if (nodeId === undefined) {
-        throw new UsageError(`${stateDir} knows no node: run this where weftd runs, with its weft.yaml`);
+        throw new UsageError(
+          `no node identity in ${stateDir}: run this on the node, with the weft.yaml of its weftd`,
+        );
       }
       const key = await withStore(config, (store, signal) =>
         leaveCluster({
@@ -51,12 +53,12 @@ export function describeNode(node: Command): void {
       );
       // No runtime is to ask for pods that cannot be made.
       teardownConflist({ directory: conflistDirectory, stateDir });
-      process.stdout.write(`${key} is given back; weftd makes no pods until it is started again\n`);
+      process.stdout.write(`released ${key}; weftd makes no pods until it is restarted\n`);
     });
 
   withStoreOptions(node.command('forget <name>'))
-    .description('gives the subnet of a node back that is gone for good')
-    .option('--force', 'though it was heard lately', false)
+    .description('release the subnet of a node that no longer exists')
+    .option('--force', 'also if the node renewed its lease recently', false)
     .addHelpText(
       'after',
       "\nNAME is a node's name, its id, its public IP, or its subnet such as 10.244.3.0-24.",
@@ -67,14 +69,14 @@ export function describeNode(node: Command): void {
       const gone = await withStore(configOf(rest), (store, signal) =>
         forgetNode({ store, named, force, signal }),
       );
-      process.stdout.write(`${gone.key} of ${gone.name || gone.publicIps.join(',')} is free again\n`);
+      process.stdout.write(`${gone.key} of ${gone.name || gone.publicIps.join(',')} released\n`);
     });
 
   node
     .command('cleanup')
-    .description('leaves this host as weft found it; stop weftd first, and drain the node')
+    .description('remove weft from this host; drain the node and stop weftd first')
     .option('--config <file>', 'weft.yaml (WEFT_CONFIG, /etc/weft/weft.yaml)')
-    .option('--force', 'though pods run: they lose their network', false)
+    .option('--force', 'also if pods run: they lose their network', false)
     .action(async ({ config, force }: { config?: string; force: boolean }) => {
       const { cleanUpHost } = await import('../agent/cleanup/cleanup.ts');
       const { configSource, loadConfig } = await import('../agent/config/load.ts');
@@ -90,9 +92,9 @@ export function describeNode(node: Command): void {
       }
       const removed = await cleanUpHost({ config: loaded.config, force });
       const { stateDir } = loaded.config;
-      process.stdout.write(removed.map((what) => `removed or put back: ${what}\n`).join(''));
+      process.stdout.write(removed.map((what) => `removed or restored: ${what}\n`).join(''));
       process.stdout.write(
-        `kept: ${stateDir}, with the node's identity and its lease ("weftctl node leave" gives the subnet back)\n`,
+        `kept: ${stateDir}, with the node's identity and its lease ("weftctl node leave" releases the subnet)\n`,
       );
     });
 

@@ -1,4 +1,4 @@
-/** `weftctl sandbox`: a network namespace of this machine as a pod, made as a container runtime makes one. */
+/** `weftctl sandbox`: a network namespace of this machine as a pod, created as by a container runtime. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';

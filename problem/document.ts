@@ -27,7 +27,7 @@ export function readDocument(file: string, text: string): ConfigDocument {
     try {
       value = document.toJS() ?? {};
     } catch (error) {
-      problems.push({ file, line: 1, column: 1, field: '', text: `cannot be expanded: ${reasonOf(error)}` });
+      problems.push({ file, line: 1, column: 1, field: '', text: `failed to expand it: ${reasonOf(error)}` });
     }
   }
   return {

@@ -25,7 +25,7 @@ function issueFaults(issue: core.$ZodIssue, keysAt: (path: FieldPath) => readonl
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
       path: [...path, key],
-      text: `is no key of weft.yaml; ${remedyFor(key, keysAt(path))}`,
+      text: `unknown key; ${remedyFor(key, keysAt(path))}`,
       inName: true,
     }));
   }

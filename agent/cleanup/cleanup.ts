@@ -84,7 +84,7 @@ async function refuseBesideAgent(runDir: string): Promise<void> {
   if (!answers) return;
   throw new AgentError(
     'cleanup',
-    `weftd runs (it answers on ${path}), and would put everything back: stop it first (systemctl stop weft-cni.socket weftd)`,
+    `weftd is running and would restore everything: stop it first (systemctl stop weft-cni.socket weftd)`,
   );
 }
 

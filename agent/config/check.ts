@@ -12,7 +12,7 @@ export interface Checked {
 export function checkConfig(source: ConfigSource): Checked {
   try {
     const { config, path } = loadConfig(source);
-    const from = path ?? `defaults: there is no ${source.path}`;
+    const from = path ?? `defaults: ${source.path} not found`;
     return { status: 0, stdout: `# ${from}\n${formatConfig(config)}`, stderr: '' };
   } catch (error) {
     if (error instanceof ConfigError) return { status: 1, stdout: '', stderr: `${error.message}\n` };

@@ -26,7 +26,7 @@ function readUnderlay(input: string): Reading<UnderlayChoice> {
   }
   return interfaceName.test(input)
     ? { value: { kind: 'interface', name: input } }
-    : { refusal: `${JSON.stringify(input)} cannot be an interface's name (at most 15 characters, no space)` };
+    : { refusal: `${JSON.stringify(input)} is not an interface name (at most 15 characters, no space)` };
 }
 
 /** `127.0.0.1:9472`, `[::1]:9472`, or `off`. */
@@ -53,10 +53,10 @@ export const endpointText = text(
     if (!URL.canParse(input)) return refuse('is not a URL');
     const url = new URL(input);
     if (url.username !== '' || url.password !== '') {
-      return { refusal: 'has a login in it; give it as username and passwordFile' };
+      return { refusal: 'contains credentials; set username and passwordFile instead' };
     }
     if (url.pathname !== '/' || url.search !== '' || url.hash !== '')
-      return refuse('has more than host and port');
+      return refuse('contains more than host and port');
     const [, port] = /:(\d+)\/?$/.exec(input) ?? [];
     if (port === undefined) return refuse('has no port');
     return {
@@ -74,7 +74,7 @@ export const prefixText = text(
   (input): Reading<string> =>
     /^(\/[^/\s]+)+$/.test(input)
       ? { value: input }
-      : { refusal: `${JSON.stringify(input)} is no key prefix; begin with / and end without it` },
+      : { refusal: `${JSON.stringify(input)} is not a key prefix; it begins with / and does not end with /` },
 );
 
 const label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';

@@ -62,7 +62,7 @@ function whyUnreadable(path: string): string | undefined {
   } catch (error) {
     return errnoOf(error) === 'ENOENT'
       ? `${path} does not exist`
-      : `${path} cannot be read: ${reasonOf(error)}`;
+      : `failed to read ${path}: ${reasonOf(error)}`;
   }
 }
 
@@ -71,12 +71,12 @@ function unreadable(error: unknown): string {
     case 'ENOENT':
       return 'does not exist; create it (an empty file means all defaults), or do not name it';
     case 'EACCES':
-      return 'may not be read; run weftd as root, or give it leave';
+      return 'permission denied; run weftd as root, or allow it to read the file';
     case 'EISDIR':
-      return 'is a folder; name the file in it';
+      return 'is a directory; name the file in it';
     case 'ERR_ENCODING_INVALID_ENCODED_DATA':
       return 'is not UTF-8; save it as UTF-8';
     default:
-      return `cannot be read: ${reasonOf(error)}`;
+      return `failed to read it: ${reasonOf(error)}`;
   }
 }

@@ -65,7 +65,7 @@ function familyFaults(read: ReadConfig, networks: readonly ClusterNetwork[]): Fa
     if (!used && read[fields.subnetLength] !== undefined) {
       faults.push({
         path: [fields.subnetLength],
-        text: `means nothing without ${fields.network}; give ${fields.network} or remove it`,
+        text: `has no effect without ${fields.network}; set ${fields.network} or remove it`,
         inName: true,
       });
     }
@@ -74,12 +74,12 @@ function familyFaults(read: ReadConfig, networks: readonly ClusterNetwork[]): Fa
       if (!used) {
         faults.push({
           path,
-          text: `${formatIp(address)} has no use without ${fields.network}; remove it or give ${fields.network}`,
+          text: `${formatIp(address)} has no effect without ${fields.network}; remove it or set ${fields.network}`,
         });
       } else if (n > 0) {
         faults.push({
           path,
-          text: `${formatIp(address)} is a second address of its family; give one per family`,
+          text: `${formatIp(address)}: duplicate address family; give one address per family`,
         });
       }
     }
@@ -97,7 +97,7 @@ function backendFaults({ backend, network6, probes }: ReadConfig): Fault[] {
   if (backend.type === 'auto' && probes === false) {
     faults.push({
       path: ['probes'],
-      text: 'backend type auto takes the direct way to a peer that answers on it, and has to ask; leave probes out, or use type vxlan',
+      text: 'backend type auto needs probes to choose the direct path; remove probes, or set type: vxlan',
     });
   }
   if (backend.type === 'direct') {
@@ -105,7 +105,7 @@ function backendFaults({ backend, network6, probes }: ReadConfig): Fault[] {
       if (backend[key] === undefined) continue;
       faults.push({
         path: ['backend', key],
-        text: 'means nothing with type direct; remove it',
+        text: 'has no effect with type direct; remove it',
         inName: true,
       });
     }
@@ -113,7 +113,7 @@ function backendFaults({ backend, network6, probes }: ReadConfig): Fault[] {
   if (network6 && backend.vni !== undefined && backend.vni > longestVniOfIpv6) {
     faults.push({
       path: ['backend', 'vni'],
-      text: `weft-v6.${backend.vni} is too long for an interface's name; use at most ${longestVniOfIpv6} with network6`,
+      text: `weft-v6.${backend.vni} is too long for an interface name; use at most ${longestVniOfIpv6} with network6`,
     });
   }
   if (network6 && backend.mtu !== 'auto' && backend.mtu < leastMtuOfIpv6) {
@@ -139,7 +139,7 @@ function storeFaults({ store }: ReadConfig): Fault[] {
       });
     }
     const name = `${endpoint.host}:${endpoint.port}`;
-    if (seen.has(name)) faults.push({ path, text: `names ${name} a second time; remove it` });
+    if (seen.has(name)) faults.push({ path, text: `duplicate endpoint ${name}; remove it` });
     seen.add(name);
   }
   if (secure === false) {
@@ -160,7 +160,7 @@ function storeFaults({ store }: ReadConfig): Fault[] {
   ] as const;
   for (const [has, lacks] of needs) {
     if (store[has] === undefined || store[lacks] !== undefined) continue;
-    faults.push({ path: ['store', has], text: `needs ${lacks} beside it`, inName: true });
+    faults.push({ path: ['store', has], text: `requires ${lacks}`, inName: true });
   }
   return faults;
 }
@@ -171,7 +171,7 @@ function placeFaults(read: ReadConfig, networks: readonly ClusterNetwork[]): Fau
   const refuse = (path: FieldPath, what: string, { cidr }: ClusterNetwork) =>
     faults.push({
       path,
-      text: `${what} lies in the cluster's network ${formatCidr(cidr)}; nodes and pods need networks of their own: change one of them`,
+      text: `${what} is inside the cluster network ${formatCidr(cidr)}; nodes and pods need separate networks: change one of them`,
     });
   const hosts = [...addressesOf(read.publicIP)];
   const choices = Array.isArray(read.underlay) ? read.underlay : [read.underlay];
@@ -203,7 +203,7 @@ function folderFaults({ runDir, stateDir }: ReadConfig): Fault[] {
   return [
     {
       path: ['stateDir'],
-      text: `${stateDir} lies in runDir, which a reboot may empty; use a folder that lasts, such as /var/lib/weft`,
+      text: `${stateDir} is inside runDir, which a reboot may empty; use a persistent directory such as /var/lib/weft`,
     },
   ];
 }

@@ -47,7 +47,7 @@ const fileStore = z.strictObject({
   type: z.literal('file'),
   path: z
     .prefault(pathText, '/var/lib/weft/store')
-    .check(z.describe('a folder that all agents of this machine share')),
+    .check(z.describe('a directory that all agents of this machine share')),
 });
 
 const day = 86_400;
@@ -59,7 +59,7 @@ const etcdStore = z.strictObject({
       z.minLength(1, { error: 'is empty; name at least one, for example [https://192.168.188.100:2379]' }),
       z.describe('URLs of the etcd servers, each with its port'),
     ),
-  prefix: z.prefault(prefixText, '/coreos.com/network').check(z.describe('under which key everything lies')),
+  prefix: z.prefault(prefixText, '/coreos.com/network').check(z.describe('prefix of all keys')),
   caFile: z.optional(pathText).check(z.describe("the authority of the servers' certificates, PEM")),
   certFile: z.optional(pathText).check(z.describe("this node's client certificate, PEM")),
   keyFile: z.optional(pathText).check(z.describe("the client certificate's key, PEM")),
@@ -70,7 +70,7 @@ const etcdStore = z.strictObject({
     .check(z.describe("how long a node's subnet stays reserved after its last renewal: 90s, 10m, 24h, 7d")),
   peerGrace: z
     .prefault(durationText({ atLeastSeconds: 0, atMostSeconds: day }), '10s')
-    .check(z.describe('how long a peer whose lease has ended is still reached: 0s, 10s, 1h')),
+    .check(z.describe('how long a peer is kept after its lease expired: 0s, 10s, 1h')),
 });
 
 const kubernetesStore = z.strictObject({
@@ -102,16 +102,16 @@ const hour = 3_600;
 const probes = z.strictObject({
   period: z
     .prefault(durationText({ atLeastSeconds: 1, atMostSeconds: hour }), '5s')
-    .check(z.describe('how often each peer is asked; less often in a large cluster')),
+    .check(z.describe('interval of the probes of a peer; longer in a large cluster')),
   timeout: z
     .prefault(durationText({ atLeastSeconds: 1, atMostSeconds: 60 }), '1s')
-    .check(z.describe('an answer that takes longer counts as none')),
+    .check(z.describe('timeout of one probe')),
   failureThreshold: z
     ._default(wholeNumber(1, 100), 3)
-    .check(z.describe('how many failures in a row make a peer count as silent')),
+    .check(z.describe('consecutive failures until a peer is unreachable')),
   successThreshold: z
     ._default(wholeNumber(1, 100), 1)
-    .check(z.describe('how many answers in a row make it count as reachable again')),
+    .check(z.describe('consecutive successes until a peer is reachable again')),
 });
 
 const metrics = z.strictObject({
@@ -142,7 +142,7 @@ export const configShape = z.strictObject({
       z.discriminatedUnion('type', [fileStore, etcdStore, kubernetesStore], {
         error: (issue) =>
           issue.code === 'invalid_union'
-            ? 'has to be file, etcd or kubernetes'
+            ? 'unsupported; supported: file, etcd, kubernetes'
             : expected('{ type: file, ... }, { type: etcd, ... } or { type: kubernetes, ... }')(issue),
       }),
       { type: 'file' },

@@ -44,7 +44,10 @@ export function ensureIdentity(stateDir: string, announced: Partial<Identity['vt
   if (createFile({ path, content: formatIdentity(drawn) })) return drawn;
   const other = readIdentity(path);
   if (other) return other;
-  throw new AgentError('state', `${path} comes and goes: see who else writes there, then start weftd again`);
+  throw new AgentError(
+    'state',
+    `failed to create ${path}: another program creates and removes it; stop that program, then start weftd`,
+  );
 }
 
 /** The identity that follows from a node's id. */
@@ -65,13 +68,13 @@ export function readIdentity(path: string): Identity | undefined {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
-    throw new AgentError('state', `${path} cannot be read: ${reasonOf(error)}`, { cause: error });
+    throw new AgentError('state', `failed to read ${path}: ${reasonOf(error)}`, { cause: error });
   }
   const identity = parseIdentity(text);
   if (identity) return identity;
   throw new AgentError(
     'state',
-    `${path} is not what weft wrote there: restore it, or remove it to join the cluster as a new node, with another subnet`,
+    `failed to parse ${path}: not a node identity; restore it, or remove it to join as a new node with another subnet`,
   );
 }
 

@@ -35,7 +35,7 @@ export function takeNotifier(options: {
   delete env.WATCHDOG_USEC;
   delete env.WATCHDOG_PID;
   if (name && !/^[/@]./.test(name)) {
-    throw new AgentError('notify', `NOTIFY_SOCKET=${name} is neither a path nor @NAME: unset it`);
+    throw new AgentError('notify', `unsupported NOTIFY_SOCKET=${name}: supported are a path and @NAME`);
   }
   let isReady = false;
   let listening = name !== undefined && name !== '';
@@ -47,7 +47,7 @@ export function takeNotifier(options: {
       listening = !(error instanceof KernelError && gone.has(error.code));
       const told = assignments.map((text) => text.split('=', 1)[0]).join(', ');
       onFailure(
-        new AgentError('notify', `${told} not told to the service manager: ${reasonOf(error)}`, {
+        new AgentError('notify', `failed to send ${told} to the service manager: ${reasonOf(error)}`, {
           cause: error,
         }),
       );

@@ -78,7 +78,7 @@ export class CniConnection {
     this.#receive();
     if (this.#phase !== 'reading') return;
     // An absolute deadline, not an idle timeout.
-    this.#after(this.#given.options.readMs, () => this.#drop('the request did not arrive in time'));
+    this.#after(this.#given.options.readMs, () => this.#drop('request not complete at its deadline'));
     this.#given.readiness.watch(this.#fd, () => this.#receive());
   }
 
@@ -181,7 +181,7 @@ export class CniConnection {
 
   #sendRest(bytes: Buffer): void {
     const socket = this.#watched();
-    socket.setTimeout(this.#given.options.writeMs, () => this.#drop('the answer was not taken in time'));
+    socket.setTimeout(this.#given.options.writeMs, () => this.#drop('response not read at its deadline'));
     socket.end(bytes);
   }
 

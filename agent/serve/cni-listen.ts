@@ -36,7 +36,7 @@ export function takePassedSocket(env: NodeJS.ProcessEnv): number | undefined {
   if (listening[0] !== AF_UNIX || listening[1] !== 1) {
     throw new AgentError(
       'listen',
-      'the socket that the service manager passes is no listening Unix stream socket',
+      'the socket passed by the service manager is not a listening Unix stream socket',
     );
   }
   return FIRST_PASSED_FD;
@@ -82,7 +82,8 @@ function answers(path: string): Promise<boolean> {
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(false);
       // Its queue is full: somebody has it, and is busy.
       else if (error.code === 'EAGAIN') resolve(true);
-      else reject(new AgentError('listen', `${path} cannot be used: ${error.message}`, { cause: error }));
+      else
+        reject(new AgentError('listen', `failed to connect to ${path}: ${error.message}`, { cause: error }));
     });
   });
 }

@@ -80,9 +80,9 @@ async function respond(routes: Routes, request: IncomingMessage, response: Serve
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
   const reads = request.method === 'GET' || request.method === 'HEAD';
   const page = !route
-    ? json(404, { error: `no such page; there is ${Object.keys(routes).join(', ')}` })
+    ? json(404, { error: `not found; pages: ${Object.keys(routes).join(', ')}` })
     : !reads
-      ? json(405, { error: 'GET and HEAD only' })
+      ? json(405, { error: 'method not allowed; allowed: GET, HEAD' })
       : await route(new URLSearchParams(query));
   response.writeHead(page.status, {
     'content-type': page.type,
@@ -96,9 +96,9 @@ async function respond(routes: Routes, request: IncomingMessage, response: Serve
 function refusal(listen: Listen, error: Error): AgentError {
   const place = formatListen(listen);
   const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: `${place} is taken (ss -ltnp shows by whom); choose another, or off`,
-    EADDRNOTAVAIL: `this host has no address ${formatIp(listen.address)}; choose one that it has, or off`,
-    EACCES: `${place} needs more privilege; choose a port above 1023, or off`,
+    EADDRINUSE: `${place} is in use (ss -ltnp shows the process); set another address, or off`,
+    EADDRNOTAVAIL: `this host has no address ${formatIp(listen.address)}; set one that it has, or off`,
+    EACCES: `${place}: permission denied; set a port above 1023, or off`,
   };
   const code = 'code' in error ? String(error.code) : '';
   return new AgentError('listen', `listen: ${reasons[code] ?? `${place}: ${reasonOf(error)}`}`, {

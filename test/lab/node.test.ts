@@ -85,7 +85,7 @@ describe('weftctl node cleanup', () => {
   it('refuses while the agent runs, and while pods do', async () => {
     const beside = await cleanup();
     assert.equal(beside.status, 1);
-    assert.match(beside.stderr, /weftd runs .* stop it first/);
+    assert.match(beside.stderr, /weftd is running .* stop it first/);
     await node.agent.stop();
     const withPods = await cleanup();
     assert.equal(withPods.status, 1);

@@ -32,7 +32,7 @@ describe('weftd refuses', () => {
 
   const configurations: [what: string, yaml: string, refusal: RegExp][] = [
     ['a configuration that is no YAML', 'network: [1', /weft\.yaml:1:\d+: .*; weft\.yaml is YAML 1\.2$/],
-    ['a key that there is not', 'netwrk: x', /weft\.yaml:1:1: netwrk: is no key .* did you mean network\?$/],
+    ['a key that there is not', 'netwrk: x', /weft\.yaml:1:1: netwrk: unknown key; did you mean network\?$/],
     [
       'a network too small for its node subnets',
       'network: 10.244.0.0/24\nsubnetLength: 24',

@@ -45,11 +45,11 @@ describe("weftd's command line", () => {
 });
 
 describe('weftd --check-config', () => {
-  it('prints the defaults where there is no file, and that there is none', (t) => {
+  it('file not found: the defaults are printed, and that it was not found', (t) => {
     const path = join(folderOf(t), 'weft.yaml');
     const { status, stdout, stderr } = checkConfig({ path, named: false });
     assert.deepEqual([status, stderr], [0, '']);
-    assert.match(stdout, new RegExp(`^# defaults: there is no ${path}\nnetwork: 10.244.0.0/16\n`));
+    assert.match(stdout, new RegExp(`^# defaults: ${path} not found\nnetwork: 10.244.0.0/16\n`));
   });
 
   it('prints what a file means', (t) => {

@@ -150,16 +150,16 @@ describe('health over HTTP', () => {
       ['/', 'GET'],
       true,
       404,
-      { error: 'no such page; there is /livez, /healthz, /readyz' },
+      { error: 'not found; pages: /livez, /healthz, /readyz' },
     ],
     [
       '404 for a name of Object.prototype',
       ['/constructor', 'GET'],
       true,
       404,
-      { error: 'no such page; there is /livez, /healthz, /readyz' },
+      { error: 'not found; pages: /livez, /healthz, /readyz' },
     ],
-    ['405 for POST', ['/healthz', 'POST'], true, 405, { error: 'GET and HEAD only' }],
+    ['405 for POST', ['/healthz', 'POST'], true, 405, { error: 'method not allowed; allowed: GET, HEAD' }],
   ];
   for (const [what, [path, method], good, status, body] of rows) {
     it(`health page: ${what}`, async (t) => {
@@ -181,7 +181,7 @@ describe('health over HTTP', () => {
     const { port } = other.address() as AddressInfo;
     await assert.rejects(serve(t, health().health, port), {
       code: 'listen',
-      message: `listen: 127.0.0.1:${port} is taken (ss -ltnp shows by whom); choose another, or off`,
+      message: `listen: 127.0.0.1:${port} is in use (ss -ltnp shows the process); set another address, or off`,
     });
   });
 
@@ -209,7 +209,7 @@ describe('health over HTTP', () => {
   it('HTTP address of another host: refused with the remedy', async (t) => {
     await assert.rejects(serve(t, health().health, 0, '192.0.2.1'), {
       code: 'listen',
-      message: 'listen: this host has no address 192.0.2.1; choose one that it has, or off',
+      message: 'listen: this host has no address 192.0.2.1; set one that it has, or off',
     });
   });
 

@@ -43,32 +43,31 @@ describe("a node's identity", () => {
     ['a MAC that is none', JSON.stringify({ nodeId: id, vtepMacs: { ipv4: 'x', ipv6: 'y' } })],
   ];
   for (const [what, content] of foreign) {
-    it(`is never drawn anew over a file that is ${what}`, (t) => {
+    it(`node.json with ${what}: refused, and the file stays`, (t) => {
       const stateDir = folderOf(t);
       writeFileSync(identityPath(stateDir), content);
       assert.throws(() => ensureIdentity(stateDir), {
         code: 'state',
-        message: /node\.json is not what weft wrote there: restore it, or remove it/,
+        message: /^failed to parse .*node\.json: not a node identity; restore it, or remove it/,
       });
       assert.equal(readFileSync(identityPath(stateDir), 'utf8'), content);
     });
   }
 
-  it('is refused where it cannot be read', (t) => {
+  it('node.json is a directory: refused with the reason', (t) => {
     const stateDir = folderOf(t);
     mkdirSync(identityPath(stateDir));
     assert.throws(() => ensureIdentity(stateDir), {
       code: 'state',
-      message: /node\.json cannot be read: EISDIR/,
+      message: /^failed to read .*node\.json: EISDIR/,
     });
   });
 
-  it('is refused where it cannot be written', (t) => {
+  it('stateDir below a file: refused with the path', (t) => {
     const file = join(folderOf(t), 'file');
     writeFileSync(file, '');
     assert.throws(() => ensureIdentity(join(file, 'weft')), {
-      code: 'state',
-      message: /node\.json cannot be (read|written): /,
+      message: /^failed to (read|write) .*node\.json: /,
     });
   });
 });

@@ -54,7 +54,7 @@ describe('the service manager', () => {
     ready('up');
     assert.deepEqual(
       failures.map(({ message }) => message),
-      ['READY, STATUS not told to the service manager: ENOENT'],
+      ['failed to send READY, STATUS to the service manager: ENOENT'],
     );
   });
 

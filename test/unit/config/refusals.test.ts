@@ -15,38 +15,38 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
   [
     'an alias bomb',
     `a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [${'*a,'.repeat(20)}]\nc: [${'*b,'.repeat(20)}]`,
-    'weft.yaml:1:1: cannot be expanded: Excessive alias count',
+    'weft.yaml:1:1: failed to expand it: Excessive alias count',
   ],
   [
     'an unknown key',
     'runDir: /x\ncolour: red',
-    'weft.yaml:2:1: colour: is no key of weft.yaml; remove it, or use one of network, network6',
+    'weft.yaml:2:1: colour: unknown key; remove it, or use one of network, network6',
   ],
   [
     "flannel's spelling",
     'Network: 10.1.0.0/16',
-    'weft.yaml:1:1: Network: is no key of weft.yaml; did you mean network?',
+    'weft.yaml:1:1: Network: unknown key; did you mean network?',
   ],
   [
     "flannel's short name",
     'subnetLen: 24',
-    'weft.yaml:1:1: subnetLen: is no key of weft.yaml; did you mean subnetLength?',
+    'weft.yaml:1:1: subnetLen: unknown key; did you mean subnetLength?',
   ],
   [
     'a slip of the finger',
     'backend: { tpye: vxlan }',
-    'weft.yaml:1:12: backend.tpye: is no key of weft.yaml; did you mean type?',
+    'weft.yaml:1:12: backend.tpye: unknown key; did you mean type?',
   ],
   [
     'a key of the other store',
     'store: { type: file, endpoints: [] }',
-    'weft.yaml:1:22: store.endpoints: is no key of weft.yaml; remove it, or use one of type, path',
+    'weft.yaml:1:22: store.endpoints: unknown key; remove it, or use one of type, path',
   ],
   [
     'an unknown key in a choice',
     'masquerade: { excpet: [10.0.0.0/8] }',
     'weft.yaml:1:13: masquerade.except: is missing; give a list of networks',
-    'weft.yaml:1:15: masquerade.excpet: is no key of weft.yaml; did you mean except?',
+    'weft.yaml:1:15: masquerade.excpet: unknown key; did you mean except?',
   ],
 
   [
@@ -113,12 +113,12 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
   [
     'a subnet length without its network',
     'network6: fd00::/48\nsubnetLength: 24',
-    'weft.yaml:2:1: subnetLength: means nothing without network',
+    'weft.yaml:2:1: subnetLength: has no effect without network',
   ],
   [
     'an IPv6 subnet length without its network',
     'subnetLength6: 64',
-    'weft.yaml:1:1: subnetLength6: means nothing without network6',
+    'weft.yaml:1:1: subnetLength6: has no effect without network6',
   ],
   [
     'a fraction',
@@ -149,12 +149,12 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
   [
     'a VNI that does nothing',
     'backend: { type: direct, vni: 2 }',
-    'weft.yaml:1:26: backend.vni: means nothing with type direct',
+    'weft.yaml:1:26: backend.vni: has no effect with type direct',
   ],
   [
     'a port that does nothing',
     'backend: { type: direct, port: 2 }',
-    'weft.yaml:1:26: backend.port: means nothing with type direct',
+    'weft.yaml:1:26: backend.port: has no effect with type direct',
   ],
   [
     'an MTU of no kind',
@@ -185,12 +185,12 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
   [
     'an unknown store',
     'store: { type: redis }',
-    'weft.yaml:1:16: store.type: has to be file, etcd or kubernetes',
+    'weft.yaml:1:16: store.type: unsupported; supported: file, etcd, kubernetes',
   ],
   [
     'a store without type',
     'store: { path: /x }',
-    'weft.yaml:1:8: store.type: has to be file, etcd or kubernetes',
+    'weft.yaml:1:8: store.type: unsupported; supported: file, etcd, kubernetes',
   ],
   [
     'a store that is a word',
@@ -225,7 +225,7 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
   [
     'an endpoint with a path',
     'store: { type: etcd, endpoints: [http://etcd:1/v3] }',
-    'weft.yaml:1:34: store.endpoints[0]: "http://etcd:1/v3" has more than host and port',
+    'weft.yaml:1:34: store.endpoints[0]: "http://etcd:1/v3" contains more than host and port',
   ],
   [
     'endpoints of two schemes',
@@ -235,7 +235,7 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
   [
     'an endpoint twice',
     'store: { type: etcd, endpoints: [http://a:1, http://a:1] }',
-    'weft.yaml:1:46: store.endpoints[1]: names a:1 a second time',
+    'weft.yaml:1:46: store.endpoints[1]: duplicate endpoint a:1',
   ],
   [
     'an authority without TLS',
@@ -245,19 +245,23 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
   [
     'a certificate without key',
     etcd(', certFile: /c.pem'),
-    'weft.yaml:1:65: store.certFile: needs keyFile beside it',
+    'weft.yaml:1:65: store.certFile: requires keyFile',
   ],
   [
     'a key without certificate',
     etcd(', keyFile: /k.pem'),
-    'weft.yaml:1:65: store.keyFile: needs certFile beside it',
+    'weft.yaml:1:65: store.keyFile: requires certFile',
   ],
   [
     'a password without user',
     etcd(', passwordFile: /p'),
-    'weft.yaml:1:65: store.passwordFile: needs username beside it',
+    'weft.yaml:1:65: store.passwordFile: requires username',
   ],
-  ['a prefix without slash', etcd(', prefix: weft'), 'weft.yaml:1:73: store.prefix: "weft" is no key prefix'],
+  [
+    'a prefix without slash',
+    etcd(', prefix: weft'),
+    'weft.yaml:1:73: store.prefix: "weft" is not a key prefix',
+  ],
   [
     'a TTL of no unit',
     etcd(', leaseTtl: 60'),
@@ -277,7 +281,7 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
   [
     'an underlay that is no name',
     'underlay: the second interface',
-    `weft.yaml:1:11: underlay: "the second interface" cannot be an interface's name`,
+    `weft.yaml:1:11: underlay: "the second interface" is not an interface name`,
   ],
   [
     'an underlay address that is none',
@@ -303,18 +307,18 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
   [
     'an underlay inside the cluster network',
     'underlay: [eth1, 10.244.3.0/24]',
-    "weft.yaml:1:18: underlay[1]: 10.244.3.0/24 lies in the cluster's network 10.244.0.0/16",
+    'weft.yaml:1:18: underlay[1]: 10.244.3.0/24 is inside the cluster network 10.244.0.0/16',
   ],
   [
     'a node address inside the cluster network',
     'underlay: 10.244.3.1',
-    "weft.yaml:1:11: underlay: 10.244.3.1 lies in the cluster's network 10.244.0.0/16",
+    'weft.yaml:1:11: underlay: 10.244.3.1 is inside the cluster network 10.244.0.0/16',
   ],
 
   [
     'a public address inside the cluster network',
     'publicIP: 10.244.3.1',
-    "weft.yaml:1:11: publicIP: 10.244.3.1 lies in the cluster's network",
+    'weft.yaml:1:11: publicIP: 10.244.3.1 is inside the cluster network',
   ],
   [
     'a public address nobody reaches',
@@ -324,23 +328,23 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
   [
     'two public addresses of a family',
     'publicIP: [1.1.1.1, 1.1.1.2]',
-    'weft.yaml:1:21: publicIP[1]: 1.1.1.2 is a second address of its family',
+    'weft.yaml:1:21: publicIP[1]: 1.1.1.2: duplicate address family',
   ],
   [
     'a public address of an unused family',
     'publicIP: 2001:db8::1',
-    'weft.yaml:1:11: publicIP: 2001:db8::1 has no use without network6',
+    'weft.yaml:1:11: publicIP: 2001:db8::1 has no effect without network6',
   ],
   [
     'a store inside the cluster network',
     'store: { type: etcd, endpoints: [http://10.244.0.1:2379] }',
-    "weft.yaml:1:34: store.endpoints[0]: 10.244.0.1 lies in the cluster's network",
+    'weft.yaml:1:34: store.endpoints[0]: 10.244.0.1 is inside the cluster network',
   ],
 
   [
     'probes that may not be switched off',
     'backend: { type: auto }\nprobes: false',
-    'weft.yaml:2:9: probes: backend type auto takes the direct way to a peer that answers on it, and has to ask; leave probes out, or use type vxlan',
+    'weft.yaml:2:9: probes: backend type auto needs probes to choose the direct path; remove probes, or set type: vxlan',
   ],
   [
     'a threshold of none',
@@ -376,7 +380,7 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
   [
     'identity kept where a reboot loses it',
     'stateDir: /run/weft/state',
-    'weft.yaml:1:11: stateDir: /run/weft/state lies in runDir',
+    'weft.yaml:1:11: stateDir: /run/weft/state is inside runDir',
   ],
   [
     'an unknown level',
@@ -406,7 +410,7 @@ describe('a configuration is refused, at its line and column and with the remedy
 
   it('a secret in the URL, without repeating it', () => {
     const [line = ''] = problemsOf('store: { type: etcd, endpoints: [https://root:hunter2@etcd:2379] }');
-    assert.match(line, /has a login in it; give it as username and passwordFile/);
+    assert.match(line, /contains credentials; set username and passwordFile instead/);
     assert.doesNotMatch(line, /hunter2/);
   });
 

@@ -226,7 +226,7 @@ describe('the configuration file', () => {
 
   const unusable: [what: string, make: (folder: string) => string, message: RegExp][] = [
     ['named and missing', (dir) => join(dir, 'x.yaml'), /x\.yaml: does not exist; create it/],
-    ['a folder', (dir) => dir, /: is a folder; name the file in it$/],
+    ['a folder', (dir) => dir, /: is a directory; name the file in it$/],
     [
       'no UTF-8',
       (dir) => {
