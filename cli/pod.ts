@@ -28,8 +28,8 @@ Examples:
   weftctl pod exec -it web -- sh          start a shell in it
   weftctl pod rm web                      remove the pod: preStop, SIGTERM, grace period, SIGKILL
 
-A manifest is a Kubernetes Pod; docs/pods.md lists the supported fields. weft-podd runs the pods, also after a reboot; it is
-started by the first apply and ends with the last pod.
+A manifest is a Kubernetes Pod; docs/pods.md lists the supported fields. weft-podd runs the pods, also after a
+reboot; it is started by the first apply and ends with the last pod.
 `;
 
 export function describePod(pod: Command): void {

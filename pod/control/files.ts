@@ -4,7 +4,7 @@
  *     <stateDir>/pods/wanted/<namespace>_<name>.json   written by weftctl, removed by the daemon: the pod is desired
  *     <stateDir>/pods/memory/<namespace>_<name>.json   written by the daemon: what it has to remember
  *     <runDir>/pods/<namespace>_<name>.json            written by the daemon: the pod's status
- *     <runDir>/pods/keeper                             written by the daemon: its process, and whether Docker is reachable
+ *     <runDir>/pods/keeper                             by the daemon: its process, and why Docker is unreachable
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -42,7 +42,8 @@ function checkHostPaths(pod: Pod): void {
     if (!wanted || statSync(volume.path, { throwIfNoEntry: false })?.[wanted.kind]()) continue;
     throw new PodError(
       'host-path',
-      `pod ${titleOf(pod)}: ${volume.path} is not a ${wanted.what} of this host; create it, or change hostPath.type of volume ${volume.name}`,
+      `pod ${titleOf(pod)}: ${volume.path} is not a ${wanted.what} of this host; create it, or change ` +
+        `hostPath.type of volume ${volume.name}`,
     );
   }
 }

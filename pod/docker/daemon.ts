@@ -10,7 +10,8 @@ export class DockerUnreachable extends PodError {
   constructor(socket: string, cause: unknown) {
     super(
       'docker',
-      `Docker is unreachable on ${socket} (${errnoOf(cause) ?? reasonOf(cause)}); start it (systemctl start docker), or set its socket with DOCKER_HOST=unix://PATH`,
+      `Docker is unreachable on ${socket} (${errnoOf(cause) ?? reasonOf(cause)}); start it (systemctl ` +
+        `start docker), or set its socket with DOCKER_HOST=unix://PATH`,
       { cause },
     );
   }

@@ -1,7 +1,7 @@
 /**
- * Docker's multiplexed streams (API, "Attach to a container"): frames of an 8-byte header, whose first byte names the
- * stream and whose last four hold the length, and that many bytes. A frame is passed on as it arrives, and no further one
- * is read before it was taken: memory stays bounded however much a container writes.
+ * Docker's multiplexed streams (API, "Attach to a container"): frames of an 8-byte header, whose first byte names
+ * the stream and whose last four hold the length, and that many bytes. A frame is passed on as it arrives, and no
+ * further one is read before it was taken: memory stays bounded however much a container writes.
  */
 import { once } from 'node:events';
 import { Writable } from 'node:stream';
@@ -14,7 +14,11 @@ export interface Outputs {
   readonly stderr: Writable;
 }
 
-/** Resolves at the end of the stream. @throws PodError `docker` where it has no frames; what reading or writing throws */
+/**
+ * Resolves at the end of the stream.
+ *
+ * @throws PodError `docker` where it has no frames; errors of reading and writing
+ */
 export async function copyFrames(stream: AsyncIterable<Buffer | string>, outputs: Outputs): Promise<void> {
   let header = Buffer.alloc(0);
   let left = 0;

@@ -15,13 +15,15 @@ export function userOf(
   if (nonRoot && !isNumber(name) && name !== '' && name !== 'root') {
     throw new PodError(
       'config',
-      `container ${of.container}: runAsNonRoot cannot be verified, the image's user ${name} is not a number; set securityContext.runAsUser`,
+      `container ${of.container}: runAsNonRoot cannot be verified, the image's user ${name} is not a ` +
+        `number; set securityContext.runAsUser`,
     );
   }
   if (nonRoot && (name === '' || name === 'root' || Number(name) === 0)) {
     throw new PodError(
       'config',
-      `container ${of.container}: runAsNonRoot is set and the container would run as root; set securityContext.runAsUser`,
+      `container ${of.container}: runAsNonRoot is set and the container would run as root; set ` +
+        `securityContext.runAsUser`,
     );
   }
   if (user === undefined && group === undefined) return undefined;

@@ -1,4 +1,7 @@
-/** A container's mounts. They are structures: in Docker's `source:target:mode` a colon of a path has another meaning. */
+/**
+ * A container's mounts. They are structures: in Docker's `source:target:mode` a colon of a path has another
+ * meaning.
+ */
 import {
   chownSync,
   closeSync,

@@ -1,7 +1,8 @@
 /**
- * Which containers and volumes are a pod's. A label alone proves nothing: an image may carry any label, and one that was
- * committed from a pod's container carries the real ones. A container is ours if a file of stateDir records its uid, and
- * either its id, or the name that weft gives to a container with these labels (Docker's names are unique). Pure.
+ * Which containers and volumes are a pod's. A label alone proves nothing: an image may carry any label, and one
+ * that was committed from a pod's container carries the real ones. A container is ours if a file of stateDir
+ * records its uid, and either its id, or the name that weft gives to a container with these labels (Docker's names
+ * are unique). Pure.
  */
 import type { PodKey } from '../manifest/key.ts';
 import type { Recorded } from '../plan/recorded.ts';

@@ -1,9 +1,10 @@
 /**
  * `subPath` of an emptyDir with a Docker before 26, which cannot mount a part of a volume.
  *
- * A container of the pod may replace a folder of the path by a symbolic link to anywhere on the host, at any moment
- * (CVE-2017-1002101). So no path is resolved twice: each step is opened below the one before, without following links, and
- * what was opened is bind-mounted to a place that containers cannot reach. Docker mounts that place.
+ * A container of the pod may replace a folder of the path by a symbolic link to anywhere on the host, at any
+ * moment (CVE-2017-1002101). So no path is resolved twice: each step is opened below the one before, without
+ * following links, and what was opened is bind-mounted to a place that containers cannot reach. Docker mounts that
+ * place.
  */
 import { execFile } from 'node:child_process';
 import {

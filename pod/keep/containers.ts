@@ -123,7 +123,8 @@ export function factsOf(desk: Desk, { pod, uid }: Order): PodFacts {
 const leastGraceMs = 2_000;
 
 /**
- * preStop, the signal, SIGKILL when the grace period has expired; a container that is already being ended has the rest of it.
+ * preStop, the signal, SIGKILL when the grace period has expired; a container that is already being ended has the
+ * rest of it.
  *
  * @throws what `interrupt` says, when it fires
  */

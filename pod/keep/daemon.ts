@@ -1,6 +1,6 @@
 /**
- * The life of weft-podd: it runs from the first pod that is applied until nothing is wanted and nothing is owed any more.
- * One per stateDir, under a lock; pods run on when it stops.
+ * The life of weft-podd: it runs from the first pod that is applied until nothing is wanted and nothing is owed
+ * any more. One per stateDir, under a lock; pods run on when it stops.
  */
 import { closeSync, type FSWatcher, openSync, watch } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';

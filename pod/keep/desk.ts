@@ -51,8 +51,8 @@ export class Desk {
   }
 
   /**
-   * That the pod's files are where they were: if stateDir was unmounted or emptied under the daemon, an order that is not
-   * there any more says nothing.
+   * That the pod's files are where they were: if stateDir was unmounted or emptied under the daemon, an order that
+   * is not there any more says nothing.
    *
    * @throws PodError `state`
    */
@@ -60,7 +60,8 @@ export class Desk {
     if (this.#memory.uid === '' || this.files.memory(this.key)) return;
     throw new PodError(
       'state',
-      `failed to read the state of pod ${this.key}: the file in ${this.files.memoryDir} was removed while the daemon ran; nothing is changed; restore stateDir, or restart the daemon`,
+      `failed to read the state of pod ${this.key}: the file in ${this.files.memoryDir} was removed ` +
+        `while the daemon ran; nothing is changed; restore stateDir, or restart the daemon`,
     );
   }
 

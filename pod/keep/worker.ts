@@ -1,6 +1,6 @@
 /**
- * Reconciles one pod: observe, plan, apply, until there is nothing to do, and again after every event. All of a pod is done
- * here, one thing after another.
+ * Reconciles one pod: observe, plan, apply, until there is nothing to do, and again after every event. All of a
+ * pod is done here, one thing after another.
  */
 import { systemClock } from '../../clock/clock.ts';
 import type { Log } from '../../log/log.ts';

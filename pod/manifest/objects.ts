@@ -1,4 +1,7 @@
-/** ConfigMaps and Secrets of a manifest file: what pods of the same file refer to. A Secret's values are in no message. */
+/**
+ * ConfigMaps and Secrets of a manifest file: what pods of the same file refer to. A Secret's values are in no
+ * message.
+ */
 import * as z from 'zod/mini';
 import type { Fault } from '../../problem/problem.ts';
 

@@ -153,7 +153,8 @@ function envFaults(entry: NonNullable<ReadContainer['env']>[number], path: Field
   if (entry.valueFrom && entry.value) return [{ path, text: 'has both value and valueFrom: remove one' }];
   if (field === undefined || isKnownField(field)) return [];
   const known =
-    "metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'], metadata.annotations['KEY'], spec.nodeName, status.hostIP, status.podIP";
+    "metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'], metadata.annotations['KEY'], " +
+    'spec.nodeName, status.hostIP, status.podIP';
   return [
     {
       path: [...path, 'valueFrom', 'fieldRef', 'fieldPath'],

@@ -125,7 +125,9 @@ export function podSecurityFaults(security: ReadPodSecurity | undefined, path: F
       : [
           {
             path: [...path, 'sysctls', i, 'name'],
-            text: `${name} is a setting of the host, not of a pod (supported: net.*, kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*)`,
+            text:
+              `${name} is a setting of the host, not of a pod (supported: net.*, kernel.shm*, ` +
+              `kernel.msg*, kernel.sem, fs.mqueue.*)`,
           },
         ],
   );

@@ -20,7 +20,8 @@ export async function networkName(env: NodeJS.ProcessEnv): Promise<string> {
 }
 
 /**
- * ADD. Requests `addresses`, which the pod had before; others if those are not available. Returns the pod's addresses, with their lengths.
+ * ADD. Requests `addresses`, which the pod had before; others if those are not available. Returns the pod's
+ * addresses, with their lengths.
  *
  * @throws PodError `network`; then call `detach`
  */

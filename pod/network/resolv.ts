@@ -1,4 +1,7 @@
-/** What a pod reads as /etc/resolv.conf and /etc/hosts (kubelet's `pkg/kubelet/network/dns` and `ensureHostsFile`). Pure. */
+/**
+ * What a pod reads as /etc/resolv.conf and /etc/hosts (kubelet's `pkg/kubelet/network/dns` and `ensureHostsFile`).
+ * Pure.
+ */
 import { parseIp } from '../../inet/ip.ts';
 import type { Dns, HostAlias } from '../manifest/pod.ts';
 

@@ -39,7 +39,8 @@ function readProgram(): Uint8Array {
   } catch (error) {
     throw new PodError(
       'pause',
-      `${path} not found; build weft with a C compiler (apt-get install gcc libc6-dev), or select an image with weftctl pod apply --pause-image`,
+      `${path} not found; build weft with a C compiler (apt-get install gcc libc6-dev), or select an ` +
+        `image with weftctl pod apply --pause-image`,
       { cause: error },
     );
   }

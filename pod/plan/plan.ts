@@ -1,10 +1,10 @@
 /**
- * Wanted and observed → the next actions. Pure: no clock, no Docker. A plan is one stage: it is carried out, the pod is
- * observed and planned again, until there is nothing to do. A kill, a removal outside weft, a restart of Docker or of the
- * daemon is a difference like any other.
+ * Wanted and observed → the next actions. Pure: no clock, no Docker. A plan is one stage: it is carried out, the
+ * pod is observed and planned again, until there is nothing to do. A kill, a removal outside weft, a restart of
+ * Docker or of the daemon is a difference like any other.
  *
- * The order is the kubelet's (`computePodActions`): stop what runs outside the pod's sandbox, remove old sandboxes, make
- * a sandbox, run init containers one by one, run the containers.
+ * The order is the kubelet's (`computePodActions`): stop what runs outside the pod's sandbox, remove old
+ * sandboxes, make a sandbox, run init containers one by one, run the containers.
  */
 
 import { mustWait } from './backoff.ts';

@@ -16,7 +16,9 @@ const etcdProtocolInside: Plugin = {
   name: 'etcd-protocol-inside',
   setup({ onLoad }) {
     onLoad({ filter: /agent[/]lease[/]store[/]etcd[/]definitions\.ts$/ }, async () => ({
-      contents: `export const definitions = ${JSON.stringify((await import('../../agent/lease/store/etcd/definitions.ts')).definitions)};`,
+      contents:
+        `export const definitions = ` +
+        `${JSON.stringify((await import('../../agent/lease/store/etcd/definitions.ts')).definitions)};`,
       loader: 'js',
     }));
   },

@@ -1,7 +1,10 @@
 import { join } from 'node:path';
 import type { Plugin } from 'esbuild';
 
-/** What few calls need, and what takes node longer to load than a call takes. A name that is missing fails the build. */
+/**
+ * What few calls need, and what takes node longer to load than a call takes. A name that is missing fails the
+ * build.
+ */
 const lateModules: Readonly<Record<string, readonly string[]>> = {
   'node:child_process': ['spawnSync'],
   'node:crypto': ['createHash'],

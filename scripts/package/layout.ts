@@ -66,7 +66,7 @@ export function packageFiles(from: {
 function withInterpreter(bundle: Buffer, name: string): Uint8Array {
   const end = bundle.indexOf('\n');
   if (!bundle.toString('latin1', 0, 2).startsWith('#!') || end < 0) {
-    throw new Error(`dist/${name} names no interpreter: build it anew`);
+    throw new Error(`dist/${name} names no interpreter; run npm run build`);
   }
   return Buffer.concat([Buffer.from(`#!${interpreter}`), bundle.subarray(end)]);
 }

@@ -29,7 +29,8 @@ export function ownNatives(root: string): Natives {
   };
   if (!isStaticElf(natives.relay)) {
     throw new Error(
-      'dist/cni/weft is not a static program: install a C compiler with the static C library (apt-get install gcc libc6-dev) and build again',
+      'dist/cni/weft is not a static program: install a C compiler with the static C library (apt-get ' +
+        'install gcc libc6-dev) and build again',
     );
   }
   return natives;
@@ -52,7 +53,8 @@ export function foreignNatives(request: {
   const emulator = findProgram(`qemu-${machine}`) ?? findProgram(`qemu-${machine}-static`);
   if (!compiler || !emulator) {
     throw new Error(
-      `to package for ${arch} here a cross compiler and an emulator are needed: apt-get install ${gcc} libc6-dev-${debian}-cross qemu-user`,
+      `to package for ${arch} here a cross compiler and an emulator are needed: apt-get install ${gcc} ` +
+        `libc6-dev-${debian}-cross qemu-user`,
     );
   }
   mkdirSync(folder, { recursive: true });

@@ -20,7 +20,9 @@ describe('weftctl pod', () => {
   });
 
   it('log of 20 000 lines: printed whole, with bounded memory', async () => {
-    const script = `i=0; while [ $i -lt 20000 ]; do echo "line $i of a log that is long"; i=$((i+1)); done; ${idleScript}`;
+    const script =
+      `i=0; while [ $i -lt 20000 ]; do echo "line $i of a log that is long"; i=$((i+1)); ` +
+      `done; ${idleScript}`;
     await fixture.near.apply(manifest('long', { containers: [shell('main', script)] }));
     const last = () => fixture.lines('long', '--tail', '1');
     for (const since = Date.now(); (await last())[0] !== 'line 19999 of a log that is long'; ) {

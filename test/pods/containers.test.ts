@@ -31,7 +31,8 @@ describe('containers of a pod', () => {
     const ending = (name: string) =>
       shell(
         name,
-        `trap "echo ${name} >>/work/ends; cat /work/ends; exit 0" TERM; echo up >/work/${name}; while :; do sleep 1 & wait $!; done`,
+        `trap "echo ${name} >>/work/ends; cat /work/ends; exit 0" TERM; echo up >/work/${name}; while :; ` +
+          `do sleep 1 & wait $!; done`,
         {
           volumeMounts,
         },
@@ -107,7 +108,8 @@ describe('containers of a pod', () => {
       'conf',
       'sh',
       '-c',
-      'cat /etc/web.conf; echo; echo $password; cat /secret/password; echo; ls -ln /secret/password; echo x >/secret/password',
+      'cat /etc/web.conf; echo; echo $password; cat /secret/password; echo; ls -ln /secret/password; ' +
+        'echo x >/secret/password',
     );
     assert.match(seen.stdout, /^listen 80\nhunter2\nhunter2\n-r--r----- +1 0 +2000 /);
     assert.match(seen.stderr, /Read-only file system/);

@@ -56,7 +56,7 @@ describe('weft-podd', () => {
     await pods.daemon.untilEnded();
   });
 
-  it('applied and removed again and again: every pod runs', async () => {
+  it('pod is applied and removed five times: it runs each time', async () => {
     for (let i = 0; i < 5; i++) {
       await pods.apply(manifest('again'));
       await pods.remove('again', '--grace-period', '0');

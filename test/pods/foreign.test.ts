@@ -55,21 +55,25 @@ describe('container with weft labels that weft did not create', () => {
     return (await docker.api.getContainer(id).inspect()).Config.Labels;
   };
 
-  it('label weft.pod holds a path: no file outside the pods folder is changed, the container keeps running', async () => {
-    const victim = pods.node.path('/var/lib/weft/important.json');
-    writeFileSync(victim, 'precious');
-    const labels = {
-      'weft.pod': '../../important',
-      'weft.role': 'app',
-      'weft.container': 'x',
-      'weft.uid': 'u',
-    };
-    const id = await runForeign(labels);
-    await settle();
-    assert.equal(readFileSync(victim, 'utf8'), 'precious');
-    assert.equal(await isRunning(id), true);
-    await remove(id);
-  });
+  it(
+    'label weft.pod holds a path: no file outside the pods folder is changed, the container keeps ' +
+      'running',
+    async () => {
+      const victim = pods.node.path('/var/lib/weft/important.json');
+      writeFileSync(victim, 'precious');
+      const labels = {
+        'weft.pod': '../../important',
+        'weft.role': 'app',
+        'weft.container': 'x',
+        'weft.uid': 'u',
+      };
+      const id = await runForeign(labels);
+      await settle();
+      assert.equal(readFileSync(victim, 'utf8'), 'precious');
+      assert.equal(await isRunning(id), true);
+      await remove(id);
+    },
+  );
 
   it('label weft.pod holds a path to a new file: no file is created', async () => {
     const id = await runForeign({ 'weft.pod': '../../created', 'weft.role': 'sandbox' });

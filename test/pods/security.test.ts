@@ -37,7 +37,9 @@ describe('securityContext and resources', () => {
     };
     await fixture.near.apply(manifest('held', spec));
     const script =
-      'busybox id; grep -E "^(CapEff|NoNewPrivs)" /proc/self/status; echo x >/work/file && ls -ln /work/file; echo x >/no; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; grep db.local /etc/hosts; ls -d /odd';
+      'busybox id; grep -E "^(CapEff|NoNewPrivs)" /proc/self/status; echo x >/work/file && ls -ln ' +
+      '/work/file; echo x >/no; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; grep db.local /etc/hosts; ' +
+      'ls -d /odd';
     const { stdout, stderr } = await fixture.near.exec(
       'held',
       'sh',

@@ -5,7 +5,8 @@ import { environmentOf } from '../../../pod/manifest/environment.ts';
 import { ManifestError, readManifest } from '../../../pod/manifest/read.ts';
 
 const minimal = (spec: string, metadata = 'name: web'): string =>
-  `apiVersion: v1\nkind: Pod\nmetadata: { ${metadata} }\nspec:\n  containers: [{ name: a, image: "i:1"${spec.startsWith(',') ? spec : ''} }]\n${spec.startsWith(',') ? '' : spec}`;
+  `apiVersion: v1\nkind: Pod\nmetadata: { ${metadata} }\nspec:\n  containers: [{ name: a, image: ` +
+  `"i:1"${spec.startsWith(',') ? spec : ''} }]\n${spec.startsWith(',') ? '' : spec}`;
 
 function refusal(text: string): string {
   try {
@@ -45,7 +46,10 @@ spec:
   restartPolicy: OnFailure
   terminationGracePeriodSeconds: 5
   dnsPolicy: None
-  dnsConfig: { nameservers: [10.0.0.1], searches: [shop.local], options: [{ name: ndots, value: "5" }, { name: edns0 }] }
+  dnsConfig:
+    nameservers: [10.0.0.1]
+    searches: [shop.local]
+    options: [{ name: ndots, value: "5" }, { name: edns0 }]
   initContainers: [{ name: init, image: i, command: [sh] }]
   volumes:
   - { name: scratch, emptyDir: { medium: Memory, sizeLimit: 64Mi } }
@@ -148,12 +152,16 @@ spec:
     'two containers on one port': {
       text: minimal('  x: 1').replace(
         'containers: [',
-        'containers: [{ name: b, image: i, ports: [{ containerPort: 80 }] }, { name: c, image: i, ports: [{ containerPort: 80 }] }, ',
+        'containers: [{ name: b, image: i, ports: [{ containerPort: 80 }] }, { name: c, image: i, ports: ' +
+          '[{ containerPort: 80 }] }, ',
       ),
       says: /containers\[1\]\.ports\[0\]\.containerPort: 80\/TCP is in use by container b/,
     },
     'two pods on one host port': {
-      text: `${minimal(', ports: [{ containerPort: 1, hostPort: 9 }]')}\n---\n${minimal(', ports: [{ containerPort: 2, hostPort: 9 }]', 'name: b')}`,
+      text: [
+        minimal(', ports: [{ containerPort: 1, hostPort: 9 }]'),
+        minimal(', ports: [{ containerPort: 2, hostPort: 9 }]', 'name: b'),
+      ].join('\n---\n'),
       says: /document 2: .*hostPort: host port 9\/TCP is in use by another pod of this file/,
     },
     'two pods of one name': { text: `${minimal('')}\n---\n${minimal('')}`, says: /duplicate pod web/ },
@@ -328,7 +336,8 @@ describe("Go's zero values", () => {
   it('empty text and 0: the default', () => {
     const ports = 'ports: [{ containerPort: 80, hostPort: 0, hostIP: "", protocol: "" }]';
     const rest =
-      'imagePullPolicy: "", workingDir: "", livenessProbe: { tcpSocket: { port: 80, host: "" }, periodSeconds: 0, timeoutSeconds: 0 }';
+      'imagePullPolicy: "", workingDir: "", livenessProbe: { tcpSocket: { port: 80, host: "" }, ' +
+      'periodSeconds: 0, timeoutSeconds: 0 }';
     const container = of(`${ports}, ${rest}`)?.containers[0];
     assert.deepEqual(container?.ports[0], {
       name: undefined,
@@ -412,7 +421,9 @@ data: { token: ${Buffer.from('t0p').toString('base64')} }
 
   it('envFrom and valueFrom: variables, without expansion', () => {
     const pod = read(
-      'envFrom: [{ configMapRef: { name: c }, prefix: P_ }, { secretRef: { name: s } }], env: [{ name: X, valueFrom: { secretKeyRef: { name: s, key: password } } }, { name: Y, valueFrom: { configMapKeyRef: { name: c, key: none, optional: true } } }]',
+      'envFrom: [{ configMapRef: { name: c }, prefix: P_ }, { secretRef: { name: s } }], env: [{ name: ' +
+        'X, valueFrom: { secretKeyRef: { name: s, key: password } } }, ' +
+        '{ name: Y, valueFrom: { configMapKeyRef: { name: c, key: none, optional: true } } }]',
     );
     const [container] = pod.containers;
     if (!container) throw new Error('no container');
@@ -434,7 +445,8 @@ data: { token: ${Buffer.from('t0p').toString('base64')} }
 
   it('volumes: files with their modes, all or the items', () => {
     const pod = read(
-      'volumeMounts: [{ name: v, mountPath: /v }] }]\n  volumes: [{ name: v, secret: { secretName: s, defaultMode: 256 } }, { name: w, configMap: { name: c, items: [{ key: one, path: a/b, mode: 384 }] } ',
+      'volumeMounts: [{ name: v, mountPath: /v }] }]\n  volumes: [{ name: v, secret: { secretName: s, ' +
+        'defaultMode: 256 } }, { name: w, configMap: { name: c, items: [{ key: one, path: a/b, mode: 384 }] } ',
     );
     const text = (content: string) => Buffer.from(content, 'base64').toString();
     const [v, w] = pod.volumes.map((volume) =>
@@ -492,8 +504,10 @@ describe('securityContext and resources', () => {
   };
   it("the container's own settings hold, then the pod's", () => {
     const container = containerOf(
-      'securityContext: { runAsUser: 5, capabilities: { add: [CAP_NET_ADMIN], drop: [all] }, readOnlyRootFilesystem: true, allowPrivilegeEscalation: false }',
-      '  securityContext: { runAsUser: 1, runAsGroup: 2, fsGroup: 3, supplementalGroups: [4], seccompProfile: { type: RuntimeDefault } }',
+      'securityContext: { runAsUser: 5, capabilities: { add: [CAP_NET_ADMIN], drop: [all] }, ' +
+        'readOnlyRootFilesystem: true, allowPrivilegeEscalation: false }',
+      '  securityContext: { runAsUser: 1, runAsGroup: 2, fsGroup: 3, supplementalGroups: [4], ' +
+        'seccompProfile: { type: RuntimeDefault } }',
     );
     assert.deepEqual(container?.security, {
       user: 5,

@@ -6,18 +6,18 @@ import { capabilitiesOf } from '../../../pod/network/capabilities.ts';
 import { hostsFile, namesOnlyLoopback, resolvConf } from '../../../pod/network/resolv.ts';
 import { pod } from './builders.ts';
 
-describe("a pod's resolv.conf", () => {
+describe('resolv.conf of a pod', () => {
   const host =
     '# comment\nnameserver 127.0.0.53\nnameserver 192.0.2.1\nsearch example.org\noptions ndots:1 edns0\n';
 
-  it("is the host's, without what listens on the host's loopback", () => {
+  it("dnsPolicy Default: the host's, without name servers on the host's loopback", () => {
     assert.equal(
       resolvConf(pod().dns, host),
       'nameserver 192.0.2.1\nsearch example.org\noptions ndots:1 edns0\n',
     );
   });
 
-  it('is added to by dnsConfig, whose options win', () => {
+  it("dnsConfig: added to the host's, its options win", () => {
     const dnsConfig = {
       nameservers: ['192.0.2.1', '192.0.2.2', '192.0.2.3'],
       searches: ['a.b'],
@@ -25,16 +25,17 @@ describe("a pod's resolv.conf", () => {
     };
     assert.equal(
       resolvConf(pod({ dnsConfig }).dns, host),
-      'nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nsearch example.org a.b\noptions edns0 ndots:5\n',
+      'nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nsearch example.org a.b\noptions ' +
+        'edns0 ndots:5\n',
     );
   });
 
-  it('is dnsConfig alone where the policy is None', () => {
+  it('dnsPolicy None: dnsConfig only', () => {
     const spec = { dnsPolicy: 'None', dnsConfig: { nameservers: ['2001:db8::1'] } };
     assert.equal(resolvConf(pod(spec).dns, host), 'nameserver 2001:db8::1\n');
   });
 
-  it('comes from elsewhere where the host asks only itself', () => {
+  it('host with a resolver on its loopback only: the file of systemd-resolved is used', () => {
     assert.equal(namesOnlyLoopback('nameserver 127.0.0.53\noptions edns0\n'), true);
     assert.equal(namesOnlyLoopback('nameserver ::1\n'), true);
     assert.equal(namesOnlyLoopback(host), false);
@@ -42,13 +43,13 @@ describe("a pod's resolv.conf", () => {
   });
 });
 
-it("a pod's hosts file names each of its addresses", () => {
+it('hosts file of a pod: names each of its addresses', () => {
   const text = hostsFile({ hostname: 'web', addresses: ['10.244.1.2', 'fd00::2'] });
   assert.match(text, /^127\.0\.0\.1\tlocalhost$/m);
   assert.match(text, /\n10\.244\.1\.2\tweb\nfd00::2\tweb\n$/);
 });
 
-it('what a pod wants of its network is said as capabilities, and nothing where it wants nothing', () => {
+it('capabilities: host ports, bandwidth and addresses of the pod; none where it has none', () => {
   assert.deepEqual(capabilitiesOf(pod(), []), {});
   const ports = [
     { containerPort: 80, hostPort: 8080 },
@@ -69,7 +70,7 @@ it('what a pod wants of its network is said as capabilities, and nothing where i
   });
 });
 
-it('variables are put in where they are referred to, and nowhere else', () => {
+it('$(NAME): replaced where the variable exists, kept otherwise', () => {
   const variables = new Map([['A', 'x']]);
   const cases: [string, string][] = [
     ['$(A)-$(A)', 'x-x'],
@@ -80,7 +81,7 @@ it('variables are put in where they are referred to, and nowhere else', () => {
   for (const [text, expanded] of cases) assert.equal(expand(text, variables), expanded);
 });
 
-it('quantities are read as Kubernetes reads them', () => {
+it('quantities: read as in Kubernetes', () => {
   const cases: [string, number | undefined][] = [
     ['10M', 1e7],
     ['64Mi', 67_108_864],

@@ -89,17 +89,17 @@ describe('owner of a container', () => {
     },
   };
   for (const [what, { of, ours }] of Object.entries(cases)) {
-    it(`${what}: ${ours ? 'ours' : 'not ours'}`, () =>
+    it(`${what}: ${ours ? 'of the pod' : 'foreign'}`, () =>
       assert.equal(isOurs({ id: 'id-9', names, labels, ...of }, recorded), ours));
   }
 
-  it('nothing recorded: no container is ours', () => {
+  it('nothing recorded: every container is foreign', () => {
     assert.equal(isOurs({ id: 'id-1', names, labels }, recordedOf(key, undefined, undefined)), false);
     const empty = { ...labels, 'weft.uid': '' };
     assert.equal(isOurs({ id: 'id-1', names, labels: empty }, recordedOf(key, '', undefined)), false);
   });
 
-  it('volume with the label and another name: not ours', () => {
+  it('volume with the label and another name: foreign', () => {
     assert.equal(isOwnVolume(`weft_${uid}_data`, uid), true);
     assert.equal(isOwnVolume('precious', uid), false);
   });

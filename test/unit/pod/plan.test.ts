@@ -50,8 +50,8 @@ const inits = {
   ],
 };
 
-describe('the plan of a pod', () => {
-  it('makes a sandbox, then attaches it, then starts the containers in order', () => {
+describe('plan of a pod', () => {
+  it('new pod: sandbox, attachment, then the containers in order', () => {
     assert.deepEqual(words(plan({ wanted: wanted(two) })), ['makeSandbox']);
     assert.deepEqual(words(plan({ wanted: wanted(two), observed: [sandbox()] })), ['attach']);
     assert.deepEqual(words(plan({ wanted: wanted(two), observed: [sandbox()], memory: attached() })), [
@@ -60,7 +60,7 @@ describe('the plan of a pod', () => {
     ]);
   });
 
-  it('runs init containers one after another, each to its end, before the others', () => {
+  it('init containers: run one after another, each to its end, before the others', () => {
     const of = (observed: Observed[]) =>
       words(plan({ wanted: wanted(inits), observed: [sandbox(), ...observed], memory: attached() }));
     const init = { role: 'init' } as const;
@@ -71,7 +71,7 @@ describe('the plan of a pod', () => {
     assert.deepEqual(of([exited('x', 0, init), exited('y', 0, init)]), ['start a 0']);
   });
 
-  it('does nothing where all is as it should be', () => {
+  it('pod as desired: nothing is done', () => {
     const observed = [sandbox(), container('a')];
     assert.deepEqual(plan({ wanted: wanted(), observed, memory: attached() }), {
       actions: [],
@@ -88,7 +88,7 @@ describe('the plan of a pod', () => {
     ['Never', 3, ['end Failed']],
   ];
   for (const [restartPolicy, code, does] of ends) {
-    it(`with ${restartPolicy} and status ${code}: ${does.join()}`, () => {
+    it(`restartPolicy ${restartPolicy}, exit status ${code}: ${does.join()}`, () => {
       const observed = [sandbox(), exited('a', code)];
       assert.deepEqual(
         words(plan({ wanted: wanted({ restartPolicy }), observed, memory: attached() })),
@@ -97,7 +97,7 @@ describe('the plan of a pod', () => {
     });
   }
 
-  it('waits with the second restart, and says until when', () => {
+  it('second restart: waits, and returns until when', () => {
     const backoff = { delayMs: 10_000, sinceMs: nowMs - 5_000 };
     const planned = plan({
       wanted: wanted(),
@@ -107,14 +107,14 @@ describe('the plan of a pod', () => {
     assert.deepEqual(planned, { actions: [], wakeAtMs: nowMs + 10_000 });
   });
 
-  it('starts a container again that was removed behind its back', () => {
+  it('container removed outside weft: started again', () => {
     const remembered = attached({ containers: { a: known('a') } });
     assert.deepEqual(words(plan({ wanted: wanted(), observed: [sandbox()], memory: remembered })), [
       'start a 1',
     ]);
   });
 
-  it('does not run again what had succeeded before it was removed', () => {
+  it('container that had succeeded is removed: not started again', () => {
     const exit = { code: 0, atMs: 1, reason: 'Completed', message: '' };
     const remembered = attached({ containers: { a: known('a', { exit }) } });
     const planned = plan({
@@ -125,7 +125,7 @@ describe('the plan of a pod', () => {
     assert.deepEqual(words(planned), ['end Succeeded']);
   });
 
-  it('ends a container that was condemned, with the grace of the probe', () => {
+  it('probe failed: the container is ended with the grace period of the probe', () => {
     const condemned = { reason: 'liveness', graceSeconds: 3 };
     const planned = plan({
       wanted: wanted(),
@@ -142,7 +142,7 @@ describe('the plan of a pod', () => {
     'was restarted by somebody': [sandbox({ startedAt: 'later' })],
   };
   for (const [how, left] of Object.entries(lost)) {
-    it(`with a sandbox that ${how}: ends what was in it, detaches it, makes another`, () => {
+    it(`sandbox that ${how}: its containers are ended, it is detached and replaced`, () => {
       const remembered = attached({ containers: { a: known('a') } });
       const of = (observed: Observed[], of: Memory) =>
         words(plan({ wanted: wanted(), observed, memory: of }));
@@ -153,7 +153,7 @@ describe('the plan of a pod', () => {
     });
   }
 
-  it('does not begin a pod anew that is to run once', () => {
+  it('restartPolicy Never: the pod is not started a second time', () => {
     const planned = plan({
       wanted: wanted({ restartPolicy: 'Never' }),
       observed: [exited('a', 137)],
@@ -162,7 +162,7 @@ describe('the plan of a pod', () => {
     assert.deepEqual(words(planned), ['end Failed']);
   });
 
-  it('takes a pod off the network that has ended, and keeps its containers for their logs', () => {
+  it('ended pod: detached, its containers are kept for their logs', () => {
     const remembered = attached({ ended: 'Succeeded' });
     const observed = [sandbox(), exited('a', 0)];
     const of = { wanted: wanted({ restartPolicy: 'Never' }) };
@@ -176,7 +176,7 @@ describe('the plan of a pod', () => {
     );
   });
 
-  it('removes a pod: containers first, then the network, then the rest', () => {
+  it('removal: containers first, then the network, then the rest', () => {
     const removal = { removal: { graceSeconds: 7 } };
     const stopping = plan({
       wanted: wanted({}, removal),
@@ -191,14 +191,14 @@ describe('the plan of a pod', () => {
     assert.deepEqual(of([exited('a', 0)], memory()), ['remove a-0', `dropVolumes ${uid}`, 'forget']);
   });
 
-  it('treats what has no manifest any more in the same way', () => {
+  it('order is absent: the pod is removed', () => {
     assert.deepEqual(words(plan({ observed: [sandbox(), container('a')], memory: attached() })), [
       'stop a-0',
     ]);
     assert.deepEqual(words(plan({ memory: attached() })), ['detach sandbox-1']);
   });
 
-  it('makes a pod anew whose manifest was changed', () => {
+  it('changed manifest: the pod is replaced', () => {
     const changed = { wanted: wanted({}, { uid: 'uid-2' }) };
     assert.deepEqual(words(plan({ ...changed, observed: [sandbox(), container('a')], memory: attached() })), [
       'stop a-0',
@@ -214,7 +214,7 @@ describe('the plan of a pod', () => {
     ]);
   });
 
-  it('keeps the container before the present one, and no older', () => {
+  it('ended containers: the last one is kept, older ones are removed', () => {
     const observed = [
       sandbox(),
       exited('a', 1),
@@ -224,7 +224,7 @@ describe('the plan of a pod', () => {
     assert.deepEqual(words(plan({ wanted: wanted(), observed, memory: attached() })), ['remove a-0']);
   });
 
-  it('tries again only when it may', () => {
+  it('failed attempt: repeated when its delay is over', () => {
     const trouble = { reason: 'NetworkNotReady', message: '', untilMs: nowMs + 1, delayMs: 1 };
     assert.deepEqual(plan({ wanted: wanted(), memory: memory({ trouble }) }), {
       actions: [],
@@ -233,8 +233,8 @@ describe('the plan of a pod', () => {
   });
 });
 
-describe('the back-off of restarts', () => {
-  it('is none, then 10 s doubling to 5 min, and begins anew after 10 min', () => {
+describe('restart delay', () => {
+  it('none, then 10 s doubling to 5 min, reset after 10 min', () => {
     const delays: number[] = [];
     let backoff: Backoff | undefined;
     let endedMs = nowMs;
@@ -365,7 +365,7 @@ describe('plan of a pod with sidecars', () => {
     );
   const running = (name: string, over: object = {}) => container(name, { role: 'init', ...over });
 
-  it('starts them in order with the init containers, each once the one before has started', () => {
+  it('new pod: sidecars start in order with the init containers, each once the one before has started', () => {
     assert.deepEqual(of({}, []), ['start s1 0']);
     const starting = known('s1', { startedAt: 'then' });
     assert.deepEqual(of({ s1: starting }, [running('s1')]), []);
@@ -375,7 +375,7 @@ describe('plan of a pod with sidecars', () => {
     assert.deepEqual(of({ s1: up('s1'), x, s2: up('s2') }, [running('s1'), running('s2')]), ['start a 0']);
   });
 
-  it('sidecar ends while the pod runs: it is started again, whatever the restartPolicy', () => {
+  it('sidecar ends while the pod runs: started again with every restartPolicy', () => {
     const containers = { s1: up('s1'), x: known('x', { exit: done }), s2: up('s2'), a: up('a') };
     const observed = [exited('s1', 0, { role: 'init' }), running('s2'), container('a')];
     for (const restartPolicy of ['Always', 'OnFailure', 'Never']) {

@@ -27,24 +27,24 @@ function results(kind: ProbeKind, outcomes: string, over: Partial<Probe> = {}): 
     .join(' ');
 }
 
-describe('a probe', () => {
-  it('of liveness condemns after so many failures in a row, and asks no more', () => {
+describe('probe', () => {
+  it('liveness, failures in a row reach the threshold: the container is ended and not probed any more', () => {
     assert.equal(results('liveness', '+--+--?-+'), '+ + + + + + + -! -!');
   });
 
-  it('of readiness comes and goes by its thresholds', () => {
+  it('readiness: changes at its thresholds, both ways', () => {
     assert.equal(
       results('readiness', '+++--++', { successThreshold: 2, failureThreshold: 2 }),
       '- + + + - - +',
     );
   });
 
-  it('of startup is unknown until it has succeeded once, and is over then', () => {
+  it('startup: unknown until its first success, then it ends', () => {
     assert.equal(results('startup', '--+---'), '? ? + + + +');
     assert.equal(results('startup', '---'), '? ? -!');
   });
 
-  it('asks after its initial delay; others only once the container has started', () => {
+  it('first probe: after the initial delay, and after startup for liveness and readiness', () => {
     const due = (
       kind: ProbeKind,
       of: { runningMs: number; started: boolean; initialDelaySeconds?: number },

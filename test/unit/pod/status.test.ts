@@ -13,7 +13,7 @@ const status = (of: { wanted?: Wanted; observed?: Observed[]; memory?: Memory })
   return statusOf({ wanted: of.wanted ?? wanted(), observed, memory: remembered, events: [] });
 };
 
-describe('the status of a pod', () => {
+describe('status of a pod', () => {
   const shown: Record<string, { of: Parameters<typeof status>[0]; is: [phase: string, reason: string] }> = {
     'that was just asked for': { of: { memory: memory() }, is: ['Pending', 'ContainerCreating'] },
     'that runs': { of: { observed: [sandbox(), container('a')] }, is: ['Running', 'Running'] },
@@ -73,13 +73,13 @@ describe('the status of a pod', () => {
     },
   };
   for (const [what, { of, is }] of Object.entries(shown)) {
-    it(`${what} is ${is.join(', ')}`, () => {
+    it(`pod ${what}: ${is.join(', ')}`, () => {
       const { phase, reason } = status(of);
       assert.deepEqual([phase, reason], is);
     });
   }
 
-  it('has its addresses, and who is ready', () => {
+  it('pod that is ready: shows its addresses and ready containers', () => {
     const ready = attached({ containers: { a: known('a', { ready: true }) } });
     const { addresses, ready: isReady } = status({ observed: [sandbox(), container('a')], memory: ready });
     assert.deepEqual(addresses, ['10.244.1.2']);
@@ -87,7 +87,7 @@ describe('the status of a pod', () => {
   });
 });
 
-it('the order in which labels were written makes no other pod', () => {
+it('labels in another order: the same pod', () => {
   const of = (labels: Record<string, string>) => contentOf({ ...pod(), labels }, undefined);
   assert.equal(of({ a: '1', b: '2' }), of({ b: '2', a: '1' }));
   assert.notEqual(of({ a: '1', b: '2' }), of({ a: '1', b: '3' }));

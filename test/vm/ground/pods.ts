@@ -1,5 +1,6 @@
 /**
- * Pods in a virtual machine: by containerd, which reads the CNI configuration; by Docker, whose containers are handed to
+ * Pods in a virtual machine: by containerd, which reads the CNI configuration; by Docker, whose containers are
+ * handed to
  * the plugin; and by weft itself, which makes them on Docker.
  */
 import type { Machine } from './machine.ts';
@@ -89,7 +90,9 @@ const addressIn = async (exec: Pod['exec']): Promise<string> => {
 
 /** Throws, naming the address, if pings are not answered. */
 export async function mustPing(from: Pod, addresses: readonly string[]): Promise<void> {
-  const each = `for a in ${addresses.join(' ')}; do /bin/busybox ping -q -c 2 -W 5 $a >/dev/null || { echo $a; break; }; done`;
+  const each =
+    `for a in ${addresses.join(' ')}; do /bin/busybox ping -q -c 2 -W 5 $a >/dev/null || { ` +
+    `echo $a; break; }; done`;
   const lost = await from.exec(`sh -c '${each}'`);
   if (lost !== '') throw new Error(`${from.name} (${from.address}) does not reach ${lost}`);
 }
