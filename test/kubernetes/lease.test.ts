@@ -167,6 +167,24 @@ test('annotations of this node that somebody removes: written again', async () =
   assert.equal((await cluster.annotations('node-1'))[flannel('public-ip')], '192.168.188.101');
 });
 
+test('annotations that another program keeps changing: written ever less often, and reported', async () => {
+  await cluster.create('node-1', ['10.244.1.0/24']);
+  const agent = start('node-1');
+  const holder = await agent.acquired;
+  const patched = (): number => agent.log.filter(({ event }) => event === 'node.patched').length;
+  for (let count = 1; holder.peers.problems.length === 0; count++) {
+    await agent.until(() => patched() === count);
+    await cluster.patch('node-1', {
+      metadata: { annotations: { [flannel('public-ip')]: '192.168.188.199' } },
+    });
+  }
+  assert.match(
+    holder.peers.problems[0]?.reason ?? '',
+    /another program keeps changing its annotations; stop flannel/,
+  );
+  assert.ok(patched() <= 6);
+});
+
 test('Node without podCIDR: reported in log, status, condition and Event; taken once it is set', async () => {
   await cluster.create('node-1', []);
   const agent = start('node-1');

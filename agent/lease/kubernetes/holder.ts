@@ -50,6 +50,10 @@ export interface KubernetesHolderOptions {
   readonly signal: AbortSignal;
 }
 
+const contention =
+  'another program keeps changing its annotations; ' +
+  'stop flannel on this node, or the agent of another machine with this name';
+
 export class KubernetesHolder implements LeaseHolder {
   /** Resolves once there is a lease. */
   readonly acquired: Promise<void>;
@@ -122,6 +126,7 @@ export class KubernetesHolder implements LeaseHolder {
         this.#reflector.learn(nodeName, uid, (known) => digestNode(node, known, annotationPrefix));
       },
       onTrouble: (error) => this.#refused(error),
+      onContention: (contended) => this.#report('NodeContended', contended ? contention : undefined),
       log,
       signal,
     });
@@ -215,7 +220,7 @@ export class KubernetesHolder implements LeaseHolder {
       log.warn('store.unreachable', { store: client.server, kind: error.kind, reason: error.message });
     else if (before) log.info('store.reachable', { store: client.server });
     if (!error) this.#confirmedMs = systemClock.now();
-    this.#report('Followed', needsCorrection(error) ? error?.message : undefined);
+    this.#report('NodesNotFollowed', needsCorrection(error) ? error?.message : undefined);
     const standing = this.#standing;
     if (error && !standing.lease && !standing.resume(this.#attributes, error.message)) {
       onWaiting('store', error.message);

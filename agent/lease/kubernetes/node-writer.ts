@@ -30,12 +30,18 @@ export interface NodeWriterOptions {
   /** The Node as the API server has it after the patch. */
   readonly onNode: (node: JsonObject, patch: NodePatch) => void;
   readonly onTrouble: (error: ApiError) => void;
+  /** Somebody else keeps changing what this node writes, or has stopped. */
+  readonly onContention: (contended: boolean) => void;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
 
 /** The watch may still tell of the Node as it was before the patch: it gets this time to catch up. */
 const settleMs = 500;
+/** Patches that follow each other within this time are answers to somebody else's writes: each waits twice as long. */
+const calmMs = 60_000;
+/** By then there were five of them. */
+const contendedMs = 16 * settleMs;
 
 export class NodeWriter {
   /** Resolves when the signal has fired. */
@@ -54,12 +60,16 @@ export class NodeWriter {
   }
 
   async #run(): Promise<void> {
-    const { pending, onNode, onTrouble, log, signal } = this.#options;
+    const { pending, onNode, onTrouble, onContention, log, signal } = this.#options;
+    let pauseMs = settleMs;
+    let patchedMs = Number.NEGATIVE_INFINITY;
     const backoff = new Backoff({ firstMs: 500, longestMs: 30_000, random: Math.random });
     while (!signal.aborted) {
       const patch = pending();
       if (!patch) {
-        await this.#bell.wait(undefined, signal);
+        const calm = performance.now() - patchedMs >= calmMs;
+        if (calm) onContention(false);
+        await this.#bell.wait(calm ? undefined : calmMs, signal);
         continue;
       }
       try {
@@ -67,7 +77,11 @@ export class NodeWriter {
         log.info('node.patched', { annotations: patch.annotations, condition: patch.condition });
         backoff.reset();
         onNode(node, patch);
-        await this.#pause(settleMs);
+        const now = performance.now();
+        pauseMs = now - patchedMs < calmMs + pauseMs ? Math.min(2 * pauseMs, calmMs) : settleMs;
+        patchedMs = now;
+        onContention(pauseMs >= contendedMs);
+        await this.#pause(pauseMs);
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof ApiError)) throw error;
