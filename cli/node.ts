@@ -116,7 +116,14 @@ export function describeNode(node: Command): void {
     .option('--state-dir <dir>', "the agent's stateDir", '/var/lib/weft')
     .action(async ({ cniConfDir, stateDir }: { cniConfDir: string; stateDir: string }) => {
       const { handBackToFlannel } = await import('../agent/flannel-node/flannel-node.ts');
-      report(await withRtnl((rtnl) => handBackToFlannel(rtnl, { directory: cniConfDir, stateDir })));
+      const { openNfnl } = await import('../kernel/nft/nfnetlink.ts');
+      const nfnl = openNfnl();
+      try {
+        const place = { directory: cniConfDir, stateDir };
+        report(await withRtnl((rtnl) => handBackToFlannel({ rtnl, nfnl, place })));
+      } finally {
+        nfnl.close();
+      }
     });
 }
 

@@ -3,8 +3,9 @@
  * program one device. Pods keep their veths on cni0 and their addresses; weft reads host-local's allocations.
  */
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
-import { applyRules } from '../../kernel/nft/run.ts';
+import type { Nfnl } from '../../kernel/nft/nfnetlink.ts';
 import { type ConflistPlace, teardownConflist } from '../conflist.ts';
+import { teardownFirewall } from '../firewall/teardown.ts';
 import { putBack, setAside } from './conflists.ts';
 import { renameDevices } from './devices.ts';
 import { removeFlannelRules } from './rules.ts';
@@ -19,10 +20,11 @@ export function takeOverFlannel(rtnl: Rtnl, place: Pick<ConflistPlace, 'director
 }
 
 /** The way back: weft's devices get flannel's names, weft's configuration and rules go. Returns what was done. */
-export function handBackToFlannel(rtnl: Rtnl, place: ConflistPlace): string[] {
+export function handBackToFlannel(request: { rtnl: Rtnl; nfnl: Nfnl; place: ConflistPlace }): string[] {
+  const { rtnl, nfnl, place } = request;
   const devices = renameDevices(rtnl, { from: 'weft', to: 'flannel' });
   const files = putBack(place.directory).map((file) => `${file} put back`);
   const conflist = teardownConflist(place) === 'removed' ? ['CNI configuration of weft removed'] : [];
-  applyRules('add table inet weft\ndelete table inet weft\n');
-  return [...devices, ...files, ...conflist, 'table inet weft removed'];
+  const rules = teardownFirewall(nfnl).map((what) => `${what} removed`);
+  return [...devices, ...files, ...conflist, ...rules];
 }

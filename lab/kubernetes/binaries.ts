@@ -3,7 +3,16 @@
  * The first build takes some minutes; a program that exists is complete, because it is put there by rename.
  */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -36,21 +45,21 @@ export const ensureKubernetes = (progress: Progress = silent): Promise<string> =
     progress,
     build: async (folder) => {
       const packages = kubernetesPrograms.map((name) => `k8s.io/kubernetes/cmd/${name}`);
-      await go(
-        ['build', ...kubernetesFlags(), '-o', `${folder}/`, ...packages],
-        await kubernetesModule(folder),
-      );
+      const { module } = await kubernetesModule(folder);
+      await go(['build', ...kubernetesFlags(), '-o', `${folder}/`, ...packages], module);
     },
   });
 
-/** Kubernetes' own end-to-end tests (`e2e.test`) and the program that their pods run (`agnhost`). */
+/** Kubernetes' own end-to-end tests (`e2e.test`) and what their pods run: `agnhost`, with its certificate. */
 export const ensureConformanceTests = (progress: Progress = silent): Promise<string> =>
   ensureFolder({
     name: `kubernetes-e2e-${kubernetesVersion}`,
-    programs: ['e2e.test', 'agnhost'],
+    programs: ['e2e.test', 'agnhost', ...agnhostFiles],
     progress,
     build: async (folder) => {
-      const module = await kubernetesModule(folder);
+      const { module, source } = await kubernetesModule(folder);
+      for (const name of agnhostFiles)
+        copyFileSync(join(source, 'test/images/agnhost/porter', name), join(folder, name));
       const test = 'k8s.io/kubernetes/test/e2e';
       await go(['test', '-c', ...kubernetesFlags(), '-o', join(folder, 'e2e.test'), test], module);
       const agnhost = 'k8s.io/kubernetes/test/images/agnhost';
@@ -75,6 +84,8 @@ export const ensureCoredns = (progress: Progress = silent): Promise<string> =>
 /** Path of `helm`. */
 export const ensureHelm = (progress: Progress = silent): Promise<string> =>
   ensureInstalled({ program: 'helm', path: 'helm.sh/helm/v3/cmd/helm', version: helmVersion, progress });
+
+const agnhostFiles = ['localhost.crt', 'localhost.key'];
 
 /** Called with what is about to be built, where that takes long. */
 type Progress = (step: string) => void;
@@ -125,8 +136,11 @@ async function ensureFolder(request: {
 
 const moduleFolder = 'module';
 
-/** Makes the module in which Kubernetes is built, with the sums that Kubernetes' authors recorded; returns its folder. */
-async function kubernetesModule(folder: string): Promise<string> {
+/**
+ * Makes the module in which Kubernetes is built, with the sums that Kubernetes' authors recorded. Returns its folder, and
+ * that of Kubernetes' source.
+ */
+async function kubernetesModule(folder: string): Promise<{ module: string; source: string }> {
   const module = join(folder, moduleFolder);
   mkdirSync(module, { recursive: true });
   const name = `k8s.io/kubernetes@${kubernetesVersion}`;
@@ -134,7 +148,7 @@ async function kubernetesModule(folder: string): Promise<string> {
   const upstream = readFileSync(join(source, 'go.mod'), 'utf8');
   writeFileSync(join(module, 'go.mod'), goModule({ upstream, version: kubernetesVersion }));
   writeFileSync(join(module, 'go.sum'), readFileSync(join(source, 'go.sum')));
-  return module;
+  return { module, source };
 }
 
 /** Without symbols; with the version, by which the components know what each other can do. */

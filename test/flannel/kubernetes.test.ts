@@ -1,7 +1,7 @@
 /** A cluster of kube-flannel becomes one of weft in place, node by node, and goes back. */
 import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Daemon } from '../../lab/daemon.ts';
@@ -164,7 +164,8 @@ function installFlannel(node: LabNode, kubeconfig: string): void {
   const bin = node.path('/opt/cni/bin');
   mkdirSync(bin, { recursive: true });
   for (const name of ['bridge', 'host-local', 'loopback', 'portmap']) {
-    copyFileSync(findProgram(name) ?? name, join(bin, name));
+    // By folder: iproute2 has a program called bridge as well.
+    copyFileSync(join(dirname(findProgram('host-local') ?? ''), name), join(bin, name));
   }
   writeFileSync(join(bin, 'flannel'), flannelPlugin, { mode: 0o755 });
   const configuration = node.path('/etc/cni/net.d');

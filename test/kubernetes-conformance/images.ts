@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { writeImageArchive } from '../../lab/kubernetes/image-archive.ts';
+import { packageRoot } from '../../lab/product.ts';
 import { librariesOf } from '../../scripts/image/libraries.ts';
 import { findProgram } from '../../scripts/needs.ts';
 
@@ -32,15 +33,21 @@ const applets = [
   'ping',
 ];
 const triplets: Readonly<Record<string, string>> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
-const registry = 'registry.k8s.io/e2e-test-images';
+const registry = 'registry.k8s.io';
 
-/** Writes the archives into a folder; returns their paths. `agnhost`: a static program. */
-export async function writeTestImages(folder: string, agnhost: string): Promise<string[]> {
+/**
+ * Writes the archives into a folder; returns their paths. `tests`: the folder of `ensureConformanceTests`, whose agnhost is
+ * a static program.
+ */
+export async function writeTestImages(folder: string, tests: string): Promise<string[]> {
   const root = mkdtempSync(join(tmpdir(), 'weft-e2e-image-'));
   try {
     for (const path of ['bin', 'etc', 'tmp', 'proc', 'sys', 'dev', 'run', 'results'])
       mkdirSync(join(root, path));
-    copyFileSync(agnhost, join(root, 'agnhost'));
+    for (const name of ['agnhost', 'localhost.crt', 'localhost.key']) {
+      copyFileSync(join(tests, name), join(root, name));
+    }
+    copyFileSync(join(packageRoot(), 'dist/lib/pause'), join(root, 'pause'));
     const paths = programs.map((name) => findProgram(name) ?? name);
     for (const path of paths) copyFileSync(path, join(root, 'bin', basename(path)));
     symlinkSync('bash', join(root, 'bin/sh'));
@@ -60,10 +67,16 @@ export async function writeTestImages(folder: string, agnhost: string): Promise<
     }
     writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/bin/sh\n');
     writeFileSync(join(root, 'etc/nsswitch.conf'), 'hosts: files dns\n');
-    const config = { Entrypoint: ['/agnhost'], Cmd: ['pause'], Env: ['PATH=/bin'], WorkingDir: '/' };
+    const config = { Env: ['PATH=/bin'], WorkingDir: '/' };
+    const agnhost = { ...config, Entrypoint: ['/agnhost'], Cmd: ['pause'] };
+    const images = {
+      'e2e-test-images/agnhost:2.56': agnhost,
+      'e2e-test-images/jessie-dnsutils:1.7': agnhost,
+      'pause:3.10.1': { ...config, Entrypoint: ['/pause'] },
+    };
     return await Promise.all(
-      ['agnhost:2.56', 'jessie-dnsutils:1.7'].map(async (image) => {
-        const output = join(folder, `${image.replace(':', '-')}.tar`);
+      Object.entries(images).map(async ([image, config]) => {
+        const output = join(folder, `${image.replace(/[:/]/g, '-')}.tar`);
         await writeImageArchive({
           root,
           output,

@@ -17,7 +17,7 @@ describe('Kubernetes conformance', () => {
     tests = await ensureConformanceTests((step) => process.stderr.write(`${step}\n`));
     const folder = mkdtempSync(join(tmpdir(), 'weft-e2e-'));
     try {
-      const images = await writeTestImages(folder, join(tests, 'agnhost'));
+      const images = await writeTestImages(folder, tests);
       fixture = await ClusterFixture.raise('kube-e2e', { images });
     } finally {
       rmSync(folder, { recursive: true });
