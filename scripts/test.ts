@@ -125,6 +125,16 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     'debootstrap',
     'git',
   ],
+  image: [
+    'root',
+    'tar',
+    'apt-get',
+    'dpkg-deb',
+    'readelf',
+    'strip',
+    `qemu-${other}`,
+    `${other}-linux-gnu-gcc`,
+  ],
   kubernetes: [...kubernetesNeeds],
   'kubernetes-conformance': [
     ...kubernetesNeeds,
@@ -160,6 +170,7 @@ const onlyOnRequest: ReadonlySet<string> = new Set([
   'pods',
   'flannel',
   'firewalls',
+  'image',
   'kubernetes',
   'kubernetes-conformance',
 ]);

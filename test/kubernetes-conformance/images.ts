@@ -36,8 +36,8 @@ const triplets: Readonly<Record<string, string>> = { x64: 'x86_64-linux-gnu', ar
 const registry = 'registry.k8s.io';
 
 /**
- * Writes the archives into a folder; returns their paths. `tests`: the folder of `ensureConformanceTests`, whose agnhost is
- * a static program.
+ * Writes the archives into a folder; returns their paths. `tests`: the folder of `ensureConformanceTests`, with agnhost
+ * as a static program.
  */
 export async function writeTestImages(folder: string, tests: string): Promise<string[]> {
   const root = mkdtempSync(join(tmpdir(), 'weft-e2e-image-'));
