@@ -77,6 +77,7 @@ export async function acquireLease(options: AcquireOptions): Promise<LeaseHolder
       boot,
       run,
       attributes: options.attributes,
+      hadGivenUp: published.kind === 'absent' || (published.kind === 'read' && published.phase === 'left'),
       had: [had, published.kind === 'read' ? published.key : undefined].filter((key) => key !== undefined),
       flannelHad: readFlannelSubnets(options.flannelSubnetFile ?? flannelSubnetFile),
     },

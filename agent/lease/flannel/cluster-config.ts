@@ -182,6 +182,23 @@ export function contradictions(
   return found;
 }
 
+/** Whether these are subnets of the cluster's networks, one per family; they may be outside the range handed out. */
+export function belongs(subnets: readonly Cidr[], config: ClusterConfig): boolean {
+  return (
+    subnets.length === config.networks.length &&
+    config.networks.every((range) => subnets.some((subnet) => containsCidr(range.cidr, subnet)))
+  );
+}
+
+/** Why a subnet that a node holds would not be handed out under this configuration; undefined if it would. */
+export function rangeFault(subnets: readonly Cidr[], config: ClusterConfig): string | undefined {
+  if (fits(subnets, config)) return undefined;
+  const ranges = config.networks.map(({ cidr, subnetLength, subnetMin, subnetMax }) => {
+    return `/${subnetLength} from ${formatIp(subnetMin)} to ${formatIp(subnetMax)} in ${formatCidr(cidr)}`;
+  });
+  return `the cluster configuration now hands out ${ranges.join(' and ')}`;
+}
+
 /** Whether a node may hold these subnets under this configuration. */
 export function fits(subnets: readonly Cidr[], config: ClusterConfig): boolean {
   return (

@@ -8,7 +8,7 @@
 import { type Cidr, formatCidr, overlaps, sameCidr } from '../../../inet/cidr.ts';
 import { formatIp, type Ip, sameIp } from '../../../inet/ip.ts';
 import { LeaseError } from '../errors.ts';
-import { type ClusterConfig, fits } from '../flannel/cluster-config.ts';
+import { belongs, type ClusterConfig, fits } from '../flannel/cluster-config.ts';
 import { parseSubnetKey, subnetKey } from '../flannel/key.ts';
 import type { LeaseAttributes } from '../lease.ts';
 import type { SubnetRecord } from '../view/peer-view.ts';
@@ -27,6 +27,8 @@ export interface Claimant {
   readonly attributes: LeaseAttributes;
   /** Keys of subnets we had before, best first. */
   readonly had: readonly string[];
+  /** No pod of before runs in those: the node left, or was booted since. */
+  readonly hadGivenUp?: boolean;
   /** What flannel on this host had, by its subnet file: its record is ours to take. */
   readonly flannelHad: readonly Cidr[];
 }
@@ -81,7 +83,8 @@ function fromOwnRecord(at: Circumstances): Decision | undefined {
     // Ours by id, yet not the one this agent serves: another of our name chose it while we were away.
     return undefined;
   }
-  if (owned && (only !== undefined || fits(subnet.subnets, config))) {
+  // Pods of this node may run in it, so a range that was changed does not take it away: see `rangeFault`.
+  if (owned && (only !== undefined || belongs(subnet.subnets, config))) {
     // Marked, it was about to be given back, and a deletion may still be on its way: to what was there before.
     if (mine.run === us.run && !view.released(mine.subnet)) return { type: 'resume', key: mine.subnet };
     return { type: 'claim', key: mine.subnet, replaces: [us.id], deletes: [] };
@@ -135,8 +138,8 @@ function fromHistory(at: Circumstances): Decision | undefined {
   const complete = flannels.filter((had) => had !== undefined);
   const candidates = [...us.had, ...(complete.length === flannels.length ? [subnetKey(complete)] : [])];
   for (const key of candidates) {
-    if (fitsKey(key, config) && isFree(at, key))
-      return { type: 'claim', key, replaces: [us.id], deletes: [] };
+    const usable = us.hadGivenUp ? fits(subnetsOf(key), config) : belongs(subnetsOf(key), config);
+    if (usable && isFree(at, key)) return { type: 'claim', key, replaces: [us.id], deletes: [] };
   }
   return undefined;
 }
@@ -190,8 +193,6 @@ const sharesIp = (a: readonly Ip[], b: readonly Ip[]): boolean =>
   a.some((one) => b.some((other) => sameIp(one, other)));
 
 const subnetsOf = (key: string): readonly Cidr[] => parseSubnetKey(key) ?? [];
-
-const fitsKey = (key: string, config: ClusterConfig): boolean => fits(subnetsOf(key), config);
 
 const addresses = (subnet: SubnetRecord | undefined): string =>
   subnet?.attributes?.publicIps.map(formatIp).join(', ') ?? 'an unknown address';

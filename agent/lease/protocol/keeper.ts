@@ -11,7 +11,7 @@ import type { Log } from '../../../log/log.ts';
 import { Backoff, type Random } from '../../../retry/backoff.ts';
 import { Bell } from '../../../retry/bell.ts';
 import { LeaseError, StoreError } from '../errors.ts';
-import type { ClusterBackend, ClusterConfig } from '../flannel/cluster-config.ts';
+import { type ClusterBackend, type ClusterConfig, rangeFault } from '../flannel/cluster-config.ts';
 import type { LeaseHolder, LeaseStatus } from '../holder.ts';
 import type { Lease, LeaseAttributes, LeaseNetwork, Peers } from '../lease.ts';
 import { Listeners } from '../listeners.ts';
@@ -182,6 +182,15 @@ export class LeaseKeeper implements LeaseHolder {
     } else if (error.kind === 'refused') this.#standing.fail(error);
   }
 
+  /** A range that was changed is told, not followed: pods of this node use the subnet. */
+  #ownProblem({ subnets }: Lease): string | undefined {
+    const { cluster } = this.#agreement;
+    const fault = cluster && rangeFault(subnets, cluster);
+    if (fault === undefined) return undefined;
+    const remedy = 'to take another, drain the node, run weftctl node leave and restart weftd';
+    return `this node keeps its subnet although ${fault}; ${remedy}`;
+  }
+
   #updatePeers(): void {
     const { lease, us } = this.#standing;
     // Until our own lease is known, a list would show it as a peer's.
@@ -190,6 +199,7 @@ export class LeaseKeeper implements LeaseHolder {
     const changed = this.#table.update(this.#view, {
       networks: this.#agreement.cluster?.networks,
       own: lease.key,
+      ownProblem: this.#ownProblem(lease),
       ownSubnets: lease.subnets,
       oneLength: true,
       ownIps: us.attributes.publicIps,

@@ -15,6 +15,8 @@ export const noPeers: Peers = { leases: new Map(), complete: false, problems: []
 export interface PeerRules extends HarmRules {
   /** The key of our own lease. */
   readonly own: string | undefined;
+  /** What is wrong with our own lease. */
+  readonly ownProblem?: string | undefined;
   /** What is known from before: the last good meaning of each record. */
   readonly before: ReadonlyMap<string, Lease>;
 }
@@ -43,6 +45,10 @@ export function peersOf(view: PeerView, rules: PeerRules): Peers {
     else changed.push(meaning);
   }
   const selection = new Selection(view, rules);
+  if (rules.own !== undefined && rules.ownProblem !== undefined) {
+    const reason = rules.ownProblem;
+    selection.problems.add({ key: view.labelOf(rules.own), kind: reason, reason: () => reason });
+  }
   // Of two that clash, the one that was there stays, and the newcomer is left out.
   for (const meaning of [...unchanged, ...changed, ...fresh]) selection.add(meaning);
   for (const { key, fault } of misfits) selection.leaveOut(key, fault);

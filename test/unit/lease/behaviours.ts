@@ -494,6 +494,49 @@ export function leaseBehaviours(
     },
   );
 
+  test(
+    'SubnetMin raised above a node that holds a subnet: it keeps it, and says so until it leaves',
+    limit,
+    async (t) => {
+      const home = scratch(t);
+      const store = (await fresh(t))();
+      const node = { store, home, name: 'node-1', publicIp: '192.168.188.101' };
+      const raise = (min: string) =>
+        tamper(store, 'config', JSON.stringify({ Network: '10.244.0.0/16', SubnetLen: 24, SubnetMin: min }));
+      await raise('10.244.1.0');
+      const first = await startAgent(t, node);
+      const { key } = first.holder.lease;
+      await first.stop();
+      await raise('10.244.255.0');
+      const again = await startAgent(t, node);
+      assert.equal(again.holder.lease.key, key);
+      const { problems } = await peersWhen(
+        again.holder,
+        (peers) => peers.complete && peers.problems.length > 0,
+      );
+      assert.deepEqual(
+        problems.map((problem) => problem.key),
+        [`subnets/${key}`],
+      );
+      assert.match(
+        problems[0]?.reason ?? '',
+        /keeps its subnet although .* \/24 from 10\.244\.255\.0 to 10\.244\.255\.0 .* run weftctl node leave/,
+      );
+      await again.stop();
+      // Its records may have ended meanwhile: the pods are still there.
+      for (const record of (await store.list(never)).records) {
+        if (record.key !== 'config') await tamper(store, record.key, undefined);
+      }
+      const third = await startAgent(t, node);
+      assert.equal(third.holder.lease.key, key);
+      await third.holder.release(never);
+      await third.stop();
+      const moved = await startAgent(t, node);
+      assert.equal(moved.holder.lease.key, '10.244.255.0-24');
+      await moved.stop();
+    },
+  );
+
   test('nodes with both families share no subnet of either', limit, async (t) => {
     const home = scratch(t);
     const open = await fresh(t);
