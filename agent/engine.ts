@@ -8,7 +8,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { trimHeap } from '../kernel/ffi.ts';
 
-/** Besides Node.js's own four threads: one parked in each poll for notifications and callers, those of link removals. */
+/** Besides Node.js's own four threads: one in each poll for notifications and callers, those of link removals. */
 process.env.UV_THREADPOOL_SIZE ??= '13';
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The host as an agent has saved it: lease, peers and identity from stateDir, the underlay and the routes from the kernel.
+ * The host as an agent saved it: lease, peers and identity from stateDir, the underlay and the routes from the kernel.
  * For commands that run beside an agent, or without one; they need no store.
  */
 import { systemClock } from '../clock/clock.ts';

@@ -1,6 +1,6 @@
 /**
- * What nothing has handled ends the process: one line, status 1, within a second. Continuing would leave an agent that
- * holds the CNI socket and answers nobody; the service manager starts it again, and the data path does not depend on it.
+ * An error that nothing handled ends the process: one line, status 1, within a second. Continuing would leave an
+ * agent that holds the CNI socket and answers nothing. The service manager restarts it; the data path does not need it.
  */
 import { writeSync } from 'node:fs';
 import { DiskError } from '../disk/replace-file.ts';

@@ -1,4 +1,4 @@
-/** A durable file whose content is written and synced on the thread pool, so that a slow disk does not stall the loop. */
+/** A durable file, written and synced on the thread pool, so that a slow disk does not stall the event loop. */
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';

@@ -50,7 +50,7 @@ export const formatInterfaceAddress = (a: InterfaceAddress): string => `${format
 export const sameInterfaceAddress = (a: InterfaceAddress, b: InterfaceAddress): boolean =>
   a.length === b.length && sameIp(a.address, b.address);
 
-/** How many bits of an address a prefix leaves to its hosts; made once, because making a bigint takes longer than using it. */
+/** How many bits of an address a prefix leaves to its hosts; kept, because making a bigint is slower than using it. */
 const hostBits = (family: Family, length: number): bigint =>
   counts[bitsOf(family) - length] ?? BigInt(bitsOf(family) - length);
 const counts: readonly bigint[] = Array.from({ length: 129 }, (_, count) => BigInt(count));

@@ -37,7 +37,7 @@ export class Authority {
     return new Authority({ certificate, key });
   }
 
-  /** Makes a key and signs its certificate. `names`: subjectAltName, each as openssl takes it: `IP:127.0.0.1`, `DNS:etcd`. */
+  /** Makes a key and signs its certificate. `names`: subjectAltName as openssl takes it: `IP:127.0.0.1`, `DNS:etcd`. */
   async sign(to: KeyPair & { subject: string; names: readonly string[] }): Promise<void> {
     const request = `${to.certificate}.csr`;
     const extensions = `${to.certificate}.ext`;

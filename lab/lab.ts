@@ -61,7 +61,7 @@ export class Lab {
   }
 
   /**
-   * Brings a lab up and resolves once every agent is ready and reaches every other. Throws `LabError` if there is one of that name, and
+   * Brings a lab up; resolves once every agent is ready and reaches every other. Throws `LabError` if the name is in use, and
    * if a step fails; then it has taken down what it had put up.
    */
   static async up(options: LabOptions = {}): Promise<Lab> {
@@ -156,7 +156,7 @@ export class Lab {
     return pingAll({ sources: pods, targets: pods });
   }
 
-  /** The devices that a ping from one pod to an address of another passed, in order. Throws `LabError` if it is lost. */
+  /** The devices that a ping from one pod to another's address passed, in order. Throws `LabError` if it is lost. */
   trace(from: LabPod, to: LabPod, address = to.addresses[0] ?? ''): Promise<Hop[]> {
     const nodes = from.node === to.node ? [from.node] : [from.node, to.node];
     const fabricStation = {
@@ -184,7 +184,7 @@ export class Lab {
   }
 }
 
-/** Waits for all, also when one fails, so that nothing goes on behind the back of a teardown; throws the first failure. */
+/** Waits for all, also when one fails, so that nothing runs during a teardown; throws the first failure. */
 async function allSettled(work: readonly Promise<unknown>[]): Promise<void> {
   const failed = (await Promise.allSettled(work)).find((outcome) => outcome.status === 'rejected');
   if (failed) throw failed.reason;

@@ -30,7 +30,7 @@ export function checkLabName(name: string): string {
 export function checkPodName(name: string): string {
   if (!podPattern.test(name) || isNodeName(name)) {
     throw new LabError(
-      `${JSON.stringify(name)} cannot name a pod: use 1 to 63 lower-case letters, digits, inner dashes and dots, and nothing that names a node`,
+      `${JSON.stringify(name)} is not a pod name: use 1 to 63 of a-z, 0-9, inner - and ., and not the name of a node`,
     );
   }
   return name;

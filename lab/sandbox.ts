@@ -1,4 +1,4 @@
-/** ADD and DEL on a node, as a container runtime there would do them: with the node's own configuration and executables. */
+/** ADD and DEL on a node as a container runtime does them, with the node's own configuration and executables. */
 
 import { firstNetwork, type Network } from '../libcni/network.ts';
 import { type Attachment, CniRuntime } from '../libcni/runtime.ts';

@@ -6,7 +6,7 @@ import { labFolder, labsFolder, nodeFolder } from './names.ts';
 import type { ProcessId } from './processes.ts';
 import type { Topology } from './topology.ts';
 
-/** `etcd`: one member or more, as the topology says. `kubernetes`: the nodes are bare, and what runs there is applied. */
+/** `etcd`: one or more members, as the topology says. `kubernetes`: the nodes are bare; what runs there is applied. */
 export type LabStore = 'file' | 'etcd' | 'kubernetes';
 
 export interface LabRecord {

@@ -33,7 +33,7 @@ const SOCK_RAW = 3;
 const ETH_P_ALL_NETWORK_ORDER = 0x0300;
 const PACKET_OUTGOING = 4;
 
-/** Sends one ping by `ping` (which gets the arguments that make it recognisable) and tells where its request was seen. */
+/** Sends one ping by `ping` (which gets the arguments that make it recognisable) and returns where it was seen. */
 export async function tracePing(request: {
   stations: readonly Station[];
   ping: (patternArguments: readonly string[]) => Promise<Outcome>;

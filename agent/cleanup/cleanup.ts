@@ -29,7 +29,7 @@ import { DIRECT_TABLE } from '../overlay/entry.ts';
 import { SysctlLedger } from '../sysctl/ledger.ts';
 import { isOwnDevice } from '../underlay/facts.ts';
 
-/** What agent and plugin keep in runDir; whatever else lies there is not ours. */
+/** What agent and plugin keep in runDir; other files there are not weft's. */
 const ownFiles = [
   'cni.sock',
   'subnet.env',
@@ -98,7 +98,8 @@ function refuseWithPods(rtnl: Rtnl, attachments: readonly Attachment[]): void {
   const some = running.slice(0, 3).map(({ containerId }) => containerId.slice(0, 12));
   throw new AgentError(
     'cleanup',
-    `${running.length} pods run on this node (${some.join(', ')}${running.length > 3 ? ', ...' : ''}) and would lose their network: drain the node first, or use --force`,
+    `${running.length} pods run on this node (${some.join(', ')}${running.length > 3 ? ', ...' : ''}) and ` +
+      'would lose their network: drain the node first, or use --force',
   );
 }
 
@@ -155,7 +156,8 @@ function gatewaysOf(config: Config, force: boolean): Ip[] {
   if (read.kind === 'unreadable' && !force) {
     throw new AgentError(
       'cleanup',
-      `${read.reason}; without it the bridge of this node may not be recognised: restore the file, or use --force and remove the bridge by hand`,
+      `${read.reason}; without it the bridge of this node may not be recognised: ` +
+        'restore the file, or use --force and remove the bridge by hand',
     );
   }
   return read.kind === 'read' ? read.saved.lease.subnets.map((subnet) => nthIp(subnet, 1)) : [];

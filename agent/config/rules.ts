@@ -24,7 +24,7 @@ export function faultsBetween(read: ReadConfig, networks: readonly ClusterNetwor
   ];
 }
 
-/** A node gets a subnet, and flannel skips the first: so a network must hold four or more, of four or more addresses. */
+/** flannel skips the first subnet: a network must hold at least four, of at least four addresses each. */
 function networkFaults(read: ReadConfig, { cidr, subnetLength }: ClusterNetwork): Fault[] {
   const fields = familyFields[cidr.family];
   const text = formatCidr(cidr);
@@ -52,7 +52,8 @@ function networkFaults(read: ReadConfig, { cidr, subnetLength }: ClusterNetwork)
       text:
         subnetLength > fields.longestSubnet
           ? `/${subnetLength} leaves no addresses for pods; use ${least} to ${fields.longestSubnet}`
-          : `${text} is too small for node subnets of /${subnetLength}; set ${fields.subnetLength} to ${least} ... ${fields.longestSubnet}, or use a larger ${fields.network}`,
+          : `${text} is too small for node subnets of /${subnetLength}; ` +
+            `set ${fields.subnetLength} to ${least} ... ${fields.longestSubnet}, or use a larger ${fields.network}`,
     },
   ];
 }
@@ -171,7 +172,9 @@ function placeFaults(read: ReadConfig, networks: readonly ClusterNetwork[]): Fau
   const refuse = (path: FieldPath, what: string, { cidr }: ClusterNetwork) =>
     faults.push({
       path,
-      text: `${what} is inside the cluster network ${formatCidr(cidr)}; nodes and pods need separate networks: change one of them`,
+      text:
+        `${what} is inside the cluster network ${formatCidr(cidr)}; ` +
+        'nodes and pods need separate networks: change one of them',
     });
   const hosts = [...addressesOf(read.publicIP)];
   const choices = Array.isArray(read.underlay) ? read.underlay : [read.underlay];

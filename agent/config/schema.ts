@@ -171,7 +171,7 @@ export const configShape = z.strictObject({
       }),
       null,
     )
-    .check(z.describe("what peers are told, if it is not the underlay's address; one per family")),
+    .check(z.describe("the address announced to peers, if it is not the underlay's; one per family")),
   masquerade: z
     ._default(
       z.union([z.boolean(), exceptions], { error: expected('true, false or {except: [NETWORK, ...]}') }),

@@ -1,5 +1,5 @@
 /**
- * A configuration file in a ConfigMap's volume: the kubelet replaces all files of it at once, by a symbolic link (`..data`).
+ * A configuration file in a ConfigMap volume: the kubelet replaces all its files at once, by a symbolic link (`..data`).
  * A file that people edit has no such link, and is read again only when the agent is told to: it may be half written.
  */
 import { readlinkSync, watch } from 'node:fs';

@@ -28,7 +28,7 @@ describe('a lab', () => {
   }
   for (const name of ['', '../x', 'node-1', 'A', 'x'.repeat(64), '.']) {
     it(`has no pod called ${JSON.stringify(name)}`, () =>
-      assert.throws(() => checkPodName(name), /cannot name a pod/));
+      assert.throws(() => checkPodName(name), /is not a pod name/));
   }
   it('has the addresses that the documentation uses', () => {
     assert.deepEqual(

@@ -3,9 +3,9 @@ import { json, type Routes } from '../http.ts';
 import type { Health } from './health.ts';
 
 /**
- * `/livez`, and `/healthz` by its older name: 200 while the process answers. `/readyz`: 200 while pods can be made, else
- * 503 and why: `{"ready":false,"reasons":[{"code":"store","severity":"error","text":"...","remedy":"...","since":"..."}],
- * "warnings":[]}`. A warning is a problem that does not keep pods from being made.
+ * `/livez`, and `/healthz` by its older name: 200 while the process answers. `/readyz`: 200 while pods can be made,
+ * else 503 and why: `{"ready":false,"reasons":[...],"warnings":[...]}`, each with code, severity, text, remedy, since.
+ * A warning is a problem that does not keep pods from being made.
  */
 export const healthRoutes = (health: Health): Routes => ({
   '/livez': () => json(200, { alive: true }),

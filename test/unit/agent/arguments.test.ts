@@ -35,7 +35,7 @@ describe("weftd's command line", () => {
     [['plan', 'more'], 1, /too many arguments/],
   ];
   for (const [args, status, text] of said) {
-    it(`weftd ${args.join(' ')}: says so`, () => {
+    it(`weftd ${args.join(' ')}: refused with the reason`, () => {
       const order = parseArguments(args, '1.2.3');
       assert.ok(order.kind === 'say');
       assert.equal(order.status, status);
@@ -52,7 +52,7 @@ describe('weftd --check-config', () => {
     assert.match(stdout, new RegExp(`^# defaults: ${path} not found\nnetwork: 10.244.0.0/16\n`));
   });
 
-  it('prints what a file means', (t) => {
+  it('file: the effective configuration is printed', (t) => {
     const path = join(folderOf(t), 'weft.yaml');
     writeFileSync(path, 'subnetLength: 26');
     const { status, stdout } = checkConfig({ path, named: true });
@@ -60,7 +60,7 @@ describe('weftd --check-config', () => {
     assert.match(stdout, new RegExp(`^# ${path}\n[\\s\\S]*subnetLength: 26\n`));
   });
 
-  it('prints every problem on a line, and fails', (t) => {
+  it('file with problems: one line each, status 1', (t) => {
     const path = join(folderOf(t), 'weft.yaml');
     writeFileSync(path, 'network: x\nlisten: y\n');
     const { status, stdout, stderr } = checkConfig({ path, named: true });

@@ -18,7 +18,7 @@ function placeOf(t: TestContext) {
   return { place, path: join(place.directory, conflistName) };
 }
 
-test('the configuration is put in place once, and says what the plugin is', (t) => {
+test('conflist absent: written once, with the plugin', (t) => {
   const { place, path } = placeOf(t);
   assert.equal(ensureConflist(place), 'written');
   assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), conflist);
@@ -26,7 +26,7 @@ test('the configuration is put in place once, and says what the plugin is', (t) 
   assert.deepEqual(readdirSync(place.directory), [conflistName], 'nothing half made lies beside it');
 });
 
-test('a removed one comes back', (t) => {
+test('conflist removed: written again', (t) => {
   const { place, path } = placeOf(t);
   ensureConflist(place);
   teardownConflist(place);
@@ -34,7 +34,7 @@ test('a removed one comes back', (t) => {
   assert.equal(ensureConflist(place), 'written');
 });
 
-test('an older version of ours is replaced', (t) => {
+test('conflist of an earlier weft: replaced', (t) => {
   const { place, path } = placeOf(t);
   ensureConflist(place);
   for (const file of [path, join(place.stateDir, conflistName)]) writeFileSync(file, '{"name":"weft"}\n');
@@ -42,7 +42,7 @@ test('an older version of ours is replaced', (t) => {
   assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), conflist);
 });
 
-test('an edited one is left alone, and so is one that somebody else put there', (t) => {
+test('conflist edited, or of another program: not changed', (t) => {
   const { place, path } = placeOf(t);
   ensureConflist(place);
   writeFileSync(path, '{"mine":true}\n');
@@ -51,7 +51,7 @@ test('an edited one is left alone, and so is one that somebody else put there', 
   assert.equal(readFileSync(path, 'utf8'), '{"mine":true}\n');
 });
 
-test('one with our content is ours, whoever wrote it', (t) => {
+test('conflist with the content of weft, without the copy: kept, and removed at teardown', (t) => {
   const { place, path } = placeOf(t);
   ensureConflist(place);
   const text = readFileSync(path, 'utf8');
@@ -63,7 +63,7 @@ test('one with our content is ours, whoever wrote it', (t) => {
   assert.equal(teardownConflist(other.place), 'removed');
 });
 
-test('taking away what is not there is no error', (t) => {
+test('teardown without a conflist: no error', (t) => {
   assert.equal(teardownConflist(placeOf(t).place), 'absent');
 });
 

@@ -8,26 +8,26 @@ import { folderOf } from './folder.ts';
 
 const id = '3f0a7c1e-5d4b-4a53-9b1e-0c9f6f1f7a2b';
 
-describe("a node's identity", () => {
-  it('is drawn once, in a folder made for it, and stays', (t) => {
+describe('node identity', () => {
+  it('stateDir absent: created, and the identity stays the same', (t) => {
     const stateDir = join(folderOf(t), 'lib', 'weft');
     const drawn = ensureIdentity(stateDir);
     assert.deepEqual(ensureIdentity(stateDir), drawn);
     assert.deepEqual(readdirSync(stateDir), ['node.json']);
   });
 
-  it('is another one for each node', (t) => {
+  it('two nodes: two identities', (t) => {
     assert.notEqual(ensureIdentity(folderOf(t)).nodeId, ensureIdentity(folderOf(t)).nodeId);
   });
 
-  it('gives the VXLAN devices MACs that follow from it, are of one host, and differ', () => {
+  it('VTEP MACs: follow from the id, unicast and local, one per family', () => {
     const { ipv4, ipv6 } = identityOf(id).vtepMacs;
     assert.deepEqual(identityOf(id).vtepMacs, { ipv4, ipv6 });
     assert.notEqual(ipv4, ipv6);
     for (const mac of [ipv4, ipv6]) assert.equal((bytesOfMac(mac)[0] ?? 0) & 3, 2, mac);
   });
 
-  it('keeps the MACs it was written with, however they came about', (t) => {
+  it('MACs in node.json: used as written', (t) => {
     const stateDir = folderOf(t);
     const kept = { nodeId: id, vtepMacs: { ipv4: '02:00:00:00:00:01', ipv6: '02:00:00:00:00:02' } };
     writeFileSync(identityPath(stateDir), JSON.stringify(kept));

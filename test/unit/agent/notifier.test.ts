@@ -22,8 +22,8 @@ function notifier(env: Record<string, string>, send?: (name: string, text: strin
   return { ...made, sent, failures, env: given };
 }
 
-describe('the service manager', () => {
-  it('is told what the agent does, one line each', () => {
+describe('service manager', () => {
+  it('status, ready, stopping: one assignment per line', () => {
     const { ready, status, stopping, sent } = notifier({ NOTIFY_SOCKET: '@manager' });
     status('seeks a subnet');
     ready('10.244.1.0/24\nREADY=0');
@@ -35,19 +35,19 @@ describe('the service manager', () => {
     ]);
   });
 
-  it('is told nothing where there is none', () => {
+  it('NOTIFY_SOCKET unset: nothing is sent', () => {
     const { ready, watch, sent } = notifier({ WATCHDOG_USEC: '1000' });
     ready('');
     watch(AbortSignal.timeout(1000));
     assert.deepEqual(sent, []);
   });
 
-  it('is not known to children', () => {
+  it('environment: its variables are removed', () => {
     const { env } = notifier({ NOTIFY_SOCKET: '/n', WATCHDOG_USEC: '1', WATCHDOG_PID: '2', HOME: '/' });
     assert.deepEqual(env, { HOME: '/' });
   });
 
-  it('that cannot be reached stops nothing', () => {
+  it('send fails: reported, not thrown', () => {
     const { ready, failures } = notifier({ NOTIFY_SOCKET: '/run/gone' }, () => {
       throw new Error('ENOENT');
     });
@@ -58,7 +58,7 @@ describe('the service manager', () => {
     );
   });
 
-  it('that is gone is missed once, one whose queue is full every time', () => {
+  it('socket gone: reported once; queue full: reported each time', () => {
     for (const [errno, missed] of [
       [constants.errno.ENOENT, 1],
       [constants.errno.ECONNREFUSED, 1],
@@ -73,7 +73,7 @@ describe('the service manager', () => {
     }
   });
 
-  it('of an unknown kind is refused', () => {
+  it('NOTIFY_SOCKET of an unsupported kind: refused', () => {
     assert.throws(() => notifier({ NOTIFY_SOCKET: 'vsock:2:1234' }), { code: 'notify' });
   });
 
@@ -100,14 +100,14 @@ describe('the service manager', () => {
     assert.equal(sent.length, 2);
   });
 
-  it('hears no watchdog that is meant for another process', () => {
+  it('WATCHDOG_PID of another process: nothing is sent', () => {
     const { watch, sent } = notifier({ NOTIFY_SOCKET: '@m', WATCHDOG_USEC: '4000', WATCHDOG_PID: '1' });
     watch(AbortSignal.timeout(1000));
     assert.deepEqual(sent, []);
   });
 });
 
-describe("a Unix socket's address (unix(7))", () => {
+describe('address of a Unix socket (unix(7))', () => {
   const rows: [name: string, bytes: string | undefined][] = [
     ['/run/n', '01002f72756e2f6e00'],
     ['@n', '0100006e'],
@@ -117,7 +117,7 @@ describe("a Unix socket's address (unix(7))", () => {
     [`@${'x'.repeat(108)}`, undefined],
   ];
   for (const [name, bytes] of rows) {
-    it(`of ${name.length} characters, ${name.slice(0, 6)}`, () => {
+    it(`name of ${name.length} characters, ${name.slice(0, 6)}`, () => {
       assert.equal(unixAddress(name)?.toString('hex'), bytes);
     });
   }

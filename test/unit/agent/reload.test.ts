@@ -32,7 +32,7 @@ const cases: { before: string; after: string; applied: string[]; restart?: strin
   { before: '', after: 'runDir: /run/other', applied: [], restart: ['runDir'] },
 ];
 
-describe('a configuration that is read again', () => {
+describe('configuration reload', () => {
   for (const { before, after, applied, restart = [] } of cases) {
     const then = [
       applied.length ? `takes up ${applied}` : '',
@@ -44,7 +44,7 @@ describe('a configuration that is read again', () => {
     });
   }
 
-  it('holds what is new, but for what needs a restart', () => {
+  it('fields that need a restart: keep their old values', () => {
     const { config: held } = reloadConfig(
       config('backend: { vni: 7 }'),
       config('backend: { type: auto, vni: 8, mtu: 1400 }\nrunDir: /run/other\nmasquerade: false'),
@@ -53,7 +53,7 @@ describe('a configuration that is read again', () => {
     assert.deepEqual([held.runDir, held.masquerade.enabled], ['/run/weft', false]);
   });
 
-  it('keeps the numbers of a tunnel that it gives up: until it is gone they are needed', () => {
+  it('change from vxlan to direct: VNI and port stay until the tunnel is removed', () => {
     const direct = reloadConfig(config('backend: { vni: 7 }'), config('backend: { type: direct }')).config;
     assert.equal(direct.backend.vni, 7);
     assert.equal(reloadConfig(direct, config('backend: { vni: 9 }')).config.backend.vni, 9);

@@ -21,7 +21,7 @@ const file = (networks: string[], subnets: string[], masquerade = true): SubnetF
 const ipv4 = 'FLANNEL_NETWORK=10.42.0.0/16\nFLANNEL_SUBNET=10.42.0.1/24\n';
 const ipv6 = 'FLANNEL_IPV6_NETWORK=2001:cafe:42::/56\nFLANNEL_IPV6_SUBNET=2001:cafe:42::1/64\n';
 
-describe('the subnet file', () => {
+describe('subnet file', () => {
   const rows: [what: string, file: SubnetFile, text: string][] = [
     [
       'both families',
@@ -40,12 +40,12 @@ describe('the subnet file', () => {
     ],
   ];
   for (const [what, content, text] of rows) {
-    it(`is, with ${what}, byte for byte flannel's`, () => {
+    it(`${what}: byte for byte as flannel writes it`, () => {
       assert.equal(formatSubnetFile(content), text);
     });
   }
 
-  it('is replaced as a whole, and leaves nothing beside it', (t) => {
+  it('replaced: no other file is left beside it', (t) => {
     const runDir = join(folderOf(t), 'weft');
     for (const masquerade of [true, false]) {
       const content = file(['10.42.0.0/16'], ['10.42.0.0/24'], masquerade);

@@ -180,7 +180,7 @@ const refusals: [what: string, document: string, ...problems: string[]][] = [
   [
     'a prefix of annotations with two slashes',
     'store: { type: kubernetes, annotationPrefix: a.b/c/d }',
-    'weft.yaml:1:46: store.annotationPrefix: "a.b/c/d" is not a prefix of annotations; write a domain such as flannel.alpha.coreos.com',
+    'weft.yaml:1:46: store.annotationPrefix: "a.b/c/d" is not an annotation prefix; write a domain such as flannel.alpha.coreos.com',
   ],
   [
     'an unknown store',

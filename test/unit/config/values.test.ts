@@ -169,28 +169,28 @@ const meanings: [what: string, document: string, meaning: Partial<Config>][] = [
   ],
 ];
 
-describe('a configuration', () => {
+describe('configuration', () => {
   for (const [what, document, meaning] of meanings) {
-    it(`means, with ${what}, what it says, and reads back as it is printed`, () => {
+    it(`${what}: read as written, and equal after it is printed and read again`, () => {
       const config = readConfig('weft.yaml', document);
       assert.deepEqual(config, { ...defaults, ...meaning });
       assert.deepEqual(readConfig('printed', formatConfig(config)), config);
     });
   }
 
-  it('cannot be changed', () => {
+  it('frozen: cannot be changed', () => {
     const config = defaultConfig() as { log: { level: string } };
     assert.throws(() => {
       config.log.level = 'trace';
     }, TypeError);
   });
 
-  it('is described by the JSON schema in docs/ (npm run schema makes it anew)', () => {
+  it('docs/config.schema.json: is what `npm run schema` writes', () => {
     assert.equal(readFileSync('docs/config.schema.json', 'utf8'), jsonSchemaText());
   });
 });
 
-describe('the configuration file', () => {
+describe('configuration file', () => {
   const rows: [
     what: string,
     flag: string | undefined,
@@ -205,17 +205,17 @@ describe('the configuration file', () => {
     ['both: the flag', '/flag.yaml', '/env.yaml', '/flag.yaml', true],
   ];
   for (const [what, flag, env, path, named] of rows) {
-    it(`is, by ${what}, ${path}`, () => {
+    it(`named by ${what}: ${path}`, () => {
       assert.deepEqual(configSource({ flag, env: { WEFT_CONFIG: env } }), { path, named });
     });
   }
 
-  it('may be missing where nobody named it: all defaults, from no file', (t) => {
+  it('default file absent: all defaults', (t) => {
     const path = join(folder(t), 'weft.yaml');
     assert.deepEqual(loadConfig({ path, named: false }), { config: defaults, path: undefined });
   });
 
-  it('is read from where it is', (t) => {
+  it('file present: its path and content', (t) => {
     const path = join(folder(t), 'weft.yaml');
     writeFileSync(path, '\ufeffrunDir: /srv/run\n');
     assert.deepEqual(loadConfig({ path, named: true }), {
@@ -248,7 +248,7 @@ describe('the configuration file', () => {
     ],
   ];
   for (const [what, make, message] of unusable) {
-    it(`is refused if it is ${what}`, (t) => {
+    it(`file is ${what}: refused`, (t) => {
       assert.throws(() => loadConfig({ path: make(folder(t)), named: true }), message);
     });
   }

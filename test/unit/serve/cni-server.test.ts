@@ -10,8 +10,8 @@ import { CniServer } from '../../../agent/serve/cni-server.ts';
 import { decodeAnswer, encodeRequest } from '../../../plugin/contract/wire.ts';
 import { ask, callOf, dial, done, gate, send, until, withAgent } from './agent.ts';
 
-describe('a call', () => {
-  it('is answered with what the plugin says', async () => {
+describe('CNI call', () => {
+  it("request: the answer is the plugin's", async () => {
     const answer = { status: 1, stdout: '{"code":7}\n', stderr: 'no\n' };
     const calls: unknown[] = [];
     const agent = {
@@ -26,7 +26,7 @@ describe('a call', () => {
     });
   });
 
-  it('is answered when its last byte has come, be it in pieces', async () => {
+  it('request in pieces: answered after its last byte', async () => {
     await withAgent({}, async ({ path }) => {
       const { socket, received } = dial(path);
       for (const byte of encodeRequest(callOf())) {
@@ -37,14 +37,14 @@ describe('a call', () => {
     });
   });
 
-  it('is answered whole, however little its caller takes at once', async () => {
+  it('caller reads slowly: the answer is complete', async () => {
     const answer = { ...done, stdout: 'x'.repeat(4 << 20) };
     await withAgent({ answer: async () => answer }, async ({ path }) => {
       assert.deepEqual(await ask(path, callOf()), answer);
     });
   });
 
-  it('waits for an earlier one of the same attachment, and for no other', async () => {
+  it('two calls of one attachment: the second waits; another attachment does not', async () => {
     const order: string[] = [];
     const first = gate();
     const begun = gate();
@@ -71,7 +71,7 @@ describe('a call', () => {
     );
   });
 
-  it('waits for its turn while as many as may be are at work', async () => {
+  it('more calls than the limit: the rest wait in order', async () => {
     const work = gate();
     const answer = async () => {
       await work.opened;
@@ -87,7 +87,7 @@ describe('a call', () => {
     });
   });
 
-  it('is told by its signal that its time is over', async () => {
+  it('call at its deadline: its signal aborts', async () => {
     const late = async (_: unknown, signal: AbortSignal) => {
       await once(signal, 'abort');
       throw signal.reason;
@@ -99,8 +99,8 @@ describe('a call', () => {
   });
 });
 
-describe('a caller that vanishes', () => {
-  it('aborts its call', async () => {
+describe('CNI caller that disconnects', () => {
+  it('during its call: the call is aborted', async () => {
     const begun = gate();
     const aborted = gate();
     const answer = async (_: unknown, signal: AbortSignal) => {
@@ -118,7 +118,7 @@ describe('a caller that vanishes', () => {
     });
   });
 
-  it('is not worked for if its turn had not come', async () => {
+  it('while its call waits: the call is not executed', async () => {
     const first = gate();
     const worked: (string | undefined)[] = [];
     const answer = async ({ env }: { env: Readonly<Record<string, string | undefined>> }) => {
@@ -148,8 +148,8 @@ describe('a caller that vanishes', () => {
   });
 });
 
-describe('whoever is no relay', () => {
-  it('is closed, whatever it says, and the next call is served', async () => {
+describe('CNI connection with a bad request', () => {
+  it('garbage: closed, and the next call is answered', async () => {
     await withAgent({}, async ({ path }) => {
       const request = encodeRequest(callOf());
       const nonsense = [
@@ -163,7 +163,7 @@ describe('whoever is no relay', () => {
     });
   });
 
-  it('of another version is told so', async () => {
+  it('unsupported wire version: the answer says so', async () => {
     await withAgent({}, async ({ path }) => {
       const request = encodeRequest(callOf());
       request.writeUInt8(2, 4);
@@ -173,7 +173,7 @@ describe('whoever is no relay', () => {
     });
   });
 
-  it('drips is closed when the time for a request is over', async () => {
+  it('slow client: connection is closed at the request deadline', async () => {
     await withAgent({ readMs: 50 }, async ({ path, events }) => {
       const { socket, received } = dial(path);
       const drip = setInterval(() => socket.write('W'.slice(0, 1)), 5);
@@ -184,7 +184,7 @@ describe('whoever is no relay', () => {
     });
   });
 
-  it('only connects, a thousand times, keeps nobody from being served', async () => {
+  it('1000 idle connections: the next call is answered', async () => {
     await withAgent({ readMs: 60_000 }, async ({ path }) => {
       const idle = Array.from({ length: 1000 }, () => dial(path).socket);
       await Promise.all(idle.map((socket) => once(socket, 'connect')));
@@ -194,14 +194,14 @@ describe('whoever is no relay', () => {
   });
 });
 
-describe('the socket', () => {
-  it("is the owner's only", async () => {
+describe('CNI socket', () => {
+  it('mode: accessible to its owner only', async () => {
     await withAgent({}, async ({ path }) => {
       assert.equal(statSync(path).mode & 0o777, 0o600);
     });
   });
 
-  it('takes the place of one that nobody listens on', async () => {
+  it('stale socket file: replaced', async () => {
     await withAgent({}, async ({ path, server }) => {
       await server.drain(0);
       const leftovers = [
@@ -221,14 +221,14 @@ describe('the socket', () => {
     });
   });
 
-  it('is not taken from an agent that lives', async () => {
+  it('socket of a running agent: refused', async () => {
     await withAgent({}, async ({ path }) => {
       await assert.rejects(listenAt(path), AgentError);
       assert.equal((await ask(path, callOf())).status, 0);
     });
   });
 
-  it('is taken from a service manager only if it is meant for this process', () => {
+  it('LISTEN_PID of another process: the passed socket is not used', () => {
     const env = { LISTEN_PID: '1', LISTEN_FDS: '1', OTHER: 'x' };
     assert.equal(takePassedSocket(env), undefined);
     assert.deepEqual(env, { OTHER: 'x' });
@@ -237,8 +237,8 @@ describe('the socket', () => {
   });
 });
 
-describe('draining', () => {
-  it('answers what has begun, closes what has not, and takes no more', async () => {
+describe('CNI server at stop', () => {
+  it('drain: running calls are answered, waiting connections closed, none accepted', async () => {
     const work = gate();
     const begun = gate();
     const answer = async () => {
@@ -260,7 +260,7 @@ describe('draining', () => {
     });
   });
 
-  it('ends when its time is over, whatever still works', async () => {
+  it('drain at its deadline: ends while a call still runs', async () => {
     const begun = gate();
     const answer = async (_: unknown, signal: AbortSignal) => {
       begun.open();
