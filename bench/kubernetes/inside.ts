@@ -35,6 +35,8 @@ export interface Start {
   readonly programmedMs: number;
   /** Of that, what the API server takes to send the list, with nobody reading it closely. */
   readonly listMs: number;
+  /** weftd's processor time until then: the part that no other load of the machine adds to. */
+  readonly cpuMs: number;
   readonly residentMb: number | undefined;
 }
 
@@ -179,11 +181,14 @@ async function start(
   const listMs = await listTime(server.client());
   const agent = new Agent(request, { server, first: true });
   const programmedMs = await agent.programmed(count);
-  tell(`${count} programmed after ${Math.round(programmedMs)} ms, list ${Math.round(listMs)} ms`);
+  const cpuMs = agent.cpuMs;
+  tell(
+    `${count} programmed after ${Math.round(programmedMs)} ms, list ${Math.round(listMs)} ms, processor ${cpuMs} ms`,
+  );
   if (settle) await pause(settledMs);
   const residentMb = settle ? agent.residentMb : undefined;
   await agent.stop();
-  return { nodes: count, programmedMs, listMs, residentMb };
+  return { nodes: count, programmedMs, listMs, cpuMs, residentMb };
 }
 
 /** The same requests as weftd's, with the answers thrown away. */

@@ -79,6 +79,12 @@ function startFigures(count: number, { starts }: KubernetesSamples): Figure[] {
       peer: undefined,
       unit: 'ms',
     }),
+    plain({
+      what: `of that, processor time of weftd, ${count} Nodes`,
+      ours: median(some.map(({ cpuMs }) => cpuMs)),
+      peer: undefined,
+      unit: 'ms',
+    }),
     atMost(target?.residentMb ?? 0, {
       what: `resident memory of weftd, ${count} Nodes`,
       ours: some.find(({ residentMb }) => residentMb !== undefined)?.residentMb ?? Number.NaN,
