@@ -48,7 +48,7 @@ describe('weftd plan', () => {
   it('says that there is nothing to plan before the node has a lease', async () => {
     const { status, stderr } = await node.exec([join(dist, 'weftd'), 'plan']);
     assert.equal(status, 1);
-    assert.match(stderr, /holds no lease: .*start weftd/);
+    assert.match(stderr, /no subnet lease in .*start weftd/);
   });
 
   it('has nothing to say beside an agent that has done its work, and changes nothing', async () => {
