@@ -114,7 +114,7 @@ async function live(
   // A node that had a lease makes pods with it although its underlay is not there yet; a new one has nothing to announce.
   const announced =
     saved.kind === 'read' && !underlay.current
-      ? { addresses: [], publicIps: saved.saved.lease.publicIps }
+      ? { sources: [], publicIps: saved.saved.lease.publicIps }
       : requireUnderlay(underlay);
   // Pods are taken away, and made if an earlier life's lease still holds, while a lease is waited for.
   const pods = await servePods({
@@ -141,6 +141,7 @@ async function live(
     identity,
     underlay,
     holder,
+    reconnectStore: () => store.reconnect?.(),
   });
   await Promise.all([network, holder.done, pods.done]);
 }

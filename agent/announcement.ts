@@ -30,7 +30,7 @@ export class Announcement {
   tell(): void {
     const { running, identity, underlay, holder, farewell, log, signal } = this.#options;
     const { publicIps } = holder.lease;
-    const announced = underlay.current ?? { addresses: [], publicIps };
+    const announced = underlay.current ?? { sources: [], publicIps };
     const attributes = attributesOf(running.current, identity, announced);
     const telling = ++this.#tellings;
     holder

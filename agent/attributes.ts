@@ -8,7 +8,7 @@ import type { Underlay } from './underlay/choose.ts';
 import { version } from './version.ts';
 
 /** An underlay, or what was announced before where there is none. */
-export type Announced = Pick<Underlay, 'addresses' | 'publicIps'>;
+export type Announced = Pick<Underlay, 'sources' | 'publicIps'>;
 
 export function attributesOf(config: Config, identity: Identity, announced: Announced): LeaseAttributes {
   const { publicIps } = announced;
@@ -28,9 +28,8 @@ export function attributesOf(config: Config, identity: Identity, announced: Anno
   };
 }
 
-/** Packets of the tunnel leave from the interface's address, which peers must know where it is not the public one. */
-function extensionOf({ addresses, publicIps }: Announced): NodeExtension {
-  const sources = addresses.map(({ address }) => address);
+/** Where tunnel packets are sent from, as far as it is not the public address: peers accept them from announced addresses. */
+function extensionOf({ sources, publicIps }: Announced): NodeExtension {
   const localIps = sources.filter((source) => !publicIps.some((ip) => sameIp(ip, source)));
   return { localIps, version };
 }

@@ -44,6 +44,8 @@ export interface NetworkOptions {
   readonly identity: Identity;
   readonly underlay: HostUnderlay;
   readonly holder: LeaseHolder;
+  /** This host has another address: connections to the store that were made from the one of before do not answer. */
+  readonly reconnectStore: () => void;
   /** Calls back on SIGHUP, until the signal aborts. */
   readonly onReload: (listener: () => void, signal: AbortSignal) => void;
   readonly log: Log;
@@ -113,7 +115,10 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
   const reconciler: HostReconciler<HostState> = new HostReconciler({
     parts,
     state: (needs) => {
-      if ((needs.underlay || underlay.problems.length) && underlay.refresh()) announcement.tell();
+      if ((needs.underlay || underlay.problems.length) && underlay.refresh()) {
+        options.reconnectStore();
+        announcement.tell();
+      }
       const { rtnl } = sockets;
       return hostStateOf({ config: running.current, rtnl, identity, holder, underlay, probes, farewell });
     },

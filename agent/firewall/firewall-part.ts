@@ -149,7 +149,9 @@ function endpointsOf(states: readonly FamilyState[]): readonly Ip[] {
   if (known?.of.length === states.length && states.every((state, i) => state.peers === known.of[i]?.peers)) {
     return known.ips;
   }
-  const ips = states.flatMap((state) => state.peers.map((peer) => peer.endpoint));
+  const ips = states.flatMap((state) =>
+    state.peers.flatMap(({ endpoint, sources = [] }) => [endpoint, ...sources]),
+  );
   endpoints.set(first.peers, { of: states, ips });
   return ips;
 }

@@ -10,7 +10,7 @@ import * as address from '../../kernel/address.ts';
 import type * as link from '../../kernel/link.ts';
 import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
 import { podMtuBytes, requireIpv6Mtu, tunnelMtuBytes } from './mtu.ts';
-import type { OverlayState } from './state.ts';
+import { type OverlayState, sourceOf } from './state.ts';
 
 export interface DesiredDevice {
   readonly name: string;
@@ -55,7 +55,7 @@ export function desiredDevice(state: OverlayState): DesiredDevice | undefined {
     mtuBytes: Math.min(podMtuBytes(state), tunnelMtuBytes(state)),
     underlayName: state.underlay.name,
     underlayIndex: state.underlay.index,
-    underlayAddress: state.underlay.address.address,
+    underlayAddress: sourceOf(state.underlay),
     subnet: state.subnet,
     network: state.network,
   };

@@ -11,6 +11,8 @@ export interface Peer {
   readonly subnet: Cidr;
   /** The underlay address that its tunnel ends at. */
   readonly endpoint: Ip;
+  /** Where its tunnel packets may come from besides: its own address behind a NAT. */
+  readonly sources?: readonly Ip[];
   /** The MAC of its VXLAN device; undefined for a node that only routes (host-gw). */
   readonly vtepMac: string | undefined;
 }

@@ -1,6 +1,6 @@
 /** What the agent knows when a pass starts, per family of the cluster network, and how it follows from leases and configuration. */
 import type { Cidr, InterfaceAddress } from '../../inet/cidr.ts';
-import type { Family } from '../../inet/ip.ts';
+import type { Family, Ip } from '../../inet/ip.ts';
 import type { BackendType } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
 import type { Lease, Peers } from '../lease/lease.ts';
@@ -12,7 +12,13 @@ export interface UnderlayLink {
   readonly name: string;
   readonly address: InterfaceAddress;
   readonly mtuBytes: number;
+  /** What packets to peers are sent from, where it is not `address`. */
+  readonly source?: Ip | undefined;
 }
+
+/** What packets to peers are sent from. */
+export const sourceOf = ({ source, address }: Pick<UnderlayLink, 'source' | 'address'>): Ip =>
+  source ?? address.address;
 
 /** What is known of one family, with an underlay or without. */
 export interface FamilyState {
@@ -125,7 +131,10 @@ function peerOf(lease: Lease, family: Family): Peer | undefined {
   const subnet = lease.subnets.find((candidate) => candidate.family === family);
   const endpoint = lease.publicIps.find((candidate) => candidate.family === family);
   if (!subnet || !endpoint) return undefined;
-  return { key: lease.key, name: lease.nodeName, subnet, endpoint, vtepMac: macOf(lease, family) };
+  const { key, nodeName, extension } = lease;
+  const sources = extension?.localIps.filter((local) => local.family === endpoint.family) ?? [];
+  const peer = { key, name: nodeName, subnet, endpoint, vtepMac: macOf(lease, family) };
+  return sources.length ? { ...peer, sources } : peer;
 }
 
 const macOf = (lease: Lease, family: Family): string | undefined =>

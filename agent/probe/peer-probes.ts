@@ -6,12 +6,12 @@
  * pods reach as well.
  */
 import { firstIp, formatInterfaceAddress } from '../../inet/cidr.ts';
-import type { Family } from '../../inet/ip.ts';
+import { type Family, sameIp } from '../../inet/ip.ts';
 import { passMark } from '../firewall/mark.ts';
 import { DIRECT_PROBE_MARK } from '../overlay/direct-probing.ts';
 import { podMtuBytes } from '../overlay/mtu.ts';
 import type { Peer } from '../overlay/peer.ts';
-import type { OverlayState } from '../overlay/state.ts';
+import { type OverlayState, sourceOf } from '../overlay/state.ts';
 import { isOnLink } from '../overlay/ways.ts';
 import { PathMtu } from './path-mtu.ts';
 import { DIRECT_PORT, TUNNEL_PORT } from './ports.ts';
@@ -180,4 +180,5 @@ const sameScope = (a: OverlayState, b: OverlayState): boolean =>
   a.peers === b.peers &&
   a.backend.type === b.backend.type &&
   podMtuBytes(a) === podMtuBytes(b) &&
-  formatInterfaceAddress(a.underlay.address) === formatInterfaceAddress(b.underlay.address);
+  formatInterfaceAddress(a.underlay.address) === formatInterfaceAddress(b.underlay.address) &&
+  sameIp(sourceOf(a.underlay), sourceOf(b.underlay));

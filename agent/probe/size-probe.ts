@@ -5,7 +5,7 @@ import { close, sendTo } from '../../kernel/ffi.ts';
 import { bindUdp, socketAddress } from '../../kernel/udp.ts';
 import { passMark } from '../firewall/mark.ts';
 import type { Peer } from '../overlay/peer.ts';
-import type { OverlayState } from '../overlay/state.ts';
+import { type OverlayState, sourceOf } from '../overlay/state.ts';
 import { encapsulate, innerHeaderBytes } from './encapsulate.ts';
 import { encodeProbe } from './message.ts';
 
@@ -28,11 +28,11 @@ export class SizeProbe {
     const payload = encodeProbe({ kind: 'ask', token: probe.token }, probe.sizeBytes - innerHeaderBytes(to));
     const { vni, port } = state.backend;
     const packet = encapsulate({ vni, from, to, payload });
-    const fd = this.#open(state.underlay.address.address);
+    const fd = this.#open(sourceOf(state.underlay));
     sendTo(fd, packet, socketAddress(peer.endpoint, port), 'send a probe of the path');
   }
 
-  /** Bound to the address that the device sends from: whoever guards his tunnel knows us by it. */
+  /** Bound to the address that the device sends from, which peers accept tunnel packets from. */
   #open(local: Ip): number {
     if (this.#socket && sameIp(this.#socket.local, local)) return this.#socket.fd;
     this.#close();

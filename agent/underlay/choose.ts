@@ -29,6 +29,8 @@ export interface Underlay {
   readonly mtuBytes: number;
   /** One per family, in the order of the cluster's networks. */
   readonly addresses: readonly InterfaceAddress[];
+  /** What packets to peers are sent from, one per family in the same order. */
+  readonly sources: readonly Ip[];
   /** What peers are told, one per family in the same order. */
   readonly publicIps: readonly Ip[];
   /** What an operator should know although it stops nothing. */
@@ -100,6 +102,7 @@ function settle(candidate: Candidate, wish: UnderlayWish, families: readonly Fam
     index: link.index,
     mtuBytes: link.mtuBytes,
     addresses: addresses.map(({ address, length }) => ({ address, length })),
+    sources: addresses.map(({ address }) => sourceOf(wish, address)),
     publicIps: addresses.map(
       ({ address }) => wish.publicIps.find(({ family }) => family === address.family) ?? address,
     ),
@@ -146,6 +149,18 @@ function bestAddress(
       for (const rank of ranks) if (rank(a) !== rank(b)) return rank(a) - rank(b);
       return 0;
     })[0];
+}
+
+/**
+ * What packets to peers are sent from: the announced address where this host has it, on whichever interface, since peers
+ * accept packets from announced addresses only; else the chosen one.
+ */
+function sourceOf({ facts, publicIps }: UnderlayWish, chosen: Ip): Ip {
+  const announced = publicIps.find(({ family }) => family === chosen.family);
+  const own = facts.addresses.find(
+    (each) => announced && isTellable(each) && sameIp(each.address, announced),
+  );
+  return own?.address ?? chosen;
 }
 
 const familyName = { ipv4: 'IPv4', ipv6: 'IPv6' } as const;

@@ -113,10 +113,11 @@ export class FollowedUnderlay {
 
 /** The part of one family; an underlay is chosen with an address of each. */
 export function underlayPart(underlay: Underlay, family: Family): UnderlayLink | undefined {
-  const { name, index, mtuBytes, addresses } = underlay;
+  const { name, index, mtuBytes, addresses, sources } = underlay;
   const address = addresses.find((candidate) => candidate.address.family === family);
-  return address && { name, index, mtuBytes, address };
+  const source = sources.find((candidate) => candidate.family === family);
+  return address && { name, index, mtuBytes, address, source };
 }
 
-const describe = ({ name, index, mtuBytes, addresses, publicIps }: Underlay): string =>
-  `${name} (link ${index}, MTU ${mtuBytes}, ${addresses.map(({ address, length }) => `${formatIp(address)}/${length}`).join(' ')}, announced as ${publicIps.map(formatIp).join(' ')})`;
+const describe = ({ name, index, mtuBytes, addresses, sources, publicIps }: Underlay): string =>
+  `${name} (link ${index}, MTU ${mtuBytes}, ${addresses.map(({ address, length }) => `${formatIp(address)}/${length}`).join(' ')}, source ${sources.map(formatIp).join(' ')}, announced as ${publicIps.map(formatIp).join(' ')})`;

@@ -73,6 +73,8 @@ export interface LeaseStore {
   silence(session: string, signal: AbortSignal): Promise<number | undefined>;
   /** Ends a session: its records go at once. */
   revoke(session: string, signal: AbortSignal): Promise<void>;
+  /** This host has another address: connections from the one of before are of no use. */
+  reconnect?(): void;
   close(): void;
 }
 

@@ -441,6 +441,27 @@ describe('address that is announced', () => {
   });
 });
 
+describe('address that packets to peers are sent from', () => {
+  const two = host('eth0 192.168.1.9/24 via 192.168.1.1', 'eth1 203.0.113.7/24');
+
+  it('publicIP on another interface of the host: the public one', () => {
+    const chosen = choose('underlay: eth0\npublicIP: 203.0.113.7', two);
+    assert.equal(shown(chosen), 'eth0 192.168.1.9/24');
+    assert.deepEqual(chosen.sources.map(formatIp), ['203.0.113.7']);
+  });
+
+  it('publicIP that a NAT in front of the host has: the interface has its own', () => {
+    const chosen = choose('underlay: eth0\npublicIP: 198.51.100.7', two);
+    assert.deepEqual(chosen.sources.map(formatIp), ['192.168.1.9']);
+  });
+
+  it('publicIP on loopback (anycast, BGP to the host): the public one', () => {
+    const facts = host('eth0 192.168.1.9/24 via 192.168.1.1', 'dummy0 198.51.100.7/32');
+    const chosen = choose('underlay: eth0\npublicIP: 198.51.100.7', facts);
+    assert.deepEqual(chosen.sources.map(formatIp), ['198.51.100.7']);
+  });
+});
+
 describe('interface of underlay: auto', () => {
   const two = host(
     'eth0 192.168.1.9/24 via 192.168.1.1 metric 100',

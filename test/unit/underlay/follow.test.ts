@@ -10,6 +10,7 @@ const at = (address: string): Underlay => ({
   index: 2,
   mtuBytes: 1500,
   addresses: [{ address: ip(address), length: 24 }],
+  sources: [ip(address)],
   publicIps: [ip(address)],
   warnings: [],
 });

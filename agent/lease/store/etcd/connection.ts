@@ -14,7 +14,8 @@ import { memberSecurity } from './tls.ts';
 const answerMs = 5000;
 
 interface Member extends Endpoint {
-  readonly client: Client;
+  client: Client;
+  readonly connect: () => Client;
 }
 
 const channelOptions = {
@@ -26,6 +27,8 @@ const channelOptions = {
   // A list of 5000 leases has 3 MB, and somebody may have put anything under the prefix.
   'grpc.max_receive_message_length': 256 * 1024 * 1024,
   'grpc.enable_retries': 0,
+  // A client that replaces another one must not get its connection back from the process's pool.
+  'grpc.use_local_subchannel_pool': 1,
   'grpc.service_config_disable_resolution': 1,
   // Nobody looks at channelz, and it keeps the history of every call.
   'grpc.enable_channelz': 0,
@@ -46,11 +49,9 @@ export class Connection {
     const members = config.endpoints.map(({ host, port, secure: tls }): Member => {
       const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
       const { credentials, fault } = securityOf(host);
-      return {
-        name: `${tls ? 'https' : 'http'}://${address}`,
-        client: new Client(address, credentials, channelOptions),
-        tlsFault: fault,
-      };
+      const connect = (): Client => new Client(address, credentials, channelOptions);
+      const name = `${tls ? 'https' : 'http'}://${address}`;
+      return { name, client: connect(), connect, tlsFault: fault };
     });
     const [first, ...rest] = members;
     if (!first) throw new StoreError('refused', 'etcd.endpoints is empty: name at least one');
@@ -111,6 +112,17 @@ export class Connection {
     } catch (error) {
       signal.throwIfAborted();
       throw failed(error);
+    }
+  }
+
+  /**
+   * Leaves all connections and makes new ones: this host has another address, and what was sent from the one of before is
+   * never answered. Calls that are under way fail as if the store were unreachable, and are repeated by their callers.
+   */
+  reconnect(): void {
+    for (const member of this.#members) {
+      member.client.close();
+      member.client = member.connect();
     }
   }
 

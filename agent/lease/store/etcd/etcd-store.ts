@@ -117,6 +117,10 @@ export class EtcdStore implements LeaseStore {
     }
   }
 
+  reconnect(): void {
+    this.#connection.reconnect();
+  }
+
   close(): void {
     this.#keepAlive.close();
     this.#connection.close();
