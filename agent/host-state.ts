@@ -43,6 +43,10 @@ export function hostStateOf(known: HostKnowledge): HostState {
   };
 }
 
+/** Whether pods reach some destinations outside the cluster with their own addresses. */
+export const isUnmasqueraded = ({ masquerade }: Pick<Config, 'masquerade'>): boolean =>
+  !masquerade.enabled || masquerade.except.length > 0;
+
 /** `underlayMtuBytes`: what to go by where there is no underlay. */
 export const subnetFileOf = (
   { families }: HostState,

@@ -9,7 +9,7 @@ import { type Config, defaultRunDir } from './config/config.ts';
 import type { RunningConfig } from './config/running.ts';
 import { conflistDirectory } from './conflist.ts';
 import { FirewallPart } from './firewall/firewall-part.ts';
-import { hostStateOf, subnetFileOf } from './host-state.ts';
+import { hostStateOf, isUnmasqueraded, subnetFileOf } from './host-state.ts';
 import type { Identity } from './identity/identity.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import type { MetricSources } from './metrics/sources.ts';
@@ -30,6 +30,7 @@ import type { Health } from './serve/health/health.ts';
 import type { AgentStatus } from './status/live.ts';
 import { SubnetFilePart } from './subnet-file/subnet-file-part.ts';
 import { SysctlLedger } from './sysctl/ledger.ts';
+import { SettingsPart } from './sysctl/settings-part.ts';
 import type { HostUnderlay } from './underlay/host-underlay.ts';
 import { PeerAddresses } from './underlay/peer-addresses.ts';
 import { UnderlayPart } from './underlay/underlay-part.ts';
@@ -100,11 +101,14 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
   });
   const parts: readonly Part<HostState>[] = [
     new UnderlayPart(),
-    ...running.current.networks.map(
-      ({ cidr: { family } }) =>
-        new OverlayPart({ ...sockets, family, set: new SysctlLedger(stateDir, log).set }),
-    ),
+    ...running.current.networks.map(({ cidr: { family } }) => new OverlayPart({ ...sockets, family })),
     new BridgesPart({ rtnl: sockets.rtnl, records }),
+    new SettingsPart({
+      rtnl: sockets.rtnl,
+      set: new SysctlLedger(stateDir, log).set,
+      links: () => ({ bridges: records.bridges, egress: underlay.current?.egress ?? [] }),
+      unmasqueraded: () => isUnmasqueraded(running.current),
+    }),
     firewall,
     new SubnetFilePart({
       runDir,

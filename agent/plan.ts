@@ -5,7 +5,7 @@
 import { BridgesPart } from './bridge/bridges-part.ts';
 import type { Config } from './config/config.ts';
 import { FirewallPart } from './firewall/firewall-part.ts';
-import { subnetFileOf } from './host-state.ts';
+import { isUnmasqueraded, subnetFileOf } from './host-state.ts';
 import { OverlayPart } from './overlay/overlay-part.ts';
 import type { HostState } from './overlay/state.ts';
 import type { Part, PartPlan } from './reconcile/part.ts';
@@ -13,6 +13,7 @@ import { planParts } from './reconcile/parts.ts';
 import { PodRecords } from './records.ts';
 import { withSavedHost } from './saved-host.ts';
 import { SubnetFilePart } from './subnet-file/subnet-file-part.ts';
+import { SettingsPart } from './sysctl/settings-part.ts';
 import { UnderlayPart } from './underlay/underlay-part.ts';
 
 /**
@@ -27,6 +28,12 @@ export const planHost = ({ config, file }: { config: Config; file: string }): Pr
       new UnderlayPart(),
       ...config.networks.map(({ cidr: { family } }) => new OverlayPart({ rtnl, family })),
       new BridgesPart({ rtnl, records }),
+      new SettingsPart({
+        rtnl,
+        set: () => undefined,
+        links: () => ({ bridges: records.bridges, egress: underlay.current?.egress ?? [] }),
+        unmasqueraded: () => isUnmasqueraded(config),
+      }),
       new FirewallPart({
         masquerade: () => (config.masquerade.enabled ? config.masquerade : undefined),
         pods: () => records.pods,

@@ -37,6 +37,11 @@ export class PodRecords {
     return this.#attachments;
   }
 
+  /** Names of the bridges that pods are on. */
+  get bridges(): readonly string[] {
+    return [...new Set(this.attachments.map(({ bridge }) => bridge))];
+  }
+
   #refresh(): void {
     const known = new Map<string, Known>();
     let same = true;

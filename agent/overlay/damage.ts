@@ -1,10 +1,9 @@
 /**
  * Which notifications concern an overlay besides those of its entries (sighting.ts): links, addresses,
- * forwarding, rules, and what may make another interface the underlay.
+ * rules, and what may make another interface the underlay.
  */
 import type { Cidr } from '../../inet/cidr.ts';
 import { linkNameOf } from '../../kernel/link-message.ts';
-import { netconfOf } from '../../kernel/netconf.ts';
 import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import {
   AF_BRIDGE,
@@ -14,7 +13,6 @@ import {
   RTM_DELRULE,
   RTM_NEWADDR,
   RTM_NEWLINK,
-  RTM_NEWNETCONF,
   RTM_NEWROUTE,
 } from '../../kernel/netlink/rtnl.ts';
 import type { Trigger } from '../reconcile/trigger.ts';
@@ -32,7 +30,6 @@ export interface Watched {
 
 /** Of the link, or narrower (linux/rtnetlink.h). */
 const RT_SCOPE_LINK = 253;
-const NETCONFA_IFINDEX_ALL = -1;
 
 /** Why this notification makes a pass necessary; undefined where it does not. */
 export function damageBy(message: NetlinkMessage, watched: Watched): Trigger | undefined {
@@ -49,8 +46,6 @@ export function damageBy(message: NetlinkMessage, watched: Watched): Trigger | u
       return message.body[1] === 0 ? { reason: 'default route', underlay: true } : undefined;
     case RTM_DELRULE:
       return watched.probesDirect ? { reason: 'rule gone' } : undefined;
-    case RTM_NEWNETCONF:
-      return netconfDamage(message.body, watched);
     default:
       return undefined;
   }
@@ -83,13 +78,4 @@ function addressDamage(message: NetlinkMessage, watched: Watched): Trigger | und
   if (index === watched.underlayIndex) return { reason: 'underlay address', reread, underlay: true };
   const scope = message.body.readUInt8(3);
   return scope < RT_SCOPE_LINK ? { reason: 'address', underlay: true } : undefined;
-}
-
-/** Forwarding switched off, or a filter made strict that has to be loose, for all interfaces or one of ours. */
-function netconfDamage(body: Buffer, watched: Watched): Trigger | undefined {
-  const { index, forwarding, rpFilter } = netconfOf(body);
-  const ours = [NETCONFA_IFINDEX_ALL, watched.deviceIndex, watched.underlayIndex];
-  if (!ours.includes(index)) return undefined;
-  if (forwarding === false) return { reason: 'forwarding off' };
-  return watched.probesDirect && rpFilter === 1 ? { reason: 'rp_filter strict' } : undefined;
 }

@@ -82,6 +82,8 @@ function create(rtnl: Rtnl, desired: DesiredDevice): void {
     }),
   ])[0];
   if (refusal) throw explainRefusal(rtnl, desired, refusal);
+  // Hardening switches IPv6 off for links to come (net.ipv6.conf.default.disable_ipv6), and this one is weft's own.
+  if (desired.subnet.family === 'ipv6') ensureSysctl(`net/ipv6/conf/${desired.name}/disable_ipv6`, '0');
   // The UDP port is bound when the device comes up.
   explained(rtnl, desired, () => rtnl.execute([noLinkLocal(index), link.set({ index, up: true })]));
 }

@@ -1,12 +1,10 @@
-/** What the entries of one family depend on, kept as desired: the device, the host's settings, the rule for probes. */
+/** What the entries of one family depend on, kept as desired: the device, and the rule for probes. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
-import type { SetSysctl } from '../sysctl/ledger.ts';
 import type { EntryLinks } from './desired.ts';
 import { desiredDevice } from './device.ts';
 import { ensureDirectProbing } from './direct-probing.ts';
 import { ensureDevice } from './ensure-device.ts';
-import { ensureSettings, settingsOf } from './settings.ts';
 import type { OverlayState } from './state.ts';
 
 export interface EnsuredBase {
@@ -19,13 +17,11 @@ export interface EnsuredBase {
 
 export class KeptBase {
   readonly #rtnl: Rtnl;
-  readonly #set: SetSysctl;
   /** As last ensured. */
   #known: { readonly desired: object; readonly links: EntryLinks } | undefined;
 
-  constructor(rtnl: Rtnl, set: SetSysctl) {
+  constructor(rtnl: Rtnl) {
     this.#rtnl = rtnl;
-    this.#set = set;
   }
 
   /** `unchanged`: no notification concerned it, so the dataplane is read only where the desired state changed. */
@@ -39,11 +35,10 @@ export class KeptBase {
     this.#known = undefined;
     const wanted = desiredDevice(state);
     const device = wanted && ensureDevice(this.#rtnl, wanted);
-    const settings = ensureSettings(settingsOf(state), this.#set);
     const rules = ensureDirectProbing(this.#rtnl, state);
     const links = { deviceIndex: device?.index, underlayIndex: underlay.index };
     this.#known = { desired, links };
     const made = device?.done ?? [];
-    return { links, done: [...made, ...settings, ...rules], deviceChanged: made.length > 0 };
+    return { links, done: [...made, ...rules], deviceChanged: made.length > 0 };
   }
 }

@@ -1,13 +1,11 @@
 /**
  * The overlay of one family. Every trigger (a lease, a notification, a timer, a restart) runs the same `reconcile`:
- * state → plan → apply → verify, for the device, the host's settings, and the entries of each peer.
+ * state → plan → apply → verify, for the device and the entries of each peer.
  */
 import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
-import { ensureSysctl } from '../../kernel/sysctl.ts';
 import { earliest, type PartOutcome } from '../reconcile/part.ts';
 import { everything, type Trigger } from '../reconcile/trigger.ts';
-import type { SetSysctl } from '../sysctl/ledger.ts';
 import { damageBy, type Watched } from './damage.ts';
 import { type Desired, type EntryLinks, linkNames } from './desired.ts';
 import { desiredDevice } from './device.ts';
@@ -30,8 +28,6 @@ const LINK_GONE = 'a link was removed while entries were set on it';
 const SETTLING_MS = 250;
 
 export interface OverlayOptions {
-  /** How the host's settings are changed. */
-  readonly set?: SetSysctl;
   /** A socket of the same namespace that nobody else uses: with it thousands of peers keep nobody waiting. */
   readonly bulk?: Rtnl;
 }
@@ -45,9 +41,9 @@ export class Overlay {
   readonly #soliciting = new Soliciting();
   #watched: Watched | undefined;
 
-  constructor(rtnl: Rtnl, { set = ensureSysctl, bulk }: OverlayOptions = {}) {
+  constructor(rtnl: Rtnl, { bulk }: OverlayOptions = {}) {
     this.#rtnl = rtnl;
-    this.#base = new KeptBase(rtnl, set);
+    this.#base = new KeptBase(rtnl);
     this.#entries = new KeptEntries({ rtnl, bulk });
     this.#staleDevices = new StaleDevices(rtnl);
   }

@@ -10,7 +10,6 @@ import { desiredDevice, planDevice } from './device.ts';
 import { previewDirectProbing } from './direct-probing.ts';
 import { mtuProblems } from './mtu.ts';
 import { describeStep, planEntries } from './plan.ts';
-import { previewSettings, settingsOf } from './settings.ts';
 import { previewStaleDevices } from './stale-devices.ts';
 import type { OverlayState } from './state.ts';
 import { peerPlans } from './ways.ts';
@@ -34,7 +33,6 @@ export function previewOverlay(rtnl: Rtnl, state: OverlayState): PartPlan {
   const entrySteps = planEntries(entries, actualEntries(rtnl, scope));
   return {
     steps: [
-      ...previewSettings(settingsOf(state)),
       ...previewDirectProbing(rtnl, state),
       ...deviceSteps.map(({ kind, why }) => `${kind} ${device?.name}: ${why}`),
       ...entrySteps

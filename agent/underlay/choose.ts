@@ -33,6 +33,8 @@ export interface Underlay {
   readonly sources: readonly Ip[];
   /** What peers are told, one per family in the same order. */
   readonly publicIps: readonly Ip[];
+  /** Names of the links of default routes: what leaves for other networks. */
+  readonly egress: readonly string[];
   /** What an operator should know although it stops nothing. */
   readonly warnings: readonly string[];
 }
@@ -106,6 +108,7 @@ function settle(candidate: Candidate, wish: UnderlayWish, families: readonly Fam
     publicIps: addresses.map(
       ({ address }) => wish.publicIps.find(({ family }) => family === address.family) ?? address,
     ),
+    egress: egressOf(facts),
     warnings: [
       ...(nat === undefined
         ? []
@@ -162,6 +165,15 @@ function sourceOf({ facts, publicIps }: UnderlayWish, chosen: Ip): Ip {
   );
   return own?.address ?? chosen;
 }
+
+const egressOf = ({ routes, links }: UnderlayFacts): string[] => {
+  const indexes = new Set(
+    routes.flatMap(({ destination, index }) =>
+      destination.length === 0 && index !== undefined ? [index] : [],
+    ),
+  );
+  return links.filter(({ index, loopback }) => indexes.has(index) && !loopback).map(({ name }) => name);
+};
 
 const familyName = { ipv4: 'IPv4', ipv6: 'IPv6' } as const;
 

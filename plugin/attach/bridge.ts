@@ -2,12 +2,13 @@
 import { containsIp, formatInterfaceAddress, type InterfaceAddress, networkOf } from '../../inet/cidr.ts';
 import { type Family, formatIp, sameIp } from '../../inet/ip.ts';
 import * as address from '../../kernel/address.ts';
+import { acceptRa, linksToKeepAdvertised } from '../../kernel/advertised-routes.ts';
 import { failedWith } from '../../kernel/errors.ts';
 import * as link from '../../kernel/link.ts';
 import type { NetlinkRequest } from '../../kernel/netlink/message.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import * as newLink from '../../kernel/new-link.ts';
-import { ensureSysctl } from '../../kernel/sysctl.ts';
+import { ensureSysctl, readSysctl } from '../../kernel/sysctl.ts';
 import { CniError } from '../errors.ts';
 import { bridgeMac } from './names.ts';
 
@@ -43,7 +44,7 @@ export const bridgeKey = (wish: BridgeWish): string =>
 export function ensureBridge(rtnl: Rtnl, wish: BridgeWish): EnsuredBridge {
   const { index, mac, mtuBytes } = ensureLink(rtnl, wish);
   ensureAddresses(rtnl, index, wish);
-  for (const family of familiesIn(wish.addresses)) ensureForwarding(family);
+  for (const family of familiesIn(wish.addresses)) ensureForwarding(rtnl, family);
   // A router does not take its own routes from what passes by (linux, Documentation/networking/ip-sysctl).
   ensureSysctl(`net/ipv6/conf/${wish.name}/accept_ra`, '0');
   const refresh = [
@@ -126,8 +127,11 @@ export function contradicts(present: InterfaceAddress, wanted: readonly Interfac
   );
 }
 
-function ensureForwarding(family: Family): void {
-  ensureSysctl(family === 'ipv4' ? 'net/ipv4/ip_forward' : 'net/ipv6/conf/all/forwarding', '1');
+function ensureForwarding(rtnl: Rtnl, family: Family): void {
+  const key = family === 'ipv4' ? 'net/ipv4/ip_forward' : 'net/ipv6/conf/all/forwarding';
+  if (readSysctl(key) === '1') return;
+  if (family === 'ipv6') for (const link of linksToKeepAdvertised(rtnl)) ensureSysctl(acceptRa(link), '2');
+  ensureSysctl(key, '1');
 }
 
 const familiesIn = (addresses: readonly InterfaceAddress[]): Family[] => [

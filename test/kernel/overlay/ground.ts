@@ -4,11 +4,15 @@ import { execFileSync } from 'node:child_process';
 import { Overlay } from '../../../agent/overlay/overlay.ts';
 import type { Peer } from '../../../agent/overlay/peer.ts';
 import type { OverlayState } from '../../../agent/overlay/state.ts';
+import type { PartOutcome } from '../../../agent/reconcile/part.ts';
+import { everything } from '../../../agent/reconcile/trigger.ts';
+import { SettingsPart } from '../../../agent/sysctl/settings-part.ts';
 import { cidr, parseInterfaceAddress } from '../../../inet/cidr.ts';
 import { type Family, ip } from '../../../inet/ip.ts';
 import { linkByName } from '../../../kernel/link.ts';
 import { openRtnl, type Rtnl } from '../../../kernel/netlink/rtnl.ts';
 import { type Netns, openNetns, within } from '../../../kernel/netns.ts';
+import { ensureSysctl } from '../../../kernel/sysctl.ts';
 
 export const run = (command: string, ...args: string[]): string =>
   execFileSync(command, args, { encoding: 'utf8' });
@@ -50,6 +54,7 @@ export class Ground {
   readonly netns: Netns;
   readonly rtnl: Rtnl;
   readonly overlay: Overlay;
+  readonly settings: SettingsPart;
 
   constructor(family: Family) {
     this.family = family;
@@ -58,6 +63,12 @@ export class Ground {
     this.netns = openNetns(`/run/netns/${this.name}`);
     this.rtnl = within(this.netns, openRtnl);
     this.overlay = new Overlay(this.rtnl);
+    this.settings = new SettingsPart({
+      rtnl: this.rtnl,
+      set: ensureSysctl,
+      links: () => ({ bridges: [], egress: [] }),
+      unmasqueraded: () => false,
+    });
     this.ip('link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'wire');
     this.ip('link', 'set', 'eth0', 'up');
     this.ip('link', 'set', 'wire', 'up');
@@ -118,6 +129,14 @@ export class Ground {
   converge(state: OverlayState): Converged {
     this.overlay.invalidate();
     return this.repair(state);
+  }
+
+  /** A pass over the host's settings. */
+  ensureSettings(state: OverlayState): PartOutcome {
+    const pass = { reasons: [], failed: [], ...everything };
+    return within(this.netns, () =>
+      this.settings.reconcile({ families: [state], underlayProblems: [] }, pass),
+    );
   }
 
   /** A pass that goes by the notifications that the overlay was given, and reads nothing. */

@@ -12,6 +12,7 @@ const at = (address: string): Underlay => ({
   addresses: [{ address: ip(address), length: 24 }],
   sources: [ip(address)],
   publicIps: [ip(address)],
+  egress: [],
   warnings: [],
 });
 
