@@ -1,6 +1,7 @@
 /** What the agent knows when a pass starts, as the parts of the reconciler take it. */
 import { linkByName } from '../kernel/link.ts';
 import type { Rtnl } from '../kernel/netlink/rtnl.ts';
+import type { DeadEnd } from '../kernel/route.ts';
 import type { Config } from './config/config.ts';
 import type { Identity } from './identity/identity.ts';
 import type { LeaseHolder } from './lease/holder.ts';
@@ -16,7 +17,7 @@ export interface HostKnowledge {
   readonly config: Config;
   readonly rtnl: Rtnl;
   readonly identity: Identity;
-  readonly holder: Pick<LeaseHolder, 'lease' | 'peers'>;
+  readonly holder: Pick<LeaseHolder, 'lease' | 'peers' | 'status'>;
   readonly underlay: HostUnderlay;
   readonly probes: FamilyProbes;
   readonly farewell: TunnelFarewell;
@@ -39,9 +40,14 @@ export function hostStateOf(known: HostKnowledge): HostState {
       backend: { type, tunnelStays, vni, port, mtuBytes: mtu === 'auto' ? undefined : mtu },
       answeringDirect: (family) => probes.answeringDirect(family),
       pathMtuBytes: (family) => probes.pathMtuBytes(family),
+      unleased: unleasedOf(config, holder),
     }),
   };
 }
+
+/** Not before a whole list of peers is known, or the saved one is all there is: what is leased would be cut off. */
+const unleasedOf = ({ unleased }: Config, { peers, status }: HostKnowledge['holder']): DeadEnd | undefined =>
+  unleased === 'pass' || !(peers.complete || status.phase === 'away') ? undefined : unleased;
 
 /** Whether pods reach some destinations outside the cluster with their own addresses. */
 export const isUnmasqueraded = ({ masquerade }: Pick<Config, 'masquerade'>): boolean =>

@@ -87,6 +87,7 @@ function hostStateOf(known: {
     peers: { leases, complete: true, problems: [] },
     underlayOf: (family) => underlay.of(family),
     backend: { type, vni, port, mtuBytes: mtu === 'auto' ? undefined : mtu },
+    unleased: config.unleased === 'pass' ? undefined : config.unleased,
     // What only a running agent finds out is taken from the routes that it set.
     answeringDirect: (family) =>
       new Set(

@@ -18,10 +18,15 @@ import type { Steps } from './steps.ts';
 export const RTPROT_WEFT = 87;
 export const RT_TABLE_MAIN = 254;
 
+/** Routes that lead nowhere: the sender is told (`unreachable`), or not (`blackhole`). */
+export type DeadEnd = 'unreachable' | 'blackhole';
+
 /** A route. Only what weft sets or needs to see; one next hop: a route with several is read as several routes. */
 export interface Route {
   readonly destination: Cidr;
-  /** The output link's index; undefined for blackhole and the like. */
+  /** Undefined: it leads somewhere. */
+  readonly deadEnd?: DeadEnd | undefined;
+  /** The output link's index; undefined for blackhole and the like (for IPv6 the kernel shows loopback's). */
   readonly index?: number | undefined;
   readonly gateway?: Ip | undefined;
   /** The gateway is taken to be on the link although no route says so (RTNH_F_ONLINK). */
@@ -58,6 +63,10 @@ export const remove = (route: Route): NetlinkRequest => request('remove', RTM_DE
 
 const RT_SCOPE_NOWHERE = 255;
 const RTN_UNICAST = 1;
+/** RTN_*. */
+const deadEnds: Readonly<Record<DeadEnd, number>> = { blackhole: 6, unreachable: 7 };
+/** Answers with the entry of the table, not with a route to the address alone. */
+const RTM_F_FIB_MATCH = 0x2000;
 const RTNH_F_ONLINK = 4;
 /** struct rtmsg. */
 const HEADER_BYTES = 12;
@@ -85,13 +94,15 @@ function request(verb: string, type: number, flags: number, route: Route): Netli
   header[1] = destination.length;
   header[4] = table < 256 ? table : 0;
   header[5] = route.protocol ?? (removing ? 0 : RTPROT_WEFT);
-  header[6] = route.scope ?? (removing ? RT_SCOPE_NOWHERE : gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
-  header[7] = removing ? 0 : RTN_UNICAST;
+  const { deadEnd } = route;
+  const wide = gateway !== undefined || deadEnd !== undefined;
+  header[6] = route.scope ?? (removing ? RT_SCOPE_NOWHERE : wide ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
+  header[7] = deadEnd ? deadEnds[deadEnd] : removing ? 0 : RTN_UNICAST;
   header.writeUInt32LE(route.onlink ? RTNH_F_ONLINK : 0, 8);
   out.attribute(RTA_DST, bytesOfIp(firstIp(destination)));
   out.u32(RTA_TABLE, table);
   if (gateway) out.attribute(RTA_GATEWAY, bytesOfIp(gateway));
-  out.u32(RTA_OIF, route.index);
+  if (!deadEnd) out.u32(RTA_OIF, route.index);
   if (route.source) out.attribute(RTA_PREFSRC, bytesOfIp(route.source));
   out.u32(RTA_PRIORITY, route.priority);
   if (mtuBytes !== undefined || advmssBytes !== undefined) {
@@ -103,8 +114,8 @@ function request(verb: string, type: number, flags: number, route: Route): Netli
 /** `10.244.2.0/24 via 10.244.2.0 dev 7`, for people. */
 export function describeRoute(route: Route): string {
   const via = route.gateway ? ` via ${formatIp(route.gateway)}` : '';
-  const dev = route.index === undefined ? '' : ` dev ${route.index}`;
-  return `${formatCidr(route.destination)}${via}${dev}`;
+  const dev = route.index === undefined || route.deadEnd ? '' : ` dev ${route.index}`;
+  return `${route.deadEnd ? `${route.deadEnd} ` : ''}${formatCidr(route.destination)}${via}${dev}`;
 }
 
 /** Routes of one family, in the main table unless another is named; of one protocol, if it is named. */
@@ -139,11 +150,21 @@ function listing(which: WhichRoutes): NetlinkRequest {
 }
 
 /** Which way the kernel would send to an address now, as a route to that address alone; undefined where it knows none. */
-export function wayTo(rtnl: Rtnl, address: Ip): Route | undefined {
+export const wayTo = (rtnl: Rtnl, address: Ip): Route | undefined => lookUp(rtnl, address, 0);
+
+/**
+ * The entry of the tables by which the kernel would send to an address now; undefined where there is none, or, for IPv4,
+ * where it is a dead end.
+ */
+export const entryFor = (rtnl: Rtnl, address: Ip): Route | undefined =>
+  lookUp(rtnl, address, RTM_F_FIB_MATCH);
+
+function lookUp(rtnl: Rtnl, address: Ip, flags: number): Route | undefined {
   const bytes = bytesOfIp(address);
   const header = out.begin(HEADER_BYTES);
   header[0] = afOf(address.family);
   header[1] = bytes.length * 8;
+  header.writeUInt32LE(flags, 8);
   const body = out.attribute(RTA_DST, bytes).finish();
   const asked = {
     type: RTM_GETROUTE,
@@ -187,6 +208,7 @@ export function routeOf(body: Buffer): Route | undefined {
   if (nested) metrics.read(body, ...nested);
   return {
     destination: { family, base: destination.value, length: body[1] ?? 0 },
+    deadEnd: deadEndOf(body),
     index: found.u32(RTA_OIF),
     gateway: ipIn(found, RTA_GATEWAY),
     onlink: (body.readUInt32LE(8) & RTNH_F_ONLINK) !== 0,
@@ -199,6 +221,9 @@ export function routeOf(body: Buffer): Route | undefined {
     table: found.u32(RTA_TABLE) ?? body[4],
   };
 }
+
+const deadEndOf = (body: Buffer): DeadEnd | undefined =>
+  (['unreachable', 'blackhole'] as const).find((kind) => deadEnds[kind] === body[7]);
 
 /** The routes that a body stands for: one for each of its next hops. */
 function waysOf(body: Buffer): Route[] {
@@ -245,7 +270,10 @@ export class RouteReader {
 
   /** Whether it is that route, and leads where that one does. */
   is(
-    route: Pick<Route, 'destination' | 'priority' | 'table' | 'gateway' | 'index' | 'onlink' | 'mtuBytes'>,
+    route: Pick<
+      Route,
+      'destination' | 'priority' | 'table' | 'gateway' | 'index' | 'onlink' | 'mtuBytes' | 'deadEnd'
+    >,
   ): boolean {
     const { family, base, length } = route.destination;
     return (
@@ -262,10 +290,12 @@ export class RouteReader {
   }
 
   /** Whether it leads where that one does: gateway, link, MTU. */
-  leadsLike(route: Pick<Route, 'gateway' | 'index' | 'onlink' | 'mtuBytes'>): boolean {
+  leadsLike(route: Pick<Route, 'gateway' | 'index' | 'onlink' | 'mtuBytes' | 'deadEnd'>): boolean {
+    if (route.deadEnd) return this.#body[7] === deadEnds[route.deadEnd];
     const nested = this.#found.span(RTA_METRICS);
     const mtuBytes = nested && this.#metrics.read(this.#body, ...nested).u32(RTAX_MTU);
     return (
+      this.#body[7] === RTN_UNICAST &&
       mtuBytes === route.mtuBytes &&
       this.#found.u32(RTA_OIF) === route.index &&
       ((this.#body.readUInt32LE(8) & RTNH_F_ONLINK) !== 0) === (route.onlink === true) &&

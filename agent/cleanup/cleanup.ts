@@ -27,6 +27,7 @@ import { keepRun } from '../lease/disk/run.ts';
 import { readSaved } from '../lease/disk/saved.ts';
 import { DIRECT_TABLE } from '../overlay/entry.ts';
 import { SysctlLedger } from '../sysctl/ledger.ts';
+import { neededBy } from '../sysctl/needed-by.ts';
 import { isOwnDevice } from '../underlay/facts.ts';
 
 /** What agent and plugin keep in runDir; other files there are not weft's. */
@@ -63,7 +64,7 @@ export async function cleanUpHost(options: { config: Config; force: boolean }): 
       ...removeRoutes(rtnl),
       ...removeLinks(rtnl, gateways, attachments),
       ...removeFirewall(),
-      ...new SysctlLedger(config.stateDir).restore(),
+      ...new SysctlLedger(config.stateDir).restore(neededBy(rtnl)),
       ...removeFiles(config),
       ...removeConflist(config.stateDir),
     ];

@@ -13,6 +13,8 @@ export interface Config {
   /** What peers are told instead of the underlay's address; at most one per family. */
   readonly publicIps: readonly Ip[];
   readonly masquerade: MasqueradeConfig;
+  /** What becomes of packets for subnets of the cluster network that no node leases. */
+  readonly unleased: UnleasedConfig;
   /** How peers are asked whether they answer; undefined: they are not. */
   readonly probes: ProbesConfig | undefined;
   /** Where health is served; undefined where it is `off`. */
@@ -104,6 +106,10 @@ export type UnderlayChoice =
   | { readonly kind: 'network'; readonly network: Cidr }
   /** The interface by which that address is reached. */
   | { readonly kind: 'reach'; readonly address: Ip };
+
+/** `unreachable`: the sender is told; `blackhole`: it is not; `pass`: they leave by the host's other routes. */
+export const unleasedModes = ['unreachable', 'blackhole', 'pass'] as const;
+export type UnleasedConfig = (typeof unleasedModes)[number];
 
 export interface MasqueradeConfig {
   readonly enabled: boolean;

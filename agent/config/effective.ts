@@ -23,6 +23,7 @@ export function formatConfig(config: Config): string {
       config.masquerade.except.length > 0
         ? { except: config.masquerade.except.map(formatCidr) }
         : config.masquerade.enabled,
+    unleased: config.unleased,
     probes: config.probes ? probeFields(config.probes) : false,
     listen: config.listen ? formatListen(config.listen) : 'off',
     metrics: {

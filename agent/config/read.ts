@@ -69,6 +69,7 @@ function configOf(read: ReadConfig, networks: readonly ClusterNetwork[]): Config
       typeof masquerade === 'boolean'
         ? { enabled: masquerade, except: [] }
         : { enabled: true, except: masquerade.except },
+    unleased: read.unleased,
     probes: probesOf(read.probes),
     listen: read.listen,
     metrics: read.metrics,

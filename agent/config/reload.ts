@@ -24,6 +24,7 @@ const free = [
   'underlay',
   'publicIps',
   'masquerade',
+  'unleased',
   'probes',
   'log',
 ] as const satisfies readonly (keyof Config)[];

@@ -15,7 +15,7 @@ import {
   prefixText,
   underlayText,
 } from './choices.ts';
-import { backendTypes, defaultRunDir } from './config.ts';
+import { backendTypes, defaultRunDir, unleasedModes } from './config.ts';
 import { cidrText, cidrTextOf, durationText, hostIpText, pathText } from './scalars.ts';
 
 const wholeNumber = (least: number, most: number) => {
@@ -179,6 +179,13 @@ export const configShape = z.strictObject({
     )
     .check(
       z.describe("whether pods reach the world outside under their node's address; or all but some networks"),
+    ),
+  unleased: z
+    ._default(z.enum(unleasedModes, { error: expected(unleasedModes.join(', ')) }), 'unreachable')
+    .check(
+      z.describe(
+        'packets for subnets that no node leases: unreachable (the sender is told), blackhole, or pass (other routes)',
+      ),
     ),
   probes: z
     .prefault(

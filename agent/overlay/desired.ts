@@ -7,6 +7,7 @@ import { deviceName } from './device.ts';
 import { DIRECT_TABLE, defaultPriority, type Entry, idOf, type LinkNames } from './entry.ts';
 import type { Peer, PeerPlan } from './peer.ts';
 import type { OverlayState } from './state.ts';
+import { unleasedRoute } from './unleased.ts';
 
 /** The links that entries of each way are on. */
 export interface EntryLinks {
@@ -14,6 +15,8 @@ export interface EntryLinks {
   readonly deviceIndex: number | undefined;
   /** The underlay interface's index. */
   readonly underlayIndex: number;
+  /** Another program has a route for the whole cluster network. */
+  readonly foreignNetworkRoute: boolean;
 }
 
 /** For people, who know links by their names. */
@@ -44,6 +47,10 @@ interface Made {
 /** Entries of peers from earlier passes; with a peer's object its memory goes. */
 export type DesiredMemory = WeakMap<Peer, Made>;
 
+/** Entries that are no peer's. */
+export const clusterEntries = ({ network, unleased }: OverlayState, links: EntryLinks): Entry[] =>
+  unleased === undefined || links.foreignNetworkRoute ? [] : [unleasedRoute(network, unleased)];
+
 /** Peers between two places where others may have their turn. */
 const SOME = 64;
 
@@ -54,9 +61,9 @@ const SOME = 64;
 export function* desiredEntries(
   peers: Iterable<PeerPlan>,
   links: EntryLinks,
-  memory: DesiredMemory = new WeakMap(),
+  { memory = new WeakMap(), more = [] }: { memory?: DesiredMemory; more?: readonly Entry[] } = {},
 ): Steps<Desired> {
-  const entries = new Map<string, Entry>();
+  const entries = new Map<string, Entry>(more.map((entry) => [idOf(entry), entry]));
   const problems: { peer: Peer; text: string }[] = [];
   const holders = new Map<string, Peer>();
   let unproven = false;

@@ -26,6 +26,8 @@ export type Entry = RouteEntry | NeighbourEntry | FdbEntry;
 export interface RouteEntry {
   readonly kind: 'route';
   readonly destination: Cidr;
+  /** Undefined: it leads somewhere. */
+  readonly deadEnd?: route.DeadEnd | undefined;
   /** Undefined: the destination itself is on the link. */
   readonly gateway: Ip | undefined;
   readonly index: number;
@@ -61,6 +63,7 @@ export const defaultPriority = (destination: Cidr): number => (destination.famil
 export const entryOfRoute = (found: route.Route & { readonly index: number }): RouteEntry => ({
   kind: 'route',
   destination: found.destination,
+  ...(found.deadEnd ? { deadEnd: found.deadEnd } : {}),
   gateway: found.gateway,
   index: found.index,
   onlink: found.onlink === true,
@@ -92,6 +95,7 @@ export function describeEntry(entry: Entry, names: LinkNames): string {
   const dev = `dev ${names.get(entry.index) ?? '(a removed link)'}`;
   switch (entry.kind) {
     case 'route': {
+      if (entry.deadEnd) return `route ${entry.deadEnd} ${formatCidr(entry.destination)}`;
       const via = entry.gateway ? ` via ${formatIp(entry.gateway)}` : '';
       const mtu = entry.mtuBytes === undefined ? '' : ` mtu ${entry.mtuBytes}`;
       const table = entry.table === route.RT_TABLE_MAIN ? '' : ` table ${entry.table}`;
@@ -107,6 +111,7 @@ export function describeEntry(entry: Entry, names: LinkNames): string {
 /** Whether two entries of one id are the same in everything that weft sets. */
 export function sameEntry(a: Entry, b: Entry): boolean {
   if (a.kind === 'route' && b.kind === 'route') {
+    if (a.deadEnd || b.deadEnd) return a.deadEnd === b.deadEnd;
     return (
       sameGateway(a.gateway, b.gateway) &&
       a.index === b.index &&
@@ -154,6 +159,7 @@ export function removeRequest(entry: Entry): NetlinkRequest {
     case 'route':
       return route.remove({
         destination: entry.destination,
+        deadEnd: entry.deadEnd,
         gateway: entry.gateway,
         index: entry.index,
         priority: entry.priority,

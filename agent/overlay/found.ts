@@ -41,7 +41,7 @@ export function foundRoute(body: Buffer, network: Cidr, known: Known): Found | u
   }
   const route = routeOf(body);
   if (!route || !containsCidr(network, route.destination)) return undefined;
-  const ours = protocol === RTPROT_WEFT && route.index !== undefined;
+  const ours = protocol === RTPROT_WEFT && (route.index !== undefined || route.deadEnd !== undefined);
   return { id, entry: entryOfRoute({ ...route, index: route.index ?? 0 }), ours, protocol };
 }
 

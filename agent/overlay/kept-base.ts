@@ -6,6 +6,7 @@ import { desiredDevice } from './device.ts';
 import { ensureDirectProbing } from './direct-probing.ts';
 import { ensureDevice } from './ensure-device.ts';
 import type { OverlayState } from './state.ts';
+import { hasForeignRoute } from './unleased.ts';
 
 export interface EnsuredBase {
   readonly links: EntryLinks;
@@ -26,8 +27,8 @@ export class KeptBase {
 
   /** `unchanged`: no notification concerned it, so the dataplane is read only where the desired state changed. */
   ensure(state: OverlayState, { unchanged }: { readonly unchanged: boolean }): EnsuredBase {
-    const { network, subnet, underlay, vtepMac, backend } = state;
-    const desired = { network, subnet, underlay, vtepMac, backend };
+    const { network, subnet, underlay, vtepMac, backend, unleased } = state;
+    const desired = { network, subnet, underlay, vtepMac, backend, unleased };
     const known = this.#known;
     if (unchanged && known && isDeepStrictEqual(known.desired, desired)) {
       return { links: known.links, done: [], deviceChanged: false };
@@ -36,7 +37,8 @@ export class KeptBase {
     const wanted = desiredDevice(state);
     const device = wanted && ensureDevice(this.#rtnl, wanted);
     const rules = ensureDirectProbing(this.#rtnl, state);
-    const links = { deviceIndex: device?.index, underlayIndex: underlay.index };
+    const foreignNetworkRoute = unleased !== undefined && hasForeignRoute(this.#rtnl, state);
+    const links = { deviceIndex: device?.index, underlayIndex: underlay.index, foreignNetworkRoute };
     this.#known = { desired, links };
     const made = device?.done ?? [];
     return { links, done: [...made, ...rules], deviceChanged: made.length > 0 };

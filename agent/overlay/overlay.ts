@@ -12,7 +12,7 @@ import { desiredDevice } from './device.ts';
 import { KeptBase } from './kept-base.ts';
 import { KeptEntries } from './kept-entries.ts';
 import { mtuProblems } from './mtu.ts';
-import { sightingOf } from './sighting.ts';
+import { type Sighting, sightingOf } from './sighting.ts';
 import { type Hindrance, Soliciting } from './soliciting.ts';
 import { StaleDevices } from './stale-devices.ts';
 import type { OverlayState } from './state.ts';
@@ -52,7 +52,10 @@ export class Overlay {
   observe(message: NetlinkMessage): Trigger | undefined {
     if (!this.#watched) return undefined;
     const sighting = sightingOf(message, this.#watched, this.#entries.known);
-    if (sighting) return this.#entries.observe(sighting, message.portId);
+    if (sighting) {
+      const trigger = this.#entries.observe(sighting, message.portId);
+      return trigger ?? foreignNetworkRoute(sighting, this.#watched);
+    }
     const damage = damageBy(message, this.#watched);
     if (damage?.reread) this.#entries.invalidate();
     return damage && { ...damage, base: true };
@@ -101,6 +104,13 @@ export class Overlay {
     if (state.network.family !== 'ipv6' || !(unproven || state.backend.type === 'direct')) return undefined;
     return this.#soliciting.hindrance(this.#rtnl, state.underlay);
   }
+}
+
+/** Another program's route for the whole cluster network comes or goes: with it, weft's own is not desired. */
+function foreignNetworkRoute({ entry, what }: Sighting, { network }: Watched): Trigger | undefined {
+  if (what !== 'foreign' && what !== 'foreign gone') return undefined;
+  const isNetwork = entry.kind === 'route' && entry.destination.length === network.length;
+  return isNetwork ? { reason: 'route of the cluster network', base: true } : undefined;
 }
 
 const watchedOf = (state: OverlayState, links: EntryLinks): Watched => ({

@@ -5,13 +5,14 @@ import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { atOnce } from '../../kernel/steps.ts';
 import type { PartPlan } from '../reconcile/part.ts';
 import { actualEntries } from './actual.ts';
-import { desiredEntries, linkNames } from './desired.ts';
+import { clusterEntries, desiredEntries, linkNames } from './desired.ts';
 import { desiredDevice, planDevice } from './device.ts';
 import { previewDirectProbing } from './direct-probing.ts';
 import { mtuProblems } from './mtu.ts';
 import { describeStep, planEntries } from './plan.ts';
 import { previewStaleDevices } from './stale-devices.ts';
 import type { OverlayState } from './state.ts';
+import { hasForeignRoute } from './unleased.ts';
 import { peerPlans } from './ways.ts';
 
 export function previewOverlay(rtnl: Rtnl, state: OverlayState): PartPlan {
@@ -26,8 +27,13 @@ export function previewOverlay(rtnl: Rtnl, state: OverlayState): PartPlan {
       )
     : [];
   const anew = deviceSteps.some(({ kind }) => kind === 'create' || kind === 'recreate');
-  const links = { deviceIndex: device && (actual?.index ?? 0), underlayIndex: state.underlay.index };
-  const { entries, problems } = atOnce(desiredEntries(peerPlans(state), links));
+  const links = {
+    deviceIndex: device && (actual?.index ?? 0),
+    underlayIndex: state.underlay.index,
+    foreignNetworkRoute: hasForeignRoute(rtnl, state),
+  };
+  const more = clusterEntries(state, links);
+  const { entries, problems } = atOnce(desiredEntries(peerPlans(state), links, { more }));
   const scope = { network: state.network, deviceIndex: anew ? undefined : actual?.index };
   const names = linkNames(state, links);
   const entrySteps = planEntries(entries, actualEntries(rtnl, scope));

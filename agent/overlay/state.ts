@@ -1,6 +1,7 @@
 /** What the agent knows when a pass starts, per family of the cluster network, and how it follows from leases and configuration. */
 import type { Cidr, InterfaceAddress } from '../../inet/cidr.ts';
 import type { Family, Ip } from '../../inet/ip.ts';
+import type { DeadEnd } from '../../kernel/route.ts';
 import type { BackendType } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
 import type { Lease, Peers } from '../lease/lease.ts';
@@ -45,6 +46,8 @@ export interface FamilyState {
   readonly pathMtuBytes: ReadonlyMap<string, number>;
   /** Whether `peers` is all there are: only then may anything be swept. */
   readonly complete: boolean;
+  /** What becomes of packets for subnets that no node leases; undefined: they leave by other routes, or are not known. */
+  readonly unleased: DeadEnd | undefined;
 }
 
 /** What the overlay of one family is made from. */
@@ -74,6 +77,7 @@ export interface Knowledge {
   readonly backend: FamilyState['backend'];
   readonly answeringDirect: (family: Family) => ReadonlySet<string>;
   readonly pathMtuBytes: (family: Family) => ReadonlyMap<string, number>;
+  readonly unleased: DeadEnd | undefined;
 }
 
 export function familyStates(known: Knowledge): FamilyState[] {
@@ -89,6 +93,7 @@ export function familyStates(known: Knowledge): FamilyState[] {
       answeringDirect: known.answeringDirect(family),
       pathMtuBytes: known.pathMtuBytes(family),
       complete: known.peers.complete,
+      unleased: known.unleased,
     };
   });
 }

@@ -1,7 +1,13 @@
 /** The desired entries, made again only where something has changed that they depend on. */
 import { sameInterfaceAddress } from '../../inet/cidr.ts';
 import { inSlices } from '../slices.ts';
-import { type Desired, type DesiredMemory, desiredEntries, type EntryLinks } from './desired.ts';
+import {
+  clusterEntries,
+  type Desired,
+  type DesiredMemory,
+  desiredEntries,
+  type EntryLinks,
+} from './desired.ts';
 import { podMtuBytes } from './mtu.ts';
 import type { OverlayState } from './state.ts';
 import { peerPlans } from './ways.ts';
@@ -20,7 +26,12 @@ export class Wanted {
   async of(state: OverlayState, links: EntryLinks): Promise<Desired> {
     const made = this.#made;
     if (made && sameLinks(made.links, links) && sameInputs(made.state, state)) return made.desired;
-    const desired = await inSlices(desiredEntries(peerPlans(state), links, this.#memory));
+    const desired = await inSlices(
+      desiredEntries(peerPlans(state), links, {
+        memory: this.#memory,
+        more: clusterEntries(state, links),
+      }),
+    );
     // What probes have found out goes on changing in place.
     const { answeringDirect, pathMtuBytes } = state;
     const kept = { answeringDirect: new Set(answeringDirect), pathMtuBytes: new Map(pathMtuBytes) };
@@ -30,11 +41,14 @@ export class Wanted {
 }
 
 const sameLinks = (a: EntryLinks, b: EntryLinks): boolean =>
-  a.deviceIndex === b.deviceIndex && a.underlayIndex === b.underlayIndex;
+  a.deviceIndex === b.deviceIndex &&
+  a.underlayIndex === b.underlayIndex &&
+  a.foreignNetworkRoute === b.foreignNetworkRoute;
 
 /** Peers that have not changed come in the same list (state.ts). */
 const sameInputs = (a: OverlayState, b: OverlayState): boolean =>
   a.peers === b.peers &&
+  a.unleased === b.unleased &&
   a.backend.type === b.backend.type &&
   a.backend.tunnelStays === b.backend.tunnelStays &&
   podMtuBytes(a) === podMtuBytes(b) &&

@@ -55,10 +55,19 @@ export class SysctlLedger {
     }
   }
 
-  /** Puts back every setting that still has its interface; returns what was changed, in words. */
-  restore(): string[] {
+  /**
+   * Puts back every setting that still has its interface; returns what was changed or kept, as text. `neededBy`: what
+   * relies on a setting by now, so that it stays.
+   */
+  restore(neededBy: (key: string) => string | undefined = () => undefined): string[] {
     const done: string[] = [];
     for (const [key, value] of Object.entries(this.#read().found)) {
+      const now = readSysctl(key);
+      const user = now === undefined || now === value ? undefined : neededBy(key);
+      if (user !== undefined) {
+        done.push(`${key} stays ${now}: needed by ${user}; it was ${value} (sysctl -w puts it back)`);
+        continue;
+      }
       const before = ensureSysctl(key, value);
       if (before !== undefined) done.push(`${key}: ${before} -> ${value}`);
     }

@@ -91,6 +91,7 @@ const stateOf = (underlayIndex: number, peers: readonly Peer[]): OverlayState =>
   answeringDirect: new Set(),
   pathMtuBytes: new Map(),
   complete: true,
+  unleased: undefined,
 });
 
 /** The same entries in iproute2's words. */

@@ -111,7 +111,7 @@ async function keeping(
 /** Until there is a route to every peer. */
 async function programmed(node: LabNode, peers: number): Promise<void> {
   for (let looks = 0; looks < 600; looks++) {
-    const routes = await node.mustExec(['sh', '-c', 'ip route show proto 87 | wc -l']);
+    const routes = await node.mustExec(['sh', '-c', 'ip route show type unicast proto 87 | wc -l']);
     if (Number(routes) >= peers) return;
     await sleep(100);
   }

@@ -52,6 +52,7 @@ const stateWith = (...endpoints: string[]): OverlayState => ({
   answeringDirect: new Set(),
   pathMtuBytes: new Map(),
   complete: true,
+  unleased: undefined,
 });
 const ensure = (...endpoints: string[]) =>
   node.within(() => kept.reconcile({ families: [stateWith(...endpoints)], underlayProblems: [] }));

@@ -53,7 +53,9 @@ const dropNothing = () =>
 /** The devices of the routes to other nodes' subnets, in both families, sorted. */
 async function ways(node: LabNode): Promise<string[]> {
   const routes = await Promise.all(
-    ['-4', '-6'].map((family) => node.json(['ip', family, '-j', 'route', 'show', 'proto', '87'])),
+    ['-4', '-6'].map((family) =>
+      node.json(['ip', family, '-j', 'route', 'show', 'type', 'unicast', 'proto', '87']),
+    ),
   );
   const devices = (routes.flat() as { dst: string; dev: string }[])
     .filter(({ dst }) => dst.includes('/'))

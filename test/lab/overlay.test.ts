@@ -75,7 +75,11 @@ async function assertQuiet(): Promise<void> {
 async function assertKernelState(node: LabNode): Promise<void> {
   const peers = await peersOf(node);
   assert.deepEqual(
-    await rows(node, ['ip', '-j', 'route', 'show', 'proto', '87'], ['dst', 'gateway', 'dev', 'flags']),
+    await rows(
+      node,
+      ['ip', '-j', 'route', 'show', 'type', 'unicast', 'proto', '87'],
+      ['dst', 'gateway', 'dev', 'flags'],
+    ),
     sorted(
       peers.map(({ subnet, base }) => ({ dst: subnet, gateway: base, dev: 'weft.1', flags: ['onlink'] })),
     ),

@@ -275,7 +275,7 @@ describe('another program', () => {
       const [ours] = arena.nodes;
       assert.ok(ours);
       await Promise.all(['node-2', 'node-3'].map((host) => arena.pod(host, `on-${host}`)));
-      const subnet = (await sh(ours, 'ip -o route show proto 87')).split(' ')[0] ?? '';
+      const subnet = (await sh(ours, 'ip -o route show type unicast proto 87')).split(' ')[0] ?? '';
       const fighter = sh(
         ours,
         `end=$(($(date +%s) + 4)); while [ $(date +%s) -lt $end ]; do ip route del ${subnet} 2>/dev/null; sleep 0.02; done`,

@@ -99,7 +99,7 @@ describe('a node that is given another configuration', () => {
 
 /** Where the routes to other nodes' subnets lead, and our devices. */
 async function tracks(node: LabNode): Promise<{ ways: string[]; devices: string[] }> {
-  const routes = await sh(node, 'for f in -4 -6; do ip $f -o route show proto 87; done');
+  const routes = await sh(node, 'for f in -4 -6; do ip $f -o route show type unicast proto 87; done');
   const ways = [...routes.matchAll(/\/\d+ .*dev (\S+)/g)].map((match) => match[1] ?? '');
   const links = await sh(node, 'ip -o link show type vxlan');
   return { ways, devices: [...links.matchAll(/weft[^:@]*/g)].map(([device]) => device).toSorted() };

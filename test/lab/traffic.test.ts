@@ -233,7 +233,9 @@ describe('a path that takes only smaller packets than the nodes’ links', () =>
   const port = (mtu: string) => mustRun(inFabric('ip', 'link', 'set', 'node-2', 'mtu', mtu));
   const mtuOf = async (family: Family): Promise<number | undefined> => {
     const flag = family === 'ipv4' ? '-4' : '-6';
-    const routes = await lab.node('node-1').mustExec(['ip', flag, 'route', 'show', 'proto', '87']);
+    const routes = await lab
+      .node('node-1')
+      .mustExec(['ip', flag, 'route', 'show', 'type', 'unicast', 'proto', '87']);
     const [, mtu] = /dev weft(?:-v6)?\.1 .*mtu (\d+)/.exec(routes) ?? [];
     return mtu === undefined ? undefined : Number(mtu);
   };

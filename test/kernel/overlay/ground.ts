@@ -121,6 +121,7 @@ export class Ground {
       answeringDirect: new Set(),
       pathMtuBytes: new Map(),
       complete: true,
+      unleased: undefined,
       ...change,
     };
   }

@@ -18,6 +18,7 @@ const defaults: Config = {
   underlay: [{ kind: 'auto' }],
   publicIps: [],
   masquerade: { enabled: true, except: [] },
+  unleased: 'unreachable',
   probes: { periodSeconds: 5, timeoutSeconds: 1, failureThreshold: 3, successThreshold: 1 },
   listen: { address: ip('127.0.0.1'), port: 9472 },
   metrics: { listen: undefined, perPeer: false },
