@@ -141,7 +141,7 @@ async function live(
     identity,
     underlay,
     holder,
-    reconnectStore: () => store.reconnect?.(),
+    reconnectStore: () => leases.reconnect?.(),
   });
   await Promise.all([network, holder.done, pods.done]);
 }

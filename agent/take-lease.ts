@@ -27,6 +27,8 @@ export interface LeaseSource {
   identity(stateDir: string): Promise<Identity>;
   /** Resolves once this node has a subnet. */
   take(options: TakeOptions): Promise<LeaseHolder>;
+  /** This host has another address: connections made from the one of before are of no use. */
+  readonly reconnect?: () => void;
 }
 
 export interface OpenOptions {
@@ -50,6 +52,7 @@ async function openRecords(
   if (signal.aborted) store.close();
   signal.addEventListener('abort', () => store.close(), { once: true });
   return {
+    reconnect: () => store.reconnect?.(),
     identity: async (stateDir) => ensureIdentity(stateDir),
     take: async (options) => {
       const { config, identity, announced, log } = options;

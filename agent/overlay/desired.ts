@@ -16,7 +16,7 @@ export interface EntryLinks {
   /** The underlay interface's index. */
   readonly underlayIndex: number;
   /** Another program has a route for the whole cluster network. */
-  readonly foreignNetworkRoute: boolean;
+  readonly foreignNetworkRoute?: boolean;
 }
 
 /** For people, who know links by their names. */
