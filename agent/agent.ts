@@ -106,7 +106,6 @@ async function live(
   const underlay = await HostUnderlay.find({
     config: () => running.current,
     file,
-    rtnl: sockets.rtnl,
     announced: saved.kind === 'read' ? saved.saved.lease.publicIps : [],
     log,
     signal,

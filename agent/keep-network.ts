@@ -118,8 +118,8 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
   const conflists = new ConflistRivals({ directory: conflistDirectory, holder, log });
   const reconciler: HostReconciler<HostState> = new HostReconciler({
     parts,
-    state: (needs) => {
-      if ((needs.underlay || underlay.problems.length) && underlay.refresh()) {
+    state: async (needs) => {
+      if ((needs.underlay || underlay.problems.length) && (await underlay.refresh())) {
         options.reconnectStore();
         announcement.tell();
       }
@@ -156,11 +156,12 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
   const listening = [reconciler.listen(), firewall.listen()];
   holder.watchStatus((status) => reportLease(health, status), signal);
   holder.watchPeers(() => reconciler.trigger('lease'), signal);
-  onReload(() => {
-    if (!running.reload((config) => underlay.accept(config))) return;
+  const reload = async (): Promise<void> => {
+    if (!(await running.reload((config) => underlay.accept(config))) || signal.aborted) return;
     announcement.tellAfterPass();
     reconciler.trigger('reload', everything);
-  }, signal);
+  };
+  onReload(() => void reload(), signal);
   announcement.tell();
   reconciler.trigger('start');
   await Promise.all(listening);

@@ -50,7 +50,6 @@ export async function withSavedHost<T>(
     const underlay = await HostUnderlay.find({
       config: () => config,
       file,
-      rtnl,
       announced: saved.lease.publicIps,
       readOnly: true,
       log: silentLog,

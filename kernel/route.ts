@@ -226,7 +226,7 @@ const deadEndOf = (body: Buffer): DeadEnd | undefined =>
   (['unreachable', 'blackhole'] as const).find((kind) => deadEnds[kind] === body[7]);
 
 /** The routes that a body stands for: one for each of its next hops. */
-function waysOf(body: Buffer): Route[] {
+export function waysOf(body: Buffer): Route[] {
   const route = routeOf(body);
   if (!route) return [];
   const hops = found.span(RTA_MULTIPATH);

@@ -23,11 +23,11 @@ export class RunningConfig {
    * Reads it again. Returns whether it took effect: one that cannot be read, or that `accept` throws at because it cannot
    * work on this host, changes nothing.
    */
-  reload(accept: (config: Config) => void): boolean {
+  async reload(accept: (config: Config) => Promise<void>): Promise<boolean> {
     let reloaded: Reloaded;
     try {
       reloaded = reloadConfig(this.#current, this.#load());
-      accept(reloaded.config);
+      await accept(reloaded.config);
     } catch (error) {
       this.#log.error('config.reloadFailed', { err: error });
       return false;

@@ -11,7 +11,7 @@ export interface HostReconcilerOptions<State> {
   /** In the order in which a pass runs them. */
   readonly parts: readonly Part<State>[];
   /** What the agent knows; called at the start of each pass. Asks nobody, so that nobody can delay a pass. */
-  readonly state: (needs: Required<Needs>) => State;
+  readonly state: (needs: Required<Needs>) => State | Promise<State>;
   /** After each pass. */
   readonly onPass: (state: State, results: readonly PartResult[], seconds: number) => void;
   /** `state` or `onPass` threw. */
@@ -100,7 +100,7 @@ export class HostReconciler<State> {
   async #run(reasons: readonly string[], needs: Required<Needs>): Promise<number | undefined> {
     const { state, onPass, log } = this.#options;
     const begunMs = performance.now();
-    const now = state(needs);
+    const now = await state(needs);
     const results = await this.#parts.reconcile(now, { ...needs, reasons });
     for (const { again } of results) this.#heed(again);
     const done = results.flatMap((result) => result.done);

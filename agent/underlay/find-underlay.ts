@@ -10,6 +10,7 @@ export interface FindOptions extends Pick<UnderlayWish, 'known' | 'stays' | 'sto
   readonly config: Pick<Config, 'underlay' | 'networks' | 'publicIps'>;
   /** The configuration's name, for messages. */
   readonly file: string;
+  /** Used by nobody else meanwhile. */
   readonly rtnl: Rtnl;
   readonly storeAddresses: readonly Ip[];
   readonly inUse?: (address: Ip) => string | undefined;
@@ -20,11 +21,13 @@ export interface FindOptions extends Pick<UnderlayWish, 'known' | 'stays' | 'sto
  *
  * @throws AgentError `underlay`, `overlap`; KernelError
  */
-export function findUnderlay(options: FindOptions): Underlay {
+export async function findUnderlay(options: FindOptions): Promise<Underlay> {
   const { config, file, rtnl, ...wish } = options;
   const { underlay: choices, networks, publicIps } = config;
   try {
-    return chooseUnderlay({ ...wish, choices, networks, publicIps, facts: underlayFacts(rtnl) });
+    const reached = choices.flatMap((choice) => (choice.kind === 'reach' ? [choice.address] : []));
+    const facts = await underlayFacts(rtnl, [...wish.storeAddresses, ...reached]);
+    return chooseUnderlay({ ...wish, choices, networks, publicIps, facts });
   } catch (error) {
     if (error instanceof AgentError) throw new AgentError(error.code, `${file}: ${error.message}`);
     throw error;

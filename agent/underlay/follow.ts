@@ -14,7 +14,7 @@ export interface FollowOptions {
    *
    * @throws AgentError where there is no choice
    */
-  readonly find: (known: readonly Ip[]) => Underlay;
+  readonly find: (known: readonly Ip[]) => Promise<Underlay>;
   /** Addresses from an earlier life of the agent. */
   readonly known: readonly Ip[];
   /** A choice that differs from the one before. May throw: that is reported and tried again. */
@@ -43,12 +43,17 @@ export class FollowedUnderlay {
   #notKept: string | undefined;
   #warned = '';
 
-  /** Looks for the first time. */
-  constructor(options: FollowOptions) {
+  private constructor(options: FollowOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.#past = options.known.map((address) => ({ address, lostMs: undefined }));
-    this.refresh();
+  }
+
+  /** Looks for the first time. */
+  static async start(options: FollowOptions): Promise<FollowedUnderlay> {
+    const underlay = new FollowedUnderlay(options);
+    await underlay.refresh();
+    return underlay;
   }
 
   /** The last good one; undefined where there was none in this life. */
@@ -62,10 +67,10 @@ export class FollowedUnderlay {
   }
 
   /** Looks again. Returns what changed, as text; undefined where nothing did. Never throws. */
-  refresh(): string | undefined {
+  async refresh(): Promise<string | undefined> {
     const before = this.#current;
     try {
-      this.#current = this.#options.find(this.#past.map(({ address }) => address));
+      this.#current = await this.#options.find(this.#past.map(({ address }) => address));
       this.#problem = undefined;
     } catch (error) {
       this.#problem = reasonOf(error);

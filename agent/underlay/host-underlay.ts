@@ -1,6 +1,6 @@
 /** This host's underlay for an agent: chosen by the configuration in use, followed, and kept on disk for the next start. */
 import type { Family, Ip } from '../../inet/ip.ts';
-import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
+import { openRtnl } from '../../kernel/netlink/rtnl.ts';
 import type { Log } from '../../log/log.ts';
 import type { Config } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
@@ -16,7 +16,6 @@ export interface HostUnderlayOptions {
   readonly config: () => Config;
   /** The configuration's name, for messages. */
   readonly file: string;
-  readonly rtnl: Rtnl;
   /** What peers know from an earlier life. */
   readonly announced: readonly Ip[];
   readonly resolve?: Resolve;
@@ -30,7 +29,10 @@ export class HostUnderlay {
   readonly #options: HostUnderlayOptions;
   readonly #saved: SavedUnderlay | undefined;
   readonly #store: StoreAddresses;
-  readonly #followed: FollowedUnderlay;
+  readonly #rtnl = openRtnl();
+  #followed: FollowedUnderlay | undefined;
+  /** The search that is under way: the socket is for one at a time. */
+  #searching: Promise<unknown> = Promise.resolve();
   /** The configuration that chose the known addresses. */
   #chosenBy: string | undefined;
   #inUse: (address: Ip) => string | undefined = () => undefined;
@@ -49,6 +51,7 @@ export class HostUnderlay {
     if (options.config().underlay.some(({ kind }) => kind === 'auto')) await store.first();
     const underlay = new HostUnderlay(options, saved, store);
     onLookedUp = () => underlay.#onLookedUp();
+    await underlay.#start();
     return underlay;
   }
 
@@ -57,11 +60,17 @@ export class HostUnderlay {
     this.#saved = saved;
     this.#store = store;
     this.#chosenBy = saved?.chosenBy;
+    options.signal.addEventListener('abort', () => this.#rtnl.close(), { once: true });
+  }
+
+  async #start(): Promise<void> {
+    const options = this.#options;
+    const saved = this.#saved;
     const lastChosen =
       saved && saved.chosenBy === choiceKey(options.config())
         ? saved.addresses.map(({ address }) => address)
         : [];
-    this.#followed = new FollowedUnderlay({
+    this.#followed = await FollowedUnderlay.start({
       find: (known) => this.#find(options.config(), known),
       known: [...lastChosen, ...options.announced],
       onChosen: (underlay) => this.#save(underlay),
@@ -71,12 +80,12 @@ export class HostUnderlay {
 
   /** The last good one; undefined where there was none in this life. */
   get current(): Underlay | undefined {
-    return this.#followed.current;
+    return this.#followed?.current;
   }
 
   /** Why the last look found none, or could not be kept, with the remedy. */
   get problems(): readonly string[] {
-    return this.#followed.problems;
+    return this.#followed?.problems ?? [];
   }
 
   /** The MTU of the underlay, this one or the one of before. */
@@ -85,7 +94,7 @@ export class HostUnderlay {
   }
 
   of(family: Family): UnderlayLink | undefined {
-    return this.#followed.of(family);
+    return this.#followed?.of(family);
   }
 
   /** `inUse` names the living peer that has announced an address; `onLookedUp`: the store has other addresses. */
@@ -95,8 +104,8 @@ export class HostUnderlay {
   }
 
   /** Looks again. Returns what changed, as text; undefined where nothing did. Asks nobody, and never throws. */
-  refresh(): string | undefined {
-    const change = this.#followed.refresh();
+  async refresh(): Promise<string | undefined> {
+    const change = await this.#followed?.refresh();
     if (change) {
       this.#options.log.info('underlay.changed', { change });
       // The name server may give another answer here (split horizon); a pass does not wait for it.
@@ -106,18 +115,24 @@ export class HostUnderlay {
   }
 
   /** @throws AgentError where this configuration has no underlay on this host, and chooses otherwise than the one in use */
-  accept(config: Config): void {
+  async accept(config: Config): Promise<void> {
     if (choiceKey(config) === choiceKey(this.#options.config())) return;
     const known = this.current?.addresses.map(({ address }) => address) ?? [];
-    this.#find(config, known);
+    await this.#find(config, known);
   }
 
-  #find(config: Config, known: readonly Ip[]): Underlay {
-    const { file, rtnl } = this.#options;
+  #find(config: Config, known: readonly Ip[]): Promise<Underlay> {
+    const search = this.#searching.then(() => this.#search(config, known));
+    this.#searching = search.catch(() => undefined);
+    return search;
+  }
+
+  #search(config: Config, known: readonly Ip[]): Promise<Underlay> {
+    const { file } = this.#options;
     return findUnderlay({
       config,
       file,
-      rtnl,
+      rtnl: this.#rtnl,
       known,
       stays: this.#chosenBy === choiceKey(config),
       storeAddresses: this.#store.addresses,

@@ -46,7 +46,7 @@ after(() => {
   ip('netns', 'del', name);
 });
 
-function find(document: string): Underlay {
+function find(document: string): Promise<Underlay> {
   const config = readConfig('weft.yaml', document);
   const { addresses } = new StoreAddresses({
     store: config.store,
@@ -68,25 +68,49 @@ describe('the underlay of this host', () => {
     ['of both families', both, ['192.168.188.101/24', 'fd00:188::101/64']],
   ];
   for (const [what, document, addresses] of rows) {
-    it(`is ${what}`, () => {
-      const found = find(document);
+    it(`is ${what}`, async () => {
+      const found = await find(document);
       assert.deepEqual(found.addresses.map(formatInterfaceAddress), addresses);
       assert.deepEqual([found.name, found.mtuBytes, found.warnings], ['eth1', 9000, []]);
     });
   }
 
-  it('is never user NAT by a route through it', () => {
-    assert.throws(() => find('underlay: { reach: 10.0.2.2 }'), {
+  it('is never user NAT by a route through it', async () => {
+    await assert.rejects(find('underlay: { reach: 10.0.2.2 }'), {
       code: 'underlay',
       message:
         /^weft\.yaml: underlay: eth0 \(10\.0\.2\.15 behind 10\.0\.2\.2\) is VirtualBox's .* underlay: 192\.168\.188\.0\/24 \(eth1\)$/,
     });
   });
 
-  it('may not lie in the network of the pods', () => {
-    assert.throws(() => find('network: 192.168.0.0/16'), {
+  it('may not lie in the network of the pods', async () => {
+    await assert.rejects(find('network: 192.168.0.0/16'), {
       code: 'overlap',
       message: /^weft\.yaml: network: the cluster's network 192\.168\.0\.0\/16 overlaps/,
     });
+  });
+
+  it('a hundred thousand foreign routes: read in slices, others have their turn meanwhile, the choice is the same', async () => {
+    const lines = Array.from(
+      { length: 100_000 },
+      (_, n) =>
+        `route add 100.${64 + (n >> 14)}.${(n >> 6) & 255}.${(n & 63) * 4}/30 via 192.168.188.1 dev eth1`,
+    );
+    execFileSync('ip', ['-n', name, '-batch', '-'], { input: lines.join('\n') });
+    try {
+      let turns = 0;
+      let looking = true;
+      const count = (): void => {
+        turns++;
+        if (looking) setImmediate(count);
+      };
+      setImmediate(count);
+      const found = await find('store: { type: etcd, endpoints: [http://100.64.0.9:2379] }');
+      looking = false;
+      assert.deepEqual(found.addresses.map(formatInterfaceAddress), ['192.168.188.101/24']);
+      assert.ok(turns > 5, `${turns} turns`);
+    } finally {
+      ip('-n', name, 'route', 'flush', 'via', '192.168.188.1', 'dev', 'eth1', 'proto', 'boot');
+    }
   });
 });

@@ -17,10 +17,10 @@ const at = (address: string): Underlay => ({
 });
 
 /** A host whose underlay a test sets; what was asked for is recorded. */
-function followed(first: string | Error, known: string[] = []) {
+async function followed(first: string | Error, known: string[] = []) {
   const host = { now: 0, found: first as string | Error, asked: [] as string[][], chosen: [] as string[] };
-  const underlay = new FollowedUnderlay({
-    find: (addresses: readonly Ip[]) => {
+  const underlay = await FollowedUnderlay.start({
+    find: async (addresses: readonly Ip[]) => {
       host.asked.push(addresses.map(formatIp));
       if (host.found instanceof Error) throw host.found;
       return at(host.found);
@@ -34,47 +34,47 @@ function followed(first: string | Error, known: string[] = []) {
 }
 
 describe('underlay that is followed', () => {
-  it('address goes: the last good one stays, with the problem', () => {
-    const { host, underlay, current } = followed('192.168.1.9');
+  it('address goes: the last good one stays, with the problem', async () => {
+    const { host, underlay, current } = await followed('192.168.1.9');
     host.found = new AgentError('underlay', 'eth0 has no address');
-    assert.equal(underlay.refresh(), undefined);
+    assert.equal(await underlay.refresh(), undefined);
     assert.deepEqual([current(), underlay.problems], ['192.168.1.9', ['eth0 has no address']]);
     host.found = '192.168.1.9';
-    assert.equal(underlay.refresh(), undefined, 'the same address again is no change');
+    assert.equal(await underlay.refresh(), undefined, 'the same address again is no change');
     assert.deepEqual(underlay.problems, []);
   });
 
-  it('none at the start: undefined until there is one', () => {
-    const { host, underlay, current } = followed(new Error('no interface'));
+  it('none at the start: undefined until there is one', async () => {
+    const { host, underlay, current } = await followed(new Error('no interface'));
     assert.deepEqual([current(), underlay.problems], [undefined, ['no interface']]);
     host.found = '192.168.1.9';
-    underlay.refresh();
+    await underlay.refresh();
     assert.deepEqual([current(), underlay.problems, host.chosen], ['192.168.1.9', [], ['192.168.1.9']]);
   });
 
-  it('another address: the change is described, and asked for is what was used before, the longest first', () => {
-    const { host, underlay } = followed('192.168.1.9', ['192.168.1.7']);
+  it('another address: the change is described, and asked for is what was used before, the longest first', async () => {
+    const { host, underlay } = await followed('192.168.1.9', ['192.168.1.7']);
     host.found = '192.168.1.200';
-    assert.match(underlay.refresh() ?? '', /192\.168\.1\.9\/24.* -> .*192\.168\.1\.200\/24/);
-    underlay.refresh();
+    assert.match((await underlay.refresh()) ?? '', /192\.168\.1\.9\/24.* -> .*192\.168\.1\.200\/24/);
+    await underlay.refresh();
     assert.deepEqual(host.asked.at(-1), ['192.168.1.7', '192.168.1.9', '192.168.1.200']);
   });
 
-  it('address lost ten minutes ago: not preferred any more', () => {
-    const { host, underlay } = followed('192.168.1.9');
+  it('address lost ten minutes ago: not preferred any more', async () => {
+    const { host, underlay } = await followed('192.168.1.9');
     host.found = '192.168.1.200';
-    underlay.refresh();
+    await underlay.refresh();
     host.now = 600_001;
-    underlay.refresh();
-    underlay.refresh();
+    await underlay.refresh();
+    await underlay.refresh();
     assert.deepEqual(host.asked.at(-1), ['192.168.1.200']);
   });
 
-  it('choice that cannot be kept on disk: in use, a problem, and tried again', () => {
+  it('choice that cannot be kept on disk: in use, a problem, and tried again', async () => {
     let fails = true;
     let kept = 0;
-    const underlay = new FollowedUnderlay({
-      find: () => at('192.168.1.9'),
+    const underlay = await FollowedUnderlay.start({
+      find: async () => at('192.168.1.9'),
       known: [],
       onChosen: () => {
         if (fails) throw new Error('EROFS: read-only file system');
@@ -85,8 +85,8 @@ describe('underlay that is followed', () => {
     assert.equal(underlay.current?.name, 'eth0');
     assert.match(underlay.problems.join(), /EROFS/);
     fails = false;
-    underlay.refresh();
-    underlay.refresh();
+    await underlay.refresh();
+    await underlay.refresh();
     assert.deepEqual([underlay.problems, kept], [[], 1]);
   });
 });
