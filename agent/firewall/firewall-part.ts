@@ -6,6 +6,7 @@ import { NETLINK_NETFILTER, NFNLGRP_NFTABLES, type Nfnl, openNfnl } from '../../
 import { generation } from '../../kernel/nft/state.ts';
 import { hasTunnel } from '../overlay/device.ts';
 import type { FamilyState, HostState } from '../overlay/state.ts';
+import { isUnchanged } from '../reconcile/generation.ts';
 import type { Part, PartOutcome, PartPlan } from '../reconcile/part.ts';
 import type { DesiredFirewall, Pods, Tunnel } from './desired.ts';
 import { Firewall } from './firewall.ts';
@@ -78,7 +79,7 @@ export class FirewallPart implements Part<HostState> {
     const passed = this.#passed;
     this.#passed = undefined;
     if (passed && stillHolds(passed, inputs, before)) {
-      const done = passed.peers === peers ? [] : this.#firewall.ensurePeers(peers);
+      const done = isUnchanged(passed.peers, peers) ? [] : this.#firewall.ensurePeers(peers);
       const after = before + (done.length ? 1 : 0);
       // Where it was not one transaction, ours, all has to be looked at again.
       if (generation(this.#nfnl) === after) this.#passed = { ...passed, peers, generation: after };
@@ -123,9 +124,14 @@ function stillHolds(passed: Passed, inputs: readonly unknown[], generation: numb
     passed.generation === generation &&
     performance.now() < passed.retryAtMs &&
     passed.inputs.length === inputs.length &&
-    passed.inputs.every((input, i) => input === inputs[i])
+    passed.inputs.every((input, i) => isSame(input, inputs[i]))
   );
 }
+
+const isSame = (before: unknown, now: unknown): boolean =>
+  isObject(before) && isObject(now) ? isUnchanged(before, now) : before === now;
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 /** What follows from a state, as things that stay the same as long as it does. */
 const inputsOf = ({ complete, backend, network, subnet, underlay }: FamilyState): readonly unknown[] => [
@@ -146,7 +152,10 @@ function endpointsOf(states: readonly FamilyState[]): readonly Ip[] {
   const [first] = states;
   if (!first) return [];
   const known = endpoints.get(first.peers);
-  if (known?.of.length === states.length && states.every((state, i) => state.peers === known.of[i]?.peers)) {
+  if (
+    known?.of.length === states.length &&
+    states.every((state, i) => isUnchanged(state.peers, known.of[i]?.peers))
+  ) {
     return known.ips;
   }
   const ips = states.flatMap((state) =>

@@ -107,13 +107,10 @@ function subnetOf(lease: Lease, family: Family): Cidr {
   );
 }
 
-/**
- * Made of each lease and each set of leases once, so that whoever sees the same object again knows that nothing
- * about it has changed.
- */
+/** Made of each lease and each set of leases once: the same object means unchanged (reconcile/generation.ts). */
 const known = {
-  ipv4: { peers: new WeakMap<Lease, Peer>(), lists: new WeakMap<Peers['leases'], Peer[]>() },
-  ipv6: { peers: new WeakMap<Lease, Peer>(), lists: new WeakMap<Peers['leases'], Peer[]>() },
+  ipv4: { peers: new WeakMap<Lease, Peer>(), lists: new WeakMap<Peers['leases'], readonly Peer[]>() },
+  ipv6: { peers: new WeakMap<Lease, Peer>(), lists: new WeakMap<Peers['leases'], readonly Peer[]>() },
 };
 
 /** The peers that have a subnet of this family and an underlay address to reach it by. */
@@ -128,7 +125,8 @@ export function peersOf({ leases }: Pick<Peers, 'leases'>, family: Family): read
     peers.set(lease, peer);
     found.push(peer);
   }
-  lists.set(leases, found);
+  // Frozen, since what is derived from it is kept for as long as its generation is the same.
+  lists.set(leases, Object.freeze(found));
   return found;
 }
 

@@ -1,5 +1,6 @@
 /** The desired entries, made again only where something has changed that they depend on. */
 import { sameInterfaceAddress } from '../../inet/cidr.ts';
+import { isUnchanged } from '../reconcile/generation.ts';
 import { inSlices } from '../slices.ts';
 import {
   clusterEntries,
@@ -45,9 +46,9 @@ const sameLinks = (a: EntryLinks, b: EntryLinks): boolean =>
   a.underlayIndex === b.underlayIndex &&
   a.foreignNetworkRoute === b.foreignNetworkRoute;
 
-/** Peers that have not changed come in the same list (state.ts). */
+/** Peers are an input under the contract of generations; what probes have found goes on changing in place. */
 const sameInputs = (a: OverlayState, b: OverlayState): boolean =>
-  a.peers === b.peers &&
+  isUnchanged(a.peers, b.peers) &&
   a.unleased === b.unleased &&
   a.backend.type === b.backend.type &&
   a.backend.tunnelStays === b.backend.tunnelStays &&

@@ -13,6 +13,7 @@ import { podMtuBytes } from '../overlay/mtu.ts';
 import type { Peer } from '../overlay/peer.ts';
 import { type OverlayState, sourceOf } from '../overlay/state.ts';
 import { isOnLink } from '../overlay/ways.ts';
+import { isUnchanged } from '../reconcile/generation.ts';
 import { PathMtu } from './path-mtu.ts';
 import { DIRECT_PORT, TUNNEL_PORT } from './ports.ts';
 import { Prober, type ProbeState } from './prober.ts';
@@ -177,7 +178,7 @@ export class PeerProbes {
 
 /** Whether the same peers are to be asked in the same way. */
 const sameScope = (a: OverlayState, b: OverlayState): boolean =>
-  a.peers === b.peers &&
+  isUnchanged(a.peers, b.peers) &&
   a.backend.type === b.backend.type &&
   podMtuBytes(a) === podMtuBytes(b) &&
   formatInterfaceAddress(a.underlay.address) === formatInterfaceAddress(b.underlay.address) &&

@@ -1,6 +1,7 @@
 /** Underlay addresses that living peers have announced: never this node's, although the host has one of them for now. */
 import { formatIp, type Ip } from '../../inet/ip.ts';
 import type { Peers } from '../lease/lease.ts';
+import { isUnchanged } from '../reconcile/generation.ts';
 
 export interface PeerAddressesOptions {
   readonly peers: () => Pick<Peers, 'leases'>;
@@ -20,7 +21,7 @@ export class PeerAddresses {
   /** The name of the living peer that has announced the address; undefined: none has. */
   holderOf(address: Ip): string | undefined {
     const { leases } = this.#options.peers();
-    if (leases !== this.#of) {
+    if (!isUnchanged(this.#of, leases)) {
       this.#of = leases;
       this.#holders = new Map(
         [...leases.values()].flatMap(({ key, nodeName, publicIps }) =>
