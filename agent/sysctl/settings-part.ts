@@ -117,11 +117,10 @@ export class SettingsPart implements Part<HostState> {
 
   #problems(): string[] {
     return [
-      ...this.#retries.failures.map(({ item: { key, value, why }, error }) => {
-        const failed =
-          readSysctl(key) === value ? 'is set, and cannot be set back by cleanup' : `is needed: ${why}`;
-        return `sysctl ${dotted(key)}=${value} is needed: ${why} (${reasonOf(error)}); set it on the host (/etc/sysctl.d)`;
-      }),
+      ...this.#retries.failures.map(
+        ({ item: { key, value, why }, error }) =>
+          `sysctl ${dotted(key)}=${value} is needed: ${why} (${reasonOf(error)}); set it on the host (/etc/sysctl.d)`,
+      ),
       ...this.#retries.contended.map(
         ({ item: { key, value, why } }) =>
           `sysctl ${dotted(key)}: another program keeps changing it from ${value}, and without it ${why}; configure that program (/etc/sysctl.d, a hardening tool)`,
