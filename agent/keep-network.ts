@@ -80,7 +80,7 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
   const probes = new FamilyProbes({
     timing: () => running.current.probes,
     onChange: (reason) => {
-      reportPeers(health, probes);
+      reportPeers(health, probes, () => firewall.droppedSources());
       // An address of this host may be free again, now that its peer is silent.
       const unsettled = underlay.problems.length > 0;
       if (reason || unsettled) reconciler.trigger(reason ?? 'peer silent', { underlay: unsettled });
@@ -134,7 +134,7 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
       reportLease(health, holder.status);
       const rivals = runDir === defaultRunDir ? conflists.check() : [];
       reportEntries(health, [...problems, ...rivals, ...follow(probes, host, results)], holder);
-      reportPeers(health, probes);
+      reportPeers(health, probes, () => firewall.droppedSources());
       const settling = results.flatMap((result) => result.settling ?? []);
       const failure = overlayFailure(results);
       if (failure !== undefined) health.bad('overlay', failure);

@@ -19,11 +19,14 @@ export function reportLease(health: Health, status: LeaseStatus): void {
   }
 }
 
-export function reportPeers(health: Health, probes: FamilyProbes): void {
-  const silent = 'check that weftd runs there and that UDP is not blocked';
+/** `dropped`: sources of tunnel packets that the guard dropped lately; asked only where a peer is silent. */
+export function reportPeers(health: Health, probes: FamilyProbes, dropped: () => readonly string[]): void {
+  const silent = probes.silent();
+  const check = 'check that weftd runs there and that UDP is not blocked';
   const narrow = 'check the MTU on the path; pods learn the smaller one meanwhile';
   const texts = [
-    ...tellPeers('no answer to probes through the tunnel from', probes.silent(), silent),
+    ...tellPeers('no answer to probes through the tunnel from', silent, check),
+    ...(silent.length ? tellDropped(dropped()) : []),
     ...tellPeers('path MTU is reduced to', probes.narrow(), narrow),
   ];
   if (texts.length) health.bad('peers', texts.join('; '));
@@ -36,6 +39,14 @@ export function reportEntries(health: Health, problems: readonly string[], { pee
   if (wrong.length) health.bad('entries', wrong.join('; '));
   else health.good('entries');
 }
+
+/** A peer whose packets come from an address that it has not announced is silent: NAT, or another interface. */
+const tellDropped = (sources: readonly string[]): string[] =>
+  sources.length === 0
+    ? []
+    : [
+        `tunnel packets dropped from ${sources.slice(0, SHOWN_PEERS).join(', ')}, which no node has announced: if one of these is the source address of a silent peer, set publicIP or underlay there so that it is announced`,
+      ];
 
 /** What is wrong with some peers, if there are any. */
 function tellPeers(what: string, peers: readonly string[], remedy: string): string[] {

@@ -1,6 +1,6 @@
 /** The firewall as a part of the host's reconciler: weft's own tables, and what other firewalls have to let through. */
 import { type Cidr, formatCidr } from '../../inet/cidr.ts';
-import type { Ip } from '../../inet/ip.ts';
+import { formatIp, type Ip } from '../../inet/ip.ts';
 import { NetlinkMonitor } from '../../kernel/netlink/monitor.ts';
 import { NETLINK_NETFILTER, NFNLGRP_NFTABLES, type Nfnl, openNfnl } from '../../kernel/nft/nfnetlink.ts';
 import { generation } from '../../kernel/nft/state.ts';
@@ -10,6 +10,7 @@ import { isUnchanged } from '../reconcile/generation.ts';
 import type { Part, PartOutcome, PartPlan } from '../reconcile/part.ts';
 import type { DesiredFirewall, Pods, Tunnel } from './desired.ts';
 import { Firewall } from './firewall.ts';
+import { readGuardDrops } from './guard-drops.ts';
 import { legacyFamilies } from './legacy/legacy.ts';
 import type { FirewallPass } from './pass.ts';
 
@@ -95,6 +96,11 @@ export class FirewallPart implements Part<HostState> {
 
   #desired({ families }: HostState): DesiredFirewall {
     return { ...desiredFirewall(families, this.#options.masquerade()), pods: this.#options.pods() };
+  }
+
+  /** Addresses that tunnel packets were dropped from lately, since no peer has announced them. */
+  droppedSources(): string[] {
+    return readGuardDrops(this.#nfnl).received.map(({ address }) => formatIp(address));
   }
 
   /** Listens until the signal fires. */

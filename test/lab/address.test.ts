@@ -14,7 +14,8 @@ let one: LabNode;
 let two: LabNode;
 
 before(async () => {
-  lab = await Lab.up({ name, nodes: 2, store: 'etcd' });
+  const probes = { period: '1s', failureThreshold: 2 };
+  lab = await Lab.up({ name, nodes: 2, store: 'etcd', configuration: { probes } });
   [one, two] = [lab.node('node-1'), lab.node('node-2')];
   await Promise.all(lab.nodes.map((node) => lab.pod(node.name, `on-${node.name}`)));
 });
@@ -112,6 +113,31 @@ describe('publicIP that the host has on another interface', () => {
     await eventually(async () => assert.deepEqual(await announced(), own));
     await eventually(allReach);
     await sh(one, 'ip link del second');
+  });
+});
+
+describe('peer whose tunnel packets come from an address that it has not announced', () => {
+  const readyz = 'fetch("http://127.0.0.1:9472/readyz").then(async (r) => console.log(await r.text()))';
+
+  it('silent, and the source of the dropped packets is named; the kernel counts them', async () => {
+    await sh(
+      two,
+      "nft 'table ip rewritten { chain out { type filter hook postrouting priority 400; udp dport 8472 ip saddr set 192.168.188.222; }; }'",
+    );
+    await eventually(async () => {
+      const text = await one.mustExec(['node', '-e', readyz]);
+      assert.match(text, /no answer to probes through the tunnel from node-2/);
+      assert.match(text, /tunnel packets dropped from 192\.168\.188\.222, which no node has announced/);
+    });
+    assert.match(
+      await sh(one, 'nft list set inet weft dropped-ipv4'),
+      /192\.168\.188\.222 .*counter packets [1-9]/,
+    );
+    await sh(two, 'nft delete table ip rewritten');
+    await eventually(async () => {
+      assert.doesNotMatch(await one.mustExec(['node', '-e', readyz]), /no answer|dropped from/);
+    });
+    await allReach();
   });
 });
 
