@@ -28,7 +28,7 @@ export function attributesOf(config: Config, identity: Identity, announced: Anno
   };
 }
 
-/** Where tunnel packets are sent from, as far as it is not the public address: peers accept them from announced addresses. */
+/** Sources of tunnel packets that are not public addresses: peers accept packets from announced addresses only. */
 function extensionOf({ sources, publicIps }: Announced): NodeExtension {
   const localIps = sources.filter((source) => !publicIps.some((ip) => sameIp(ip, source)));
   return { localIps, version };

@@ -1,6 +1,6 @@
 /**
- * Packets for subnets that no node leases: without a route of their own they would leave by the default route. One route
- * for the whole cluster network, worse than every other, ends them here.
+ * Packets for subnets that no node leases: without a route of their own they would leave by the default route.
+ * One route for the whole cluster network, worse than every other, ends them here.
  */
 import { type Cidr, containsIp, firstIp, formatCidr, lastIp } from '../../inet/cidr.ts';
 import { bitsOf } from '../../inet/ip.ts';

@@ -1,4 +1,4 @@
-/** The host's settings that a packet of a pod depends on, on every interface that it passes. Pure, but for what is read. */
+/** The host's settings that a packet of a pod depends on, on every interface that it passes. */
 import { acceptRa } from '../../kernel/advertised-routes.ts';
 import { readSysctl } from '../../kernel/sysctl.ts';
 import { deviceName, hasTunnel } from '../overlay/device.ts';

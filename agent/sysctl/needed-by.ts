@@ -28,7 +28,7 @@ const defaultLinks = (rtnl: Rtnl, family: Family): number[] =>
     destination.length === 0 && index !== undefined ? [index] : [],
   );
 
-/** To be asked once weft's own links are gone: names the links that need a setting of forwarding; undefined: none does. */
+/** Names the links that need a setting of forwarding; undefined: none does. Call it once weft's own links are gone. */
 export function neededBy(rtnl: Rtnl): (key: string) => string | undefined {
   const uplinks = new Set(families.flatMap((family) => defaultLinks(rtnl, family)));
   const others = links(rtnl).filter(

@@ -1,4 +1,4 @@
-/** The host's settings as a part of the reconciler: set, kept, and reported where the host does not let weft set them. */
+/** The host's settings as a part of the reconciler: set, kept, and reported where they cannot be set. */
 import { linksToKeepAdvertised } from '../../kernel/advertised-routes.ts';
 import { linkByName } from '../../kernel/link.ts';
 import { netconfOf } from '../../kernel/netconf.ts';
@@ -123,7 +123,8 @@ export class SettingsPart implements Part<HostState> {
       ),
       ...this.#retries.contended.map(
         ({ item: { key, value, why } }) =>
-          `sysctl ${dotted(key)}: another program keeps changing it from ${value}, and without it ${why}; configure that program (/etc/sysctl.d, a hardening tool)`,
+          `sysctl ${dotted(key)}: another program keeps changing it from ${value}, and without it ${why}; ` +
+          'configure that program (/etc/sysctl.d, a hardening tool)',
       ),
     ];
   }

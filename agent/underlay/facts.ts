@@ -25,8 +25,8 @@ const SAMPLED_ROUTES = 1000;
 const READS = 3;
 
 /**
- * Reads them from the kernel, in slices. `rtnl`: used by nobody else meanwhile. `towards`: addresses whose route decides;
- * for these the kernel is asked.
+ * Reads them from the kernel, in slices. `rtnl`: used by nobody else meanwhile. `towards`: addresses whose route
+ * decides; for these the kernel is asked.
  */
 export async function underlayFacts(rtnl: Rtnl, towards: readonly Ip[]): Promise<UnderlayFacts> {
   const routes: FactRoute[] = [];

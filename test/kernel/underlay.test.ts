@@ -90,7 +90,7 @@ describe('the underlay of this host', () => {
     });
   });
 
-  it('a hundred thousand foreign routes: read in slices, others have their turn meanwhile, the choice is the same', async () => {
+  it('100 000 foreign routes: read in slices, the choice is the same', async () => {
     const lines = Array.from(
       { length: 100_000 },
       (_, n) =>

@@ -34,6 +34,7 @@ async function allReach(): Promise<void> {
   assert.deepEqual(lost(results), [], formatMatrix(results));
 }
 
+const defaultRoute = 'ip route replace default via 192.168.188.1';
 const own = ['192.168.188.101', '192.168.188.102'];
 
 describe('floating address', () => {
@@ -79,7 +80,7 @@ describe('address changed while the connection to etcd was made from the one of 
     const begun = performance.now();
     await sh(
       one,
-      'ip address del 192.168.188.101/24 dev eth0; ip address add 192.168.188.77/24 dev eth0; ip route replace default via 192.168.188.1',
+      `ip address del 192.168.188.101/24 dev eth0; ip address add 192.168.188.77/24 dev eth0; ${defaultRoute}`,
     );
     await eventually(async () => {
       assert.deepEqual(await announced(), ['192.168.188.102', '192.168.188.77']);
@@ -88,7 +89,7 @@ describe('address changed while the connection to etcd was made from the one of 
     await eventually(allReach);
     await sh(
       one,
-      'ip address del 192.168.188.77/24 dev eth0; ip address add 192.168.188.101/24 dev eth0; ip route replace default via 192.168.188.1',
+      `ip address del 192.168.188.77/24 dev eth0; ip address add 192.168.188.101/24 dev eth0; ${defaultRoute}`,
     );
     await eventually(async () => assert.deepEqual(await announced(), own));
     await eventually(allReach);
@@ -119,10 +120,12 @@ describe('publicIP that the host has on another interface', () => {
 describe('peer whose tunnel packets come from an address that it has not announced', () => {
   const readyz = 'fetch("http://127.0.0.1:9472/readyz").then(async (r) => console.log(await r.text()))';
 
+  const rewrite = 'udp dport 8472 ip saddr set 192.168.188.222';
+
   it('silent, and the source of the dropped packets is named; the kernel counts them', async () => {
     await sh(
       two,
-      "nft 'table ip rewritten { chain out { type filter hook postrouting priority 400; udp dport 8472 ip saddr set 192.168.188.222; }; }'",
+      `nft 'table ip rewritten { chain out { type filter hook postrouting priority 400; ${rewrite}; }; }'`,
     );
     await eventually(async () => {
       const text = await one.mustExec(['node', '-e', readyz]);
@@ -130,7 +133,7 @@ describe('peer whose tunnel packets come from an address that it has not announc
       assert.match(text, /tunnel packets dropped from 192\.168\.188\.222, which no node has announced/);
     });
     assert.match(
-      await sh(one, 'nft list set inet weft dropped-ipv4'),
+      await sh(one, 'nft list set inet weft dropped-received-ipv4'),
       /192\.168\.188\.222 .*counter packets [1-9]/,
     );
     await sh(two, 'nft delete table ip rewritten');

@@ -93,9 +93,10 @@ describe('subnets that no node leases', () => {
       const ask = () => s.write('x'); s.on('connect', ask);
       s.on('data', () => { if (++n === 60) { console.log('done'); process.exit(); } setTimeout(ask, 50); });
       s.on('error', (e) => { console.log(e.code); process.exit(1); });`;
+    const probe = `require('net').connect(7007, '${address}')
+      .on('connect', () => process.exit()).on('error', () => process.exit(1))`;
     const served = to.exec(['timeout', '12', process.execPath, '-e', server]);
     await eventually(async () => {
-      const probe = `require('net').connect(7007, '${address}').on('connect', () => process.exit()).on('error', () => process.exit(1))`;
       assert.equal((await from.exec([process.execPath, '-e', probe])).status, 0);
     });
     const talking = from.exec(['timeout', '15', process.execPath, '-e', client]);
@@ -106,7 +107,6 @@ describe('subnets that no node leases', () => {
     const { stdout } = await talking;
     assert.match(stdout, /done/);
     await eventually(async () => {
-      const probe = `require('net').connect(7007, '${address}').on('connect', () => process.exit()).on('error', () => process.exit(1))`;
       assert.equal((await from.exec([process.execPath, '-e', probe])).status, 0);
     });
     await two.exec(['true']);

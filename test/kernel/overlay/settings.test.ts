@@ -94,7 +94,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
         assert.equal(get('net.ipv6.conf.cni0.disable_ipv6'), '0');
       });
 
-      it('default route from router advertisements: accept_ra is 2 before forwarding is on, and the route stays', () => {
+      it('default route from router advertisements: accept_ra is 2 before forwarding is on', () => {
         ground.ip('link', 'add', 'eth1', 'type', 'veth', 'peer', 'name', 'wire1');
         ground.ip('link', 'set', 'eth1', 'up');
         ground.ip('-6', 'route', 'add', 'default', 'via', 'fe80::1', 'dev', 'eth1', 'proto', 'ra');

@@ -116,8 +116,8 @@ export class Connection {
   }
 
   /**
-   * Leaves all connections and makes new ones: this host has another address, and what was sent from the one of before is
-   * never answered. Calls that are under way fail as if the store were unreachable, and are repeated by their callers.
+   * Leaves all connections and makes new ones: this host has another address, and requests sent from the one of before
+   * are never answered. Calls in progress fail as if the store were unreachable, and their callers repeat them.
    */
   reconnect(): void {
     for (const member of this.#members) {
