@@ -45,7 +45,8 @@ const tellDropped = (sources: readonly string[]): string[] =>
   sources.length === 0
     ? []
     : [
-        `tunnel packets dropped from ${sources.slice(0, SHOWN_PEERS).join(', ')}, which no node has announced: if one of these is the source address of a silent peer, set publicIP or underlay there so that it is announced`,
+        `tunnel packets dropped from ${sources.slice(0, SHOWN_PEERS).join(', ')}, which no node has announced: ` +
+          'if one of these is the source address of a silent peer, set publicIP or underlay there to announce it',
       ];
 
 /** What is wrong with some peers, if there are any. */

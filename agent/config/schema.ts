@@ -184,7 +184,7 @@ export const configShape = z.strictObject({
     ._default(z.enum(unleasedModes, { error: expected(unleasedModes.join(', ')) }), 'unreachable')
     .check(
       z.describe(
-        'packets for subnets that no node leases: unreachable (the sender is told), blackhole, or pass (other routes)',
+        'packets for subnets that no node leases: unreachable (answered by ICMP), blackhole, or pass (other routes)',
       ),
     ),
   probes: z
