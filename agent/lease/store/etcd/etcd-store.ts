@@ -28,6 +28,11 @@ import { watchRange } from './watch.ts';
 /** etcd's codes for a lease that is not there: gRPC NOT_FOUND. */
 const notFound = 5;
 
+/** Some 400 kB of a cluster's records: 0.4 s at 8 Mbit/s. */
+const pageKeys = '1000';
+/** The first key after another one ends with this in addition. */
+const nextKey = Buffer.from([0]);
+
 export class EtcdStore implements LeaseStore {
   readonly placement = 'hashed';
   readonly #connection: Connection;
@@ -50,9 +55,26 @@ export class EtcdStore implements LeaseStore {
   }
 
   async list(signal: AbortSignal): Promise<Snapshot> {
-    const request = keyRange(this.#prefix);
-    const { kvs, header } = await this.#connection.call(range, request, { repeatable: true, signal });
-    return { records: kvs.map((kv) => recordOf(kv, this.#prefix)), cursor: header.revision };
+    const { key, rangeEnd } = keyRange(this.#prefix);
+    const records: StoreRecord[] = [];
+    let from = key;
+    let revision: string | undefined;
+    for (;;) {
+      // Each page has a deadline of its own, so a slow link takes as long as it makes progress.
+      const request = {
+        key: from,
+        rangeEnd,
+        limit: pageKeys,
+        ...(revision === undefined ? {} : { revision }),
+      };
+      const page = await this.#connection.call(range, request, { repeatable: true, signal });
+      // All pages are of one moment, that of the first.
+      revision ??= page.header.revision;
+      for (const kv of page.kvs) records.push(recordOf(kv, this.#prefix));
+      const last = page.kvs.at(-1);
+      if (!page.more || !last) return { records, cursor: revision };
+      from = Buffer.concat([last.key, nextKey]);
+    }
   }
 
   async read(keys: readonly string[], signal: AbortSignal): Promise<readonly StoreRecord[]> {

@@ -24,11 +24,17 @@ export interface KeyValue {
 interface RangeRequest {
   readonly key: Buffer;
   readonly rangeEnd?: Buffer;
+  /** At most this many keys. */
+  readonly limit?: string;
+  /** As of this revision. */
+  readonly revision?: string;
 }
 
 export interface RangeResponse {
   readonly header: Header;
   readonly kvs: readonly KeyValue[];
+  /** The limit left out some. */
+  readonly more: boolean;
 }
 
 export const compareEqual = 0;
