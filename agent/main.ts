@@ -7,6 +7,7 @@ import { RecentLines } from '../log/recent-lines.ts';
 import { runAgent } from './agent.ts';
 import { parseArguments } from './arguments.ts';
 import { checkConfig } from './config/check.ts';
+import { ConfigError, INVALID_CONFIG_STATUS } from './config/error.ts';
 import { type ConfigSource, configSource, loadConfig } from './config/load.ts';
 import { followVolume } from './config/volume.ts';
 import { settleEngine } from './engine.ts';
@@ -33,7 +34,10 @@ export async function main(given: Start): Promise<void> {
     await obey(given);
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    end(1, `${text.replace(/^(?!weftd: )/gm, 'weftd: ')}\n`);
+    end(
+      error instanceof ConfigError ? INVALID_CONFIG_STATUS : 1,
+      `${text.replace(/^(?!weftd: )/gm, 'weftd: ')}\n`,
+    );
   }
 }
 

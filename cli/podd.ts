@@ -1,5 +1,6 @@
 /** `weft-podd`: wiring only. It reads the configuration of weftd, for its folders and its log. */
 import { Command } from 'commander';
+import { ConfigError, INVALID_CONFIG_STATUS } from '../agent/config/error.ts';
 import { configSource, defaultConfigPath, loadConfig } from '../agent/config/load.ts';
 import { takeNotifier } from '../agent/notify/notifier.ts';
 import { version } from '../agent/version.ts';
@@ -48,5 +49,5 @@ async function run(flag: string | undefined): Promise<void> {
 
 main().catch((error: unknown) => {
   process.stderr.write(`weft-podd: ${reasonOf(error)}\n`);
-  process.exit(1);
+  process.exit(error instanceof ConfigError ? INVALID_CONFIG_STATUS : 1);
 });

@@ -83,9 +83,12 @@ case $action in
     ;;
   # What the Debian package's scripts call: the files are dpkg's.
   activate)
+    [ "$service" = yes ] || { ensure_loopback && exit 0; }
     check_host
     check_config
     check_rivals
+    drop_archive_files
+    ensure_loopback
     activate
     ;;
   deactivate)

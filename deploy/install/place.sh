@@ -6,6 +6,8 @@ units=/etc/systemd/system
 unit_names=(weftd.service weft-cni.socket weft-podd.service weft-podd@.service)
 # Which folders were made here, so that they can be unmade: one path a line.
 made_folders=$weft_root/.made
+# Units that are new are enabled; of others it is the operator's decision.
+first_units=no
 # The configuration that --config has replaced, until the agent runs with the new one.
 config_before=/etc/weft/.weft.before
 
@@ -135,10 +137,38 @@ ensure_plugin_links() {
     ensure_folder "$folder"
     ensure_link "$weft_root/current/cni/weft" "$link"
   done < <(plugin_folders)
+  ensure_loopback
   ensure_folder /usr/local/bin
   if [ -L /usr/local/bin/weftctl ] || [ ! -e /usr/local/bin/weftctl ]; then
     ensure_link "$weft_root/current/bin/weftctl" /usr/local/bin/weftctl
   fi
+}
+
+# containerd executes a plugin of this name for every sandbox. One of another package's stays, and may replace this.
+ensure_loopback() {
+  local folder
+  while read -r folder; do
+    [ -e "$folder/loopback" ] || [ ! -d "$folder" ] || ensure_link "$weft_root/current/cni/loopback" "$folder/loopback"
+  done < <(plugin_folders)
+}
+
+drop_loopback() {
+  local folder
+  while read -r folder; do
+    [ "$(readlink "$folder/loopback" || true)" != "$weft_root/current/cni/loopback" ] || rm -f "$folder/loopback"
+  done < <(plugin_folders)
+}
+
+# A Debian package over an installation by install.sh: what dpkg does not own would be left for ever.
+drop_archive_files() {
+  local folder
+  [ "$(readlink /usr/local/bin/weftctl || true)" != "$weft_root/current/bin/weftctl" ] || rm -f /usr/local/bin/weftctl
+  rm -f "$weft_root/previous" "$made_folders"
+  for folder in "$weft_root"/[!.]*/; do
+    folder=${folder%/}
+    [ -L "$folder" ] || [ "$folder" = "$(current_folder)" ] || dpkg-query -S "$folder/VERSION" >/dev/null 2>&1 ||
+      rm -rf "$folder"
+  done
 }
 
 # From here on, `folder` is what runs and what a call finds.
@@ -154,8 +184,11 @@ switch_to() {
 ensure_units() {
   local unit
   [ "$service" = yes ] || return 0
+  [ -e "$units/weftd.service" ] || [ -L "$units/weftd.service" ] || first_units=yes
   for unit in "${unit_names[@]}"; do
-    if [ -e "$1/systemd/$unit" ]; then
+    if [ "$(readlink "$units/$unit" || true)" = /dev/null ]; then
+      warn "$unit is masked and stays so: systemctl unmask $unit"
+    elif [ -e "$1/systemd/$unit" ]; then
       ensure_file "$1/systemd/$unit" "$units/$unit"
     elif [ -e "$units/$unit" ]; then
       # A version before this unit: its agent does the work.

@@ -4,7 +4,7 @@
 refuse_while_pods_run() {
   local pods
   [ "$force" = no ] || return 0
-  pods=$(find /var/lib/weft/pods/wanted -name '*.json' 2>/dev/null | wc -l)
+  pods=$({ find /var/lib/weft/pods/wanted -name '*.json' 2>/dev/null || true; } | wc -l)
   [ "$pods" = 0 ] || die "$pods pods on Docker run on this node: weftctl pod rm removes them (--force does it)"
   pods=$(ip -o link show type veth | grep -c 'alias weft:' || true)
   [ "$pods" = 0 ] || die "$pods pods run on this node: drain it first (--force takes their network away)"
@@ -32,6 +32,7 @@ uninstall_package() {
 teardown_node() {
   local weftctl=$weft_root/current/bin/weftctl
   rm -f /etc/cni/net.d/10-weft.conflist /var/lib/weft/10-weft.conflist
+  drop_loopback
   [ -x "$weftctl" ] || return 0
   "$weftctl" node leave || warn "the subnet was not given back; once the store answers: weftctl node forget $(uname -n)"
   if [ "$force" = yes ]; then "$weftctl" node cleanup --force; else "$weftctl" node cleanup; fi
@@ -42,6 +43,7 @@ remove_files() {
   while read -r folder; do
     [ "$(readlink "$folder/weft")" != "$weft_root/current/cni/weft" ] || rm -f "$folder/weft"
   done < <(plugin_folders)
+  drop_loopback
   [ "$(readlink /usr/local/bin/weftctl)" != "$weft_root/current/bin/weftctl" ] || rm -f /usr/local/bin/weftctl
   for unit in "${unit_names[@]}"; do rm -f "$units/$unit"; done
   [ ! -d /run/systemd/system ] || systemctl daemon-reload

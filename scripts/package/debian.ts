@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { packedAt } from './archive.ts';
 import { run } from './run.ts';
 
@@ -46,7 +47,18 @@ export function makeDebianPackage(request: {
   cpSync(join(tree, 'weft.yaml'), at('etc/weft/weft.yaml'));
   mkdirSync(at('etc/cni/net.d'), { recursive: true });
   const fields: Readonly<Record<string, string>> = { VERSION: version, ARCHITECTURE: architecture };
+  const documents: Readonly<Record<string, string>> = {
+    copyright: 'usr/share/doc/weft/copyright',
+    overrides: 'usr/share/lintian/overrides/weft',
+  };
+  const changelog = gzipSync(readFileSync(join(root, 'CHANGELOG.md')), { level: 9 });
+  writeFileSync(at('usr/share/doc/weft/changelog.gz'), changelog);
   for (const name of readdirSync(join(root, 'deploy/debian'))) {
+    const document = documents[name];
+    if (document !== undefined) {
+      cpSync(join(root, 'deploy/debian', name), at(document));
+      continue;
+    }
     const text = readFileSync(join(root, 'deploy/debian', name), 'utf8');
     const control = at(`DEBIAN/${name}`);
     writeFileSync(

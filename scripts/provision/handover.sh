@@ -52,8 +52,15 @@ EOF
 }
 
 take_over() {
-  local sealed=$state/sealed waited=0
+  local sealed=$state/sealed waited=0 unknown=0
   until curl -fsS --connect-timeout 5 --max-time 300 -o "$sealed" "http://$store:$handover_port/$name" 2>"$state/curl.log"; do
+    # The first node serves, and has nothing for this name: it was provisioned before this node was added. It may be at it.
+    if grep -q ' 404$' "$state/curl.log"; then
+      unknown=$((unknown + 5))
+      [ $unknown -lt 300 ] || die "$first has no certificates for $name: provision it again with this node in its list (vagrant provision $first), then this node"
+    else
+      unknown=0
+    fi
     [ $((waited % 60)) != 0 ] || say "waiting for $first ($(tail -n 1 "$state/curl.log"))"
     [ $waited -lt 3600 ] || die "$first ($store) hands nothing over: see to it first (vagrant up $first), then provision this node again"
     sleep 5

@@ -26,6 +26,7 @@ for folder in etc usr opt var root; do
 done
 mount -t tmpfs tmpfs /run
 mkdir /run/lock /run/netns
+rm -f /usr/sbin/policy-rc.d
 rm -rf /opt/* /etc/weft /etc/cni /var/lib/weft /usr/lib/cni
 ip link set lo up
 `;

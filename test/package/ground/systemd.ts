@@ -11,6 +11,8 @@ export async function standInForSystemd(host: Host, failing: readonly string[] =
     'systemctl',
     `echo "$*" >>/run/systemd/told
 case " $* " in
+  # deb-systemd-helper enables units by it.
+  *" preset "*) exec "$real" --root=/ "$@" ;;
   *" restart "*) cp /opt/weft/current/VERSION /run/systemd/running ;;
   *" show "*InvocationID*)
     version=$(cat /run/systemd/running 2>/dev/null)
