@@ -147,7 +147,7 @@ function openOthers(desired: DesiredFirewall, foreign: readonly ForeignChain[]):
       done.push(...reasons);
     } catch (error) {
       if (!(error instanceof NftError)) throw error;
-      problems.push(`cannot let the overlay's packets through the firewall chain ${chain}: ${error.message}`);
+      problems.push(`failed to let pods' packets through the firewall chain ${chain}: ${error.message}`);
     }
   }
   return { done, problems };

@@ -92,7 +92,7 @@ export function planParts(options: {
   const reasons = new Map<Part, string>();
   for (const part of desired) {
     const reason =
-      difference(part, actual) ?? (options.touched?.has(part.name) ? 'changed by somebody' : undefined);
+      difference(part, actual) ?? (options.touched?.has(part.name) ? 'changed outside weft' : undefined);
     if (reason !== undefined) reasons.set(part, reason);
   }
   const strays = options.all && actual ? straysOf(desired, actual) : { chains: [], sets: [] };
@@ -113,8 +113,8 @@ export function planParts(options: {
     commands: `${commands.join('\n')}\n`,
     reasons: [
       ...[...reasons].map(([part, reason]) => `${id} ${part.name}: ${reason}`),
-      ...strays.chains.map((chain) => `${id} chain ${chain}: not ours to have`),
-      ...strays.sets.map((set) => `${id} set ${set.name}: not ours to have`),
+      ...strays.chains.map((chain) => `${id} chain ${chain}: unexpected, removed`),
+      ...strays.sets.map((set) => `${id} set ${set.name}: unexpected, removed`),
     ],
   };
 }

@@ -468,7 +468,7 @@ describe('the table', () => {
   it('is restored where a rule was replaced by another', () => {
     ensure();
     node.run('nft', 'flush chain inet weft tunnel-in; add rule inet weft tunnel-in udp dport 1 notrack');
-    assert.deepEqual(ensure().done, ['inet weft tunnel: changed by somebody']);
+    assert.deepEqual(ensure().done, ['inet weft tunnel: changed outside weft']);
     assert.doesNotMatch(node.run('nft', 'list', 'table', 'inet', 'weft'), /dport 1 /);
   });
 

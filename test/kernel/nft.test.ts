@@ -209,8 +209,8 @@ describe('parts of a table', () => {
     ['its rules are flushed', 'flush table inet weft', /missing/],
     ['a chain is flushed', 'flush chain inet weft guard', /rules of chain guard changed/],
     ['a rule is added', 'insert rule inet weft guard accept', /rules of chain guard changed/],
-    ['a chain of nobody is added', 'add chain inet weft stray', /chain stray: not ours/],
-    ['a set of nobody is added', 'add set inet weft stray { type ipv4_addr; }', /set stray: not ours/],
+    ['a chain of nobody is added', 'add chain inet weft stray', /chain stray: unexpected/],
+    ['a set of nobody is added', 'add set inet weft stray { type ipv4_addr; }', /set stray: unexpected/],
     ['a map of nobody is added', 'add map inet weft stray { type ipv4_addr : ipv4_addr; }', /set stray/],
   ];
   for (const [what, command, reason] of damages) {

@@ -107,7 +107,7 @@ describe('the plan for parts', () => {
 
   it('replaces a part of whose rules somebody changed the bytes', () => {
     assert.deepEqual(plan(whole, { touched: new Set(['guard']) })?.reasons, [
-      'inet weft guard: changed by somebody',
+      'inet weft guard: changed outside weft',
     ]);
   });
 
