@@ -54,7 +54,7 @@ const proxied = (port: number) => ({ endpoints: [{ secure: false, host: '127.0.0
 /** One revision each: a server sends at most 1000 revisions in a batch, with the newest revision in its header. */
 async function putMany(store: LeaseStore, count: number): Promise<void> {
   for (let n = 0; n < count; n += 50) {
-    await Promise.all(Array.from({ length: 50 }, (_, i) => tamper(store, `weft/many/${n + i}`, 'x')));
+    await Promise.all(Array.from({ length: 50 }, (_, i) => tamper(store, `weft/claims/${n + i}`, 'x')));
   }
 }
 
