@@ -34,9 +34,16 @@ function nodeRows(status: NodeStatus): string[][] {
   ];
 }
 
+/** The agent's states in words that need no glossary. */
+const leaseStates: Readonly<Record<string, string>> = {
+  away: 'held, store unreachable',
+  left: 'released',
+  saved: 'saved, not confirmed while weftd does not run',
+};
+
 function leaseText({ state, secondsLeft, renewedSecondsAgo, reason }: NodeStatus['lease']): string {
   return [
-    state,
+    leaseStates[state] ?? state,
     ...(renewedSecondsAgo === undefined ? [] : [`renewed ${duration(renewedSecondsAgo)} ago`]),
     ...(secondsLeft === undefined ? [] : [`${duration(secondsLeft)} left`]),
     ...(reason === undefined ? [] : [reason]),

@@ -167,14 +167,17 @@ export function stateOf(
   };
 }
 
-function leaseStatus({ saved, agent }: SavedHost & { agent: Answer<LiveStatus> }): NodeStatus['lease'] {
+function leaseStatus(known: SavedHost & { config: Config; agent: Answer<LiveStatus> }): NodeStatus['lease'] {
+  const { config, saved, agent } = known;
   const live = agent.kind === 'running' ? agent.value.lease : undefined;
-  const leftMs = saved.deadlineMs - systemClock.now();
+  // In Kubernetes the controller manager assigns subnets, and nothing is renewed.
+  const expires = config.store.type !== 'kubernetes';
+  const leftMs = expires ? saved.deadlineMs - systemClock.now() : Number.POSITIVE_INFINITY;
   return {
     subnets: saved.lease.subnets.map(formatCidr),
     state: live?.phase ?? (leftMs > 0 ? 'saved' : 'expired'),
     ...(Number.isFinite(leftMs) ? { secondsLeft: Math.max(0, Math.round(leftMs / 1000)) } : {}),
-    ...(live?.renewedSecondsAgo === undefined
+    ...(live?.renewedSecondsAgo === undefined || !expires
       ? {}
       : { renewedSecondsAgo: Math.round(live.renewedSecondsAgo) }),
     ...(live?.reason === undefined ? {} : { reason: live.reason }),
