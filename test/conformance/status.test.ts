@@ -55,13 +55,13 @@ describe('STATUS', () => {
     assert.equal(await untilStatus(0), '');
   });
 
-  it('is 51 while the VXLAN device cannot be had, which pods feel, and silent once it can', async () => {
+  it('VXLAN device that cannot be created: STATUS answers 51, and 0 once it can be created', async () => {
     // The agent would be there first.
     agent.kill('SIGSTOP');
     await ground.must('ip', 'link', 'del', 'weft.1');
     await ground.must('ip', 'link', 'add', ...'other0 type vxlan id 1 dstport 8472 dev under0'.split(' '));
     agent.kill('SIGCONT');
-    assert.match(await untilStatus(51), /VNI 1 on UDP 8472 belongs to other0/);
+    assert.match(await untilStatus(51), /VNI 1 on UDP port 8472 is in use by other0/);
     await ground.must('ip', 'link', 'del', 'other0');
     assert.equal(await untilStatus(0), '');
   });

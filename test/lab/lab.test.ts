@@ -107,7 +107,7 @@ describe('weftctl lab', () => {
     await assert.rejects(
       Lab.up({ name, nodes: 1, configuration: { network: 'nonsense' } }),
       (error: Error) => {
-        assert.match(error.message, /^weftd on node-1 ended with status 1\n/);
+        assert.match(error.message, /^weftd on node-1 ended with status 78\n/);
         assert.match(error.message, /weftd\.log:\n.*nonsense/s);
         return true;
       },

@@ -45,7 +45,10 @@ describe('weftctl status', () => {
   it('healthy cluster: exit status 0, every peer ok with a round trip', async () => {
     const { code, status } = await eventually(async () => {
       const read = await statusOf('--wait');
-      assert.ok(read.status.peers.every(({ state }) => state === 'ok'));
+      assert.deepEqual(
+        read.status.peers.map(({ state }) => state),
+        ['ok', 'ok'],
+      );
       return read;
     });
     assert.equal(code, HEALTHY);

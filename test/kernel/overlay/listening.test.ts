@@ -1,12 +1,8 @@
 /** An overlay that is notified: it hears of every loss, and puts it right without reading all there is. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { linkOf } from '../../../kernel/link.ts';
-import { NetlinkMonitor } from '../../../kernel/netlink/monitor.ts';
-import { RTNLGRP } from '../../../kernel/netlink/open.ts';
-import { RTM_NEWLINK } from '../../../kernel/netlink/rtnl.ts';
-import { within } from '../../../kernel/netns.ts';
-import { families, Ground, macOf, run } from './ground.ts';
+import { families, Ground, macOf } from './ground.ts';
+import { type Listening, listen } from './listen.ts';
 
 for (const family of ['ipv4', 'ipv6'] as const) {
   describe(`an ${family} overlay that listens`, () => {
@@ -24,7 +20,7 @@ for (const family of ['ipv4', 'ipv6'] as const) {
     const end = values.peerSubnet(2).replace(/\/.*/, '');
     before(async () => {
       await ground.converge(peers());
-      listening = listen(ground);
+      listening = listen(ground, (message) => ground.overlay.observe(message));
     });
     after(() => listening.stop());
 
@@ -75,10 +71,6 @@ for (const family of ['ipv4', 'ipv6'] as const) {
         },
         told: 'underlay link',
       },
-      forwarding: {
-        damage: () => run('ip', 'netns', 'exec', ground.name, 'sysctl', '-qw', `${values.forwarding}=0`),
-        told: 'forwarding off',
-      },
     };
     for (const [what, { damage, told }] of Object.entries(damages)) {
       it(`is told of the loss of ${what}, and puts it right without reading all there is`, async () => {
@@ -123,45 +115,4 @@ for (const family of ['ipv4', 'ipv6'] as const) {
       await ground.converge(peers());
     });
   });
-}
-
-interface Listening {
-  /** Why passes were asked for since the last call. */
-  told(): Promise<string[]>;
-  stop(): Promise<void>;
-}
-
-/** Hands notifications to the overlay as the agent does. */
-function listen(ground: Ground): Listening {
-  const stop = new AbortController();
-  const told: string[] = [];
-  let heard = () => {};
-  const monitor = within(ground.netns, () => NetlinkMonitor.open(Object.values(RTNLGRP)));
-  const running = monitor.run(
-    {
-      onMessage: (message) => {
-        const damage = ground.overlay.observe(message);
-        if (damage) told.push(damage.reason);
-        if (message.type === RTM_NEWLINK && linkOf(message).name === 'bell') heard();
-      },
-      onOverrun: () => assert.fail('overrun'),
-    },
-    stop.signal,
-  );
-  return {
-    // Everything up to here has been notified once the bell has been heard.
-    told: async () => {
-      const rung = new Promise<void>((resolve) => {
-        heard = resolve;
-      });
-      ground.ip('link', 'add', 'bell', 'type', 'ifb');
-      await rung;
-      ground.ip('link', 'del', 'bell');
-      return [...new Set(told.splice(0))];
-    },
-    stop: () => {
-      stop.abort();
-      return running;
-    },
-  };
 }

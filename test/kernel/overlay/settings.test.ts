@@ -7,6 +7,7 @@ import { SettingsPart, type SettingsPartOptions } from '../../../agent/sysctl/se
 import { within } from '../../../kernel/netns.ts';
 import { ensureSysctl } from '../../../kernel/sysctl.ts';
 import { families, Ground, run } from './ground.ts';
+import { listen } from './listen.ts';
 
 for (const family of ['ipv4', 'ipv6'] as const) {
   describe(`settings of a node with ${family}`, () => {
@@ -125,6 +126,23 @@ for (const family of ['ipv4', 'ipv6'] as const) {
       );
       assert.ok(retryInMs);
       if (family === 'ipv4') assert.equal(get('net.ipv4.conf.cni0.forwarding'), '1');
+    });
+
+    it('forwarding switched off: the notification makes a pass due, and that pass switches it on', async () => {
+      const key = families[family].forwarding;
+      const part = partWith();
+      reconcile(part);
+      const listening = listen(ground, (message) => part.observe(message));
+      try {
+        set(key, '0');
+        assert.ok((await listening.told()).includes('forwarding off'));
+        reconcile(part);
+        assert.equal(get(key), '1');
+        await listening.told();
+        assert.deepEqual(reconcile(part).done, []);
+      } finally {
+        await listening.stop();
+      }
     });
 
     it('setting that another program keeps changing: set ever more slowly, and named', () => {
