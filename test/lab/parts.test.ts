@@ -35,6 +35,16 @@ const losses = {
 
 type Loss = keyof typeof losses;
 
+/** While the agent is stopped, so that it repairs nothing between two commands. */
+async function unobserved(node: LabNode, commands: string): Promise<void> {
+  node.agent.signal('SIGSTOP');
+  try {
+    await sh(node, commands);
+  } finally {
+    node.agent.signal('SIGCONT');
+  }
+}
+
 async function heals(node: LabNode, parts: readonly Loss[]): Promise<void> {
   for (const part of parts) await sh(node, losses[part][0]);
   for (const part of parts) {
@@ -99,10 +109,13 @@ describe('node of which one part fails', () => {
   ];
   for (const [what, breaks, mends, told, heal] of cuts) {
     it(`${what}: ${heal.join(', ')} healed meanwhile, the cause reported`, async () => {
-      await sh(node, breaks);
-      await problem(node, told);
-      await heals(node, heal);
-      await sh(node, mends);
+      await unobserved(node, breaks);
+      try {
+        await problem(node, told);
+        await heals(node, heal);
+      } finally {
+        await unobserved(node, mends);
+      }
       await noProblems(node);
       const results = await lab.ping();
       assert.deepEqual(lost(results), [], formatMatrix(results));
