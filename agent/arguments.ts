@@ -9,13 +9,9 @@ export type Order =
   /** Nothing to do but to say something: help, the version, or what is wrong with the command line. */
   | { readonly kind: 'say'; readonly text: string; readonly status: number };
 
-/** What the arguments (without program and script) ask for. Never throws, prints or exits. */
-export function parseArguments(args: readonly string[], version: string): Order {
-  let text = '';
-  const write = (part: string): void => {
-    text += part;
-  };
-  const command = new Command('weftd')
+/** Its options and its task: for parsing, and for the manual page. */
+export function weftdCommand(version: string): Command {
+  return new Command('weftd')
     .description(
       'Run the agent of weft: lease a subnet for this host and keep the routes to the other hosts.',
     )
@@ -29,8 +25,28 @@ export function parseArguments(args: readonly string[], version: string): Order 
       ]),
     )
     .allowExcessArguments(false)
-    .exitOverride()
-    .configureOutput({ writeOut: write, writeErr: write });
+    .addHelpText(
+      'after',
+      `
+Exit status:
+  0   ended by a signal, or what was asked for was printed
+  1   the agent cannot do its work: stderr says why, and what to do
+  78  the configuration is refused
+
+Examples:
+  weftd
+  weftd --check-config --config ./weft.yaml
+  weftd plan`,
+    );
+}
+
+/** What the arguments (without program and script) ask for. Never throws, prints or exits. */
+export function parseArguments(args: readonly string[], version: string): Order {
+  let text = '';
+  const write = (part: string): void => {
+    text += part;
+  };
+  const command = weftdCommand(version).exitOverride().configureOutput({ writeOut: write, writeErr: write });
   try {
     command.parse([...args], { from: 'user' });
   } catch (error) {

@@ -1,7 +1,5 @@
-/** A reader that has read enough: `weftctl pod logs web | head`. */
-
-/** As a shell shows a process that SIGPIPE has ended. */
-const CLOSED_PIPE = 141;
+/** A reader that has read enough: `weftctl events | head -1`. */
+import { CLOSED_PIPE } from './exit-status.ts';
 
 /** Ends this process without a word when its reader closes the pipe. */
 export function endWithClosedPipe(): void {

@@ -1,5 +1,6 @@
 /** `weftctl cluster`: what all nodes have in common. */
 import type { Command } from 'commander';
+import { withExamples } from './output.ts';
 import { configOf, type StoreOptions, withStore, withStoreOptions } from './store-options.ts';
 
 interface InitOptions extends StoreOptions {
@@ -15,7 +16,11 @@ interface InitOptions extends StoreOptions {
 
 export function describeCluster(cluster: Command): void {
   cluster.description('What all nodes of the cluster have in common.');
-  withStoreOptions(cluster.command('init'))
+  withExamples(
+    withStoreOptions(cluster.command('init')),
+    'weftctl cluster init',
+    'weftctl cluster init --etcd https://192.168.188.100:2379 --network 10.32.0.0/12',
+  )
     .description(
       "writes the cluster's configuration into the store; a node that contradicts it refuses to start",
     )

@@ -1,21 +1,20 @@
 /** `weftctl events`: what the agent did lately, and why. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import type { AgentEvents } from '../agent/status/events.ts';
 import { printable } from '../problem/printable.ts';
-import { UsageError } from './store-options.ts';
+import { AGENT_UNREACHABLE } from './exit-status.ts';
+import { type OutputOptions, outputOption } from './output.ts';
+import { UsageError } from './usage-error.ts';
 
-interface EventsOptions {
+interface EventsOptions extends OutputOptions {
   readonly config?: string;
   readonly follow: boolean;
   readonly number: string;
-  readonly output: 'text' | 'json';
 }
 
 type Line = AgentEvents['events'][number]['line'];
 
-/** Exit status where the agent does not run or does not answer. */
-const AGENT_UNREACHABLE = 3;
 const PERIOD_MS = 300;
 const MOST_EVENTS = 1000;
 /** Characters of one field. */
@@ -27,12 +26,13 @@ export function describeEvents(events: Command): void {
     .option('--config <file>', 'weft.yaml (WEFT_CONFIG, /etc/weft/weft.yaml)')
     .option('-f, --follow', 'print new events as they happen, until interrupted', false)
     .option('-n, --number <count>', `how many past events to print, at most ${MOST_EVENTS}`, '50')
-    .addOption(new Option('-o, --output <format>', 'output format').choices(['text', 'json']).default('text'))
+    .addOption(outputOption())
     .addHelpText(
       'after',
       `
 The agent keeps its last ${MOST_EVENTS} events in memory; older ones are in the journal
-("journalctl -u weftd -o cat"). docs/logs.md lists all events.
+("journalctl -u weftd -o cat"). docs/logs.md lists all events. With -o json each event is a
+line, with -o yaml a document.
 
 Exit status: 0; 1 wrong usage; 3 weftd does not run or does not answer.
 
@@ -49,7 +49,7 @@ async function show(options: EventsOptions): Promise<void> {
   const { askEvents } = await import('../agent/status/ask-agent.ts');
   const count = countOf(options.number);
   const { config } = loadConfig(configSource({ flag: options.config, env: process.env }));
-  const format = options.output === 'json' ? (line: Line) => JSON.stringify(line) : eventText;
+  const format = await formatOf(options);
   let after = 0;
   let pid: number | undefined;
   for (let first = true; ; first = false) {
@@ -71,6 +71,13 @@ async function show(options: EventsOptions): Promise<void> {
     if (!options.follow) return;
     await delay(PERIOD_MS);
   }
+}
+
+async function formatOf({ output }: OutputOptions): Promise<(line: Line) => string> {
+  if (output === 'text') return eventText;
+  if (output === 'json') return (line) => JSON.stringify(line);
+  const { stringify } = await import('yaml');
+  return (line) => `---\n${stringify(line).trimEnd()}`;
 }
 
 async function eventsOf(

@@ -5,6 +5,8 @@ import { familiesOf } from '../lab/families.ts';
 import type { Lab } from '../lab/lab.ts';
 import type { LabNode } from '../lab/node.ts';
 import type { LabPod } from '../lab/pod.ts';
+import { type OutputOptions, outputOption, print, withExamples } from './output.ts';
+import { withProgress } from './progress.ts';
 
 const examples = `
 Examples:
@@ -41,8 +43,7 @@ export function describeLab(lab: Command): void {
   const name = (): string => lab.opts<{ name: string }>().name;
   const open = async (): Promise<Lab> => (await labModule()).Lab.open(name());
 
-  lab
-    .command('up')
+  withExamples(lab.command('up'), 'weftctl lab up', 'weftctl lab up --nodes 5 --store etcd --family dual')
     .description('start nodes node-1 ... node-N on one underlay, with an agent on each')
     .option('--nodes <count>', 'number of nodes', wholeNumber, 3)
     .option(
@@ -70,21 +71,27 @@ export function describeLab(lab: Command): void {
       process.stdout.write(`${up.nodes.map(describeNode).join('\n')}\n`);
     });
 
-  lab
-    .command('pod <node> <name>')
+  withExamples(lab.command('pod <node> <name>').addOption(outputOption()), 'weftctl lab pod node-1 a')
     .description("create a pod: a namespace, and ADD with the node's CNI configuration")
-    .action(async (node: string, podName: string) => {
+    .action(async (node: string, podName: string, { output }: OutputOptions) => {
       const pod = await (await open()).pod(node, podName);
-      process.stdout.write(`${pod.name} on ${pod.node.name}: ${pod.addresses.join(', ')}\n`);
+      const { addresses } = pod;
+      await print(
+        output,
+        { name: pod.name, node, addresses },
+        () => `${pod.name} on ${node}: ${addresses.join(', ')}\n`,
+      );
     });
 
-  lab
-    .command('rm <pod>')
+  withExamples(lab.command('rm <pod>'), 'weftctl lab rm a')
     .description('remove a pod: DEL, and its namespace')
     .action(async (podName: string) => (await open()).podNamed(podName).remove());
 
-  lab
-    .command('exec <place> <command...>')
+  withExamples(
+    lab.command('exec <place> <command...>'),
+    'weftctl lab exec node-1 -- ip route',
+    'weftctl lab exec a -- ip address show dev eth0',
+  )
     .usage('<node|pod> -- <command...>')
     .description('run a command on a node or in a pod, and exit with its status')
     .passThroughOptions()
@@ -93,20 +100,21 @@ export function describeLab(lab: Command): void {
       process.exitCode = await find(await open(), place).attach(argv);
     });
 
-  lab
-    .command('ping')
+  withExamples(lab.command('ping').addOption(outputOption()), 'weftctl lab ping', 'weftctl lab ping -o json')
     .description('ping from every pod to every pod; exit status 1 if one is lost')
-    .action(async () => {
+    .action(async ({ output }: OutputOptions) => {
       const { formatMatrix, lost } = await import('../lab/ping.ts');
-      const results = await (await open()).ping();
+      const opened = await open();
+      const results = await withProgress('pinging', () => opened.ping());
       const missing = lost(results);
-      process.stdout.write(results.length > 0 ? `${formatMatrix(results)}\n` : '');
-      process.stdout.write(`${results.length - missing.length} of ${results.length} answered\n`);
+      await print(output, results, () => {
+        const matrix = results.length > 0 ? `${formatMatrix(results)}\n` : '';
+        return `${matrix}${results.length - missing.length} of ${results.length} answered\n`;
+      });
       if (missing.length > 0) process.exitCode = 1;
     });
 
-  lab
-    .command('kubectl [arguments...]')
+  withExamples(lab.command('kubectl [arguments...]'), 'weftctl lab kubectl -- get pods -A')
     .usage('-- <arguments...>')
     .description("run kubectl as the administrator of the lab's cluster (lab up --store kubernetes)")
     .passThroughOptions()
@@ -117,10 +125,12 @@ export function describeLab(lab: Command): void {
       process.exitCode = await controlPlane.attachKubectl(given[0] === '--' ? given.slice(1) : given);
     });
 
-  lab
-    .command('down')
+  withExamples(lab.command('down'), 'weftctl lab down', 'weftctl lab --name other down')
     .description('remove the lab: no namespace, link, process, mount or file is left')
-    .action(async () => (await labModule()).Lab.down(name()));
+    .action(async () => {
+      const { Lab } = await labModule();
+      await withProgress('removing the lab', () => Lab.down(name()));
+    });
 
   lab.hook('preAction', () => {
     if (process.geteuid?.() !== 0) lab.error('weftctl: a lab needs root: run it with sudo', { exitCode: 1 });

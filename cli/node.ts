@@ -1,15 +1,23 @@
 /** `weftctl node`: the nodes that hold subnets. */
 import type { Command } from 'commander';
+import type { NodeEntry } from '../agent/lease/operator/administer.ts';
 import type { Rtnl } from '../kernel/netlink/rtnl.ts';
-import { configOf, type StoreOptions, UsageError, withStore, withStoreOptions } from './store-options.ts';
-import { table } from './table.ts';
+import { type OutputOptions, outputOption, print, withExamples } from './output.ts';
+import { configOf, type StoreOptions, withStore, withStoreOptions } from './store-options.ts';
+import { table, terminalWidth } from './table.ts';
+import { UsageError } from './usage-error.ts';
 
 export function describeNode(node: Command): void {
   node.description('Manage the nodes of the cluster and their subnet leases.');
 
-  withStoreOptions(node.command('list'))
+  withExamples(
+    withStoreOptions(node.command('list')).addOption(outputOption()),
+    'weftctl node list',
+    'weftctl node list --etcd https://192.168.188.100:2379 --ca-file ca.pem',
+    'weftctl node list -o json | jq ".[].name"',
+  )
     .description('list the nodes, their subnets and their last renewals')
-    .action(async (options: StoreOptions) => {
+    .action(async ({ output, ...options }: StoreOptions & OutputOptions) => {
       const { listNodes } = await import('../agent/lease/operator/administer.ts');
       const nodes = await withStore(configOf(options), listNodes);
       const rows = nodes.map(({ name, key, publicIps, silentSeconds }) => [
@@ -22,10 +30,12 @@ export function describeNode(node: Command): void {
             ? `${Math.round(silentSeconds)} s ago`
             : 'before the last reboot',
       ]);
-      process.stdout.write(table([['NODE', 'SUBNET', 'PUBLIC IP', 'LAST RENEWAL'], ...rows]));
+      await print(output, nodes.map(listed), () =>
+        table([['NODE', 'SUBNET', 'PUBLIC IP', 'LAST RENEWAL'], ...rows], { width: terminalWidth() }),
+      );
     });
 
-  withStoreOptions(node.command('leave'))
+  withExamples(withStoreOptions(node.command('leave')), 'weftctl node leave')
     .description('release the subnet of this node; drain it first')
     .action(async (options: StoreOptions) => {
       const { leaveCluster } = await import('../agent/lease/operator/administer.ts');
@@ -61,7 +71,12 @@ export function describeNode(node: Command): void {
     .option('--force', 'also if the node renewed its lease recently', false)
     .addHelpText(
       'after',
-      "\nNAME is a node's name, its id, its public IP, or its subnet such as 10.244.3.0-24.",
+      `
+NAME is a node's name, its id, its public IP, or its subnet such as 10.244.3.0-24.
+
+Examples:
+  weftctl node forget node-3
+  weftctl node forget 10.244.3.0-24 --force`,
     )
     .action(async (named: string, options: StoreOptions & { force: boolean }) => {
       const { forgetNode } = await import('../agent/lease/operator/administer.ts');
@@ -72,8 +87,11 @@ export function describeNode(node: Command): void {
       process.stdout.write(`${gone.key} of ${gone.name || gone.publicIps.join(',')} released\n`);
     });
 
-  node
-    .command('cleanup')
+  withExamples(
+    node.command('cleanup'),
+    'systemctl stop weftd && weftctl node cleanup',
+    'weftctl node cleanup --force          also where pods run',
+  )
     .description('remove weft from this host; drain the node and stop weftd first')
     .option('--config <file>', 'weft.yaml (WEFT_CONFIG, /etc/weft/weft.yaml)')
     .option('--force', 'also if pods run: they lose their network', false)
@@ -98,8 +116,10 @@ export function describeNode(node: Command): void {
       );
     });
 
-  node
-    .command('take-over-flannel')
+  withExamples(
+    node.command('take-over-flannel'),
+    'systemctl stop flanneld && weftctl node take-over-flannel && systemctl start weftd',
+  )
     .description(
       "makes flannel's device, rules and CNI configuration on this node weft's; end flanneld before",
     )
@@ -109,8 +129,10 @@ export function describeNode(node: Command): void {
       report(await withRtnl((rtnl) => takeOverFlannel(rtnl, { directory: cniConfDir })));
     });
 
-  node
-    .command('hand-back-to-flannel')
+  withExamples(
+    node.command('hand-back-to-flannel'),
+    'systemctl stop weftd && weftctl node hand-back-to-flannel && systemctl start flanneld',
+  )
     .description('the way back: flannel finds its device and its CNI configuration; end weftd before')
     .option('--cni-conf-dir <dir>', 'where runtimes look for CNI configurations', '/etc/cni/net.d')
     .option('--state-dir <dir>', "the agent's stateDir", '/var/lib/weft')
@@ -126,6 +148,15 @@ export function describeNode(node: Command): void {
       }
     });
 }
+
+/** For programs. A node whose last renewal is not known here has null. */
+const listed = ({ name, key, publicIps, silentSeconds }: NodeEntry): object => ({
+  name,
+  subnet: key,
+  publicIps,
+  renewedSecondsAgo:
+    silentSeconds !== undefined && Number.isFinite(silentSeconds) ? Math.round(silentSeconds) : null,
+});
 
 const report = (done: readonly string[]): void => {
   process.stdout.write(done.length > 0 ? `${done.join('\n')}\n` : 'nothing to do\n');

@@ -2,6 +2,7 @@
 import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
+import { withExamples } from './output.ts';
 
 interface Options {
   directory: string;
@@ -11,7 +12,10 @@ interface Options {
 export function describePlugins(plugins: Command): void {
   plugins.description("weft's executables in a runtime's plugin directory, for a node without the package.");
 
-  withPlaces(plugins.command('install'))
+  withExamples(
+    withPlaces(plugins.command('install')),
+    'weftctl plugins install --directory /host/opt/cni/bin',
+  )
     .description('puts weft there, and loopback where there is none; replaces only what it put there before')
     .action(async (options: Options) => {
       const { installPlugins } = await import('../agent/plugin-files/plugin-files.ts');
@@ -21,7 +25,7 @@ export function describePlugins(plugins: Command): void {
       process.stdout.write(lines.join(''));
     });
 
-  withPlaces(plugins.command('remove'))
+  withExamples(withPlaces(plugins.command('remove')), 'weftctl plugins remove --directory /host/opt/cni/bin')
     .description('removes what install put there')
     .action(async (options: Options) => {
       const { removePlugins } = await import('../agent/plugin-files/plugin-files.ts');

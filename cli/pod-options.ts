@@ -1,7 +1,7 @@
 /** The options of `weftctl pod`, and what they mean. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { type PodKey, parseKey } from '../pod/manifest/key.ts';
-import { UsageError } from './store-options.ts';
+import { UsageError } from './usage-error.ts';
 
 export interface PlaceOptions {
   readonly config?: string;

@@ -1,8 +1,8 @@
 /** `weftctl pod`: pods on this host's Docker, without Kubernetes. */
 import { readFileSync } from 'node:fs';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import type { PodKey } from '../pod/manifest/key.ts';
-import { endWithClosedPipe } from './closed-pipe.ts';
+import { type OutputOptions, outputOption, print, withExamples } from './output.ts';
 import {
   type ApplyFlags,
   collect,
@@ -17,8 +17,8 @@ import {
   withName,
   withPlace,
 } from './pod-options.ts';
-import { UsageError } from './store-options.ts';
-import { table } from './table.ts';
+import { table, terminalWidth } from './table.ts';
+import { UsageError } from './usage-error.ts';
 
 const examples = `
 Examples:
@@ -35,7 +35,11 @@ reboot; it is started by the first apply and ends with the last pod.
 export function describePod(pod: Command): void {
   pod.description("Run Kubernetes Pod manifests on this host's Docker").addHelpText('after', examples);
 
-  withPlace(pod.command('apply'))
+  withExamples(
+    withPlace(pod.command('apply')),
+    'weftctl pod apply -f web.yaml',
+    'weftctl pod apply -f - <web.yaml',
+  )
     .description('Create or change the pods of a manifest; an unchanged pod is left alone')
     .option(
       '-f, --filename <file>',
@@ -72,27 +76,30 @@ export function describePod(pod: Command): void {
       });
     });
 
-  withPlace(pod.command('ls'))
+  withExamples(withPlace(pod.command('ls')), 'weftctl pod ls', 'weftctl pod ls -n default -o json')
     .alias('list')
     .description('List the pods of this host')
     .option('-n, --namespace <namespace>', 'only this namespace')
     .option('-A, --all-namespaces', 'all namespaces (default without -n)', false)
-    .addOption(
-      new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table'),
-    )
-    .action(async (options: PlaceOptions & { namespace?: string; output: string }) => {
+    .addOption(outputOption())
+    .action(async (options: PlaceOptions & OutputOptions & { namespace?: string }) => {
       const { jsonOf, listPods, tableOf } = await import('../pod/control/list.ts');
       const all = listPods(await placesOf(options));
       const { namespace } = options;
       const pods = all.pods.filter((each) => namespace === undefined || each.pod.namespace === namespace);
       const listing = { ...all, pods };
-      if (options.output === 'json') return say(JSON.stringify(jsonOf(listing), null, 2));
-      const { rows, notes } = tableOf(listing, Date.now());
-      process.stdout.write(pods.length > 0 ? table(rows) : 'no pods\n');
-      for (const note of notes) process.stderr.write(`${note}\n`);
+      await print(options.output, jsonOf(listing), () => {
+        const { rows, notes } = tableOf(listing, Date.now());
+        for (const note of notes) process.stderr.write(`${note}\n`);
+        return pods.length > 0 ? table(rows, { width: terminalWidth() }) : 'no pods\n';
+      });
     });
 
-  withName(pod.command('logs <pod>'))
+  withExamples(
+    withName(pod.command('logs <pod>')),
+    'weftctl pod logs -f web',
+    'weftctl pod logs --tail 20 -c app web',
+  )
     .description('Print the log of a container')
     .option('-c, --container <name>', 'container name (default: the first)')
     .option('-f, --follow', 'follow the log until the container ends', false)
@@ -108,7 +115,11 @@ export function describePod(pod: Command): void {
       await showLogs(docker, { id: found.id, follow, timestamps, tail, sinceSeconds: since, stdout, stderr });
     });
 
-  withName(pod.command('exec <pod> <command...>'))
+  withExamples(
+    withName(pod.command('exec <pod> <command...>')),
+    'weftctl pod exec web -- ls /',
+    'weftctl pod exec -it web -- sh',
+  )
     .usage('[options] <pod> -- <command...>')
     .description('Run a command in a container, and exit with its status')
     .option('-c, --container <name>', 'container name (default: the first)')
@@ -124,7 +135,7 @@ export function describePod(pod: Command): void {
       process.exitCode = await execHere(docker, { id: found.id, command: argv, ...options });
     });
 
-  withName(pod.command('rm [pods...]'))
+  withExamples(withName(pod.command('rm [pods...]')), 'weftctl pod rm web', 'weftctl pod rm -f web.yaml')
     .alias('delete')
     .description(
       'Remove pods: preStop, SIGTERM, grace period, SIGKILL; then release the address and the volumes',
@@ -159,7 +170,6 @@ export function describePod(pod: Command): void {
     });
 
   pod.hook('preAction', () => {
-    endWithClosedPipe();
     if (process.geteuid?.() !== 0)
       pod.error('weftctl: pod commands need root; run weftctl with sudo', { exitCode: 1 });
   });

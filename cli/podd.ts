@@ -1,23 +1,15 @@
 /** `weft-podd`: wiring only. It reads the configuration of weftd, for its folders and its log. */
-import { Command } from 'commander';
 import { ConfigError, INVALID_CONFIG_STATUS } from '../agent/config/error.ts';
-import { configSource, defaultConfigPath, loadConfig } from '../agent/config/load.ts';
+import { configSource, loadConfig } from '../agent/config/load.ts';
 import { takeNotifier } from '../agent/notify/notifier.ts';
 import { version } from '../agent/version.ts';
 import { createLog } from '../log/create-log.ts';
 import { runPodDaemon } from '../pod/keep/daemon.ts';
 import { reasonOf } from '../problem/reason.ts';
+import { poddCommand } from './podd-command.ts';
 
 async function main(): Promise<void> {
-  const program = new Command('weft-podd')
-    .description(
-      'Runs the pods of weftctl pod on Docker. It is started by weftctl pod apply, and ends with the last pod.',
-    )
-    .version(version, '-V, --version', 'print the version and exit')
-    .helpOption('-h, --help', 'print this help and exit')
-    .option('-c, --config <file>', `read this configuration (default: WEFT_CONFIG, ${defaultConfigPath})`)
-    .allowExcessArguments(false)
-    .action(({ config }: { config?: string }) => run(config));
+  const program = poddCommand().action(({ config }: { config?: string }) => run(config));
   await program.parseAsync();
 }
 

@@ -2,32 +2,33 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { UsageError } from './store-options.ts';
+import { type OutputOptions, outputOption, print, withExamples } from './output.ts';
+import { UsageError } from './usage-error.ts';
 
 export function describeSandbox(sandbox: Command): void {
   sandbox.description(
     'A network namespace as a pod: made by this machine\'s CNI configuration, entered with "ip netns exec NAME".',
   );
-  sandbox
-    .command('add <name>')
+  withExamples(
+    sandbox.command('add <name>').addOption(outputOption()),
+    'weftctl sandbox add a && ip netns exec a ping 10.244.2.2',
+  )
     .description('makes it and prints its addresses, a line each')
-    .action(async (name: string) => {
+    .action(async (name: string, { output }: OutputOptions) => {
       if (existsSync(pathOf(name))) throw new UsageError(`${name} exists: weftctl sandbox rm ${name}`);
       const { runtime, network } = await runtimeHere();
       ip('netns', 'add', name);
       try {
         const { ips } = await runtime.add(network, attachmentOf(name));
-        for (const { address } of ips as { address: string }[]) {
-          process.stdout.write(`${address.slice(0, address.indexOf('/'))}\n`);
-        }
+        const addresses = (ips as { address: string }[]).map(({ address }) => address.replace(/\/.*/, ''));
+        await print(output, { name, addresses }, () => `${addresses.join('\n')}\n`);
       } catch (error) {
         // As a runtime does: a failed ADD is followed by a DEL.
         await runtime.del(network, attachmentOf(name)).finally(() => ip('netns', 'delete', name));
         throw error;
       }
     });
-  sandbox
-    .command('rm <name>')
+  withExamples(sandbox.command('rm <name>'), 'weftctl sandbox rm a')
     .description('takes it away; fine if there is none')
     .action(async (name: string) => {
       const { runtime, network } = await runtimeHere();

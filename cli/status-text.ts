@@ -1,14 +1,44 @@
 /** A node's status as text for a terminal of 80 columns. */
 import type { NodeStatus, PeerStatus } from '../agent/status/node-status.ts';
 import { printable } from '../problem/printable.ts';
+import type { Paint, Style } from './colour.ts';
 import { table } from './table.ts';
+
+const heading = ['PEER', 'SUBNET', 'ADDRESS', 'PATH', 'STATE', 'RTT'];
 
 /** Above so many peers, those that are ok are counted and not listed. */
 const LISTED_PEERS = 50;
 
-/** `all`: list every peer, however many there are. */
-export function statusText(status: NodeStatus, { all }: { readonly all: boolean }): string {
-  return [table(nodeRows(status)), ...problemLines(status), ...peerLines(status.peers, all)].join('');
+export interface StatusTextOptions {
+  /** List every peer, however many there are. */
+  readonly all: boolean;
+  /** Of the terminal; undefined: lines of any length. */
+  readonly width?: number | undefined;
+  readonly paint?: Paint;
+}
+
+const styles: Readonly<Record<string, Style>> = {
+  ok: 'green',
+  yes: 'green',
+  no: 'red',
+  unknown: 'yellow',
+  unreachable: 'red',
+  incomplete: 'red',
+};
+
+const plain: Paint = (_style, text) => text;
+
+export function statusText(status: NodeStatus, options: StatusTextOptions): string {
+  const { paint = plain } = options;
+  const styled = (cell: string): string => {
+    const style = styles[cell.trim()];
+    return style === undefined ? cell : paint(style, cell);
+  };
+  return [
+    table(nodeRows(status), { paint: styled }),
+    ...problemLines(status, paint),
+    ...peerLines(status.peers, options, styled),
+  ].join('');
 }
 
 function nodeRows(status: NodeStatus): string[][] {
@@ -53,12 +83,22 @@ function leaseText({ state, secondsLeft, renewedSecondsAgo, reason }: NodeStatus
 const podsText = ({ running, addressesFree }: NodeStatus['pods']): string =>
   addressesFree === undefined ? `${running}` : `${running}, ${addressesFree} addresses free`;
 
-const problemLines = ({ problems }: NodeStatus): string[] =>
+const problemLines = ({ problems }: NodeStatus, paint: Paint): string[] =>
   problems.length
-    ? ['\nProblems:\n', ...problems.map(({ severity, code, text }) => `  ${severity} ${code}: ${text}\n`)]
+    ? [
+        '\nProblems:\n',
+        ...problems.map(
+          ({ severity, code, text }) =>
+            `  ${paint(severity === 'error' ? 'red' : 'yellow', severity)} ${code}: ${text}\n`,
+        ),
+      ]
     : [];
 
-function peerLines(peers: readonly PeerStatus[], all: boolean): string[] {
+function peerLines(
+  peers: readonly PeerStatus[],
+  { all, width }: StatusTextOptions,
+  styled: (cell: string) => string,
+): string[] {
   if (peers.length === 0) return ['\nNo peers.\n'];
   const listed = all || peers.length <= LISTED_PEERS ? peers : peers.filter(({ state }) => state !== 'ok');
   const rest = peers.length - listed.length;
@@ -72,7 +112,7 @@ function peerLines(peers: readonly PeerStatus[], all: boolean): string[] {
   ]);
   return [
     '\n',
-    ...(listed.length ? [table([['PEER', 'SUBNET', 'ADDRESS', 'PATH', 'STATE', 'RTT'], ...rows])] : []),
+    ...(listed.length ? [table([heading, ...rows], { width, paint: styled })] : []),
     ...listed.flatMap(({ name, reason, pathMtuBytes }) => [
       ...(reason === undefined ? [] : [`  ${printable(name)}: ${reason}\n`]),
       ...(pathMtuBytes === undefined

@@ -1,18 +1,18 @@
 /** `weftctl status`: this node and its peers. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Command, Option } from 'commander';
-import { UsageError } from './store-options.ts';
+import type { Command } from 'commander';
+import { painterFor } from './colour.ts';
+import { AGENT_UNREACHABLE, UNHEALTHY } from './exit-status.ts';
+import { type OutputOptions, outputOption, print } from './output.ts';
+import { withProgress } from './progress.ts';
+import { terminalWidth } from './table.ts';
+import { UsageError } from './usage-error.ts';
 
-interface StatusOptions {
+interface StatusOptions extends OutputOptions {
   readonly config?: string;
-  readonly output: 'text' | 'json' | 'yaml';
   readonly all: boolean;
   readonly wait?: string | true;
 }
-
-/** Exit statuses, beyond 0 (healthy) and 1 (the status cannot be read). */
-const UNHEALTHY = 2;
-const AGENT_UNREACHABLE = 3;
 
 const WAIT_SECONDS = 60;
 const LONGEST_WAIT_SECONDS = 86_400;
@@ -22,9 +22,7 @@ export function describeStatus(status: Command): void {
   status
     .description('Show this node, its lease and its peers, and what is wrong.')
     .option('--config <file>', 'weft.yaml (WEFT_CONFIG, /etc/weft/weft.yaml)')
-    .addOption(
-      new Option('-o, --output <format>', 'output format').choices(['text', 'json', 'yaml']).default('text'),
-    )
+    .addOption(outputOption())
     .option('--all', 'list all peers, also in a large cluster', false)
     .option('--wait [seconds]', `wait until all is healthy, at most this long (${WAIT_SECONDS})`)
     .addHelpText(
@@ -56,22 +54,22 @@ async function show(options: StatusOptions): Promise<void> {
   const untilMs = performance.now() + waitSecondsOf(options.wait) * 1000;
   const read = async () => nodeStatus({ config, file, agent: await askStatus(config.listen) });
   let status = await read();
-  while (!isHealthy(status) && performance.now() < untilMs) {
-    await delay(PERIOD_MS);
-    status = await read();
-  }
-  process.stdout.write(await formatted(status, options));
+  await withProgress('waiting until this node is healthy', async () => {
+    while (!isHealthy(status) && performance.now() < untilMs) {
+      await delay(PERIOD_MS);
+      status = await read();
+    }
+  });
+  await print(options.output, status, async () => {
+    const { statusText } = await import('./status-text.ts');
+    return statusText(status, {
+      all: options.all,
+      width: terminalWidth(),
+      paint: painterFor(process.stdout),
+    });
+  });
   if (!status.agent.running) process.exitCode = AGENT_UNREACHABLE;
   else if (!isHealthy(status)) process.exitCode = UNHEALTHY;
-}
-
-async function formatted(
-  status: import('../agent/status/node-status.ts').NodeStatus,
-  { output, all }: StatusOptions,
-): Promise<string> {
-  if (output === 'json') return `${JSON.stringify(status, null, 2)}\n`;
-  if (output === 'yaml') return (await import('yaml')).stringify(status);
-  return (await import('./status-text.ts')).statusText(status, { all });
 }
 
 function waitSecondsOf(wait: string | true | undefined): number {

@@ -5,6 +5,7 @@ import { configSource, loadConfig } from '../agent/config/load.ts';
 import { readConfig } from '../agent/config/read.ts';
 import { openStore, storeWarnings } from '../agent/lease/store/open-store.ts';
 import type { LeaseStore } from '../agent/lease/store/store.ts';
+import { UsageError } from './usage-error.ts';
 
 export interface StoreOptions {
   readonly config?: string;
@@ -27,11 +28,6 @@ export const withStoreOptions = (command: Command): Command =>
     .option('--key-file <file>', 'its key')
     .option('--username <name>', 'user at etcd')
     .option('--password-file <file>', 'file with the password of that user (else WEFT_ETCD_PASSWORD)');
-
-/** A command line that cannot be meant. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
 
 /** The configuration that the options amount to: weft.yaml's, or that of the store named here and of `more`. */
 export function configOf(options: StoreOptions, more: Record<string, unknown> = {}): Config {

@@ -17,6 +17,7 @@ const packages: Readonly<Record<string, string>> = {
   sysctl: 'procps',
   tc: 'iproute2',
   etcd: 'etcd-server',
+  script: 'bsdutils',
   ss: 'iproute2',
   pgrep: 'procps',
   'systemd-analyze': 'systemd',

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { findProgram } from './needs.ts';
 import { makeArchive, writeTree } from './package/archive.ts';
 import { makeDebianPackage } from './package/debian.ts';
+import { documentFiles } from './package/documents.ts';
 import { packageFiles } from './package/layout.ts';
 import { foreignNatives, ownNatives } from './package/natives.ts';
 import { ensureNodeBinary } from './package/node-binary.ts';
@@ -24,7 +25,7 @@ const machines: Readonly<Record<string, { machine: string; debian: string }>> = 
   arm64: { machine: 'aarch64', debian: 'arm64' },
 };
 
-function main(): void {
+async function main(): Promise<void> {
   const { arch = process.arch } = parseArgs({ options: { arch: { type: 'string' } } }).values;
   const names = machines[arch];
   if (!names) throw new Error(`weft is packaged for x64 and arm64, not for ${arch}`);
@@ -35,7 +36,8 @@ function main(): void {
   const node = ensureNodeBinary(nodePin(root, arch));
   const name = `weft-${version}-linux-${arch}`;
   const tree = join(output, name);
-  writeTree(tree, packageFiles({ root, version, machine: names.machine, node, natives }));
+  const programs = packageFiles({ root, version, machine: names.machine, node, natives });
+  writeTree(tree, [...programs, ...(await documentFiles(version))]);
   const archive = `${tree}.tar.gz`;
   makeArchive({ folder: tree, archive });
   const made = [archive];
@@ -54,7 +56,7 @@ function main(): void {
 }
 
 try {
-  main();
+  await main();
 } catch (error) {
   process.stderr.write(`package: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

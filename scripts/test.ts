@@ -82,6 +82,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     'dockerd',
   ],
   pods: ['root', 'ip', 'nft', 'ping', 'nsenter', 'tar', 'busybox', 'runc', 'containerd', 'dockerd'],
+  cli: ['bash', 'zsh', 'fish', 'mandoc', 'script'],
   etcd: ['etcd', 'etcdctl', 'openssl', 'setpriv'],
   lab: [
     'root',

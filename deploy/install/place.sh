@@ -142,6 +142,36 @@ ensure_plugin_links() {
   if [ -L /usr/local/bin/weftctl ] || [ ! -e /usr/local/bin/weftctl ]; then
     ensure_link "$weft_root/current/bin/weftctl" /usr/local/bin/weftctl
   fi
+  ensure_document_links
+}
+
+# Manual pages and completions, as `path below the package:link`.
+document_links=(
+  man/weftctl.8:/usr/local/share/man/man8/weftctl.8
+  man/weftd.8:/usr/local/share/man/man8/weftd.8
+  man/weft-podd.8:/usr/local/share/man/man8/weft-podd.8
+  man/weft.yaml.5:/usr/local/share/man/man5/weft.yaml.5
+  completion/weftctl.bash:/usr/local/share/bash-completion/completions/weftctl
+  completion/weftctl.zsh:/usr/local/share/zsh/site-functions/_weftctl
+  completion/weftctl.fish:/usr/local/share/fish/vendor_completions.d/weftctl.fish
+)
+
+ensure_document_links() {
+  local pair link
+  for pair in "${document_links[@]}"; do
+    link=${pair#*:}
+    [ -L "$link" ] || [ ! -e "$link" ] || continue
+    ensure_folder "$(dirname "$link")"
+    ensure_link "$weft_root/current/${pair%%:*}" "$link"
+  done
+}
+
+drop_document_links() {
+  local pair link
+  for pair in "${document_links[@]}"; do
+    link=${pair#*:}
+    [ "$(readlink "$link" || true)" != "$weft_root/current/${pair%%:*}" ] || rm -f "$link"
+  done
 }
 
 # containerd executes a plugin of this name for every sandbox. One of another package's stays, and may replace this.
@@ -163,6 +193,7 @@ drop_loopback() {
 drop_archive_files() {
   local folder
   [ "$(readlink /usr/local/bin/weftctl || true)" != "$weft_root/current/bin/weftctl" ] || rm -f /usr/local/bin/weftctl
+  drop_document_links
   rm -f "$weft_root/previous" "$made_folders"
   for folder in "$weft_root"/[!.]*/; do
     folder=${folder%/}

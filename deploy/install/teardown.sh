@@ -45,6 +45,7 @@ remove_files() {
   done < <(plugin_folders)
   drop_loopback
   [ "$(readlink /usr/local/bin/weftctl)" != "$weft_root/current/bin/weftctl" ] || rm -f /usr/local/bin/weftctl
+  drop_document_links
   for unit in "${unit_names[@]}"; do rm -f "$units/$unit"; done
   [ ! -d /run/systemd/system ] || systemctl daemon-reload
   rm -rf /run/weft

@@ -21,6 +21,13 @@ const links: Readonly<Record<string, string>> = {
   'usr/bin/weftctl': '/opt/weft/current/bin/weftctl',
 };
 
+/** Where Debian's shells look. */
+const completions: Readonly<Record<string, string>> = {
+  'weftctl.bash': 'usr/share/bash-completion/completions/weftctl',
+  'weftctl.zsh': 'usr/share/zsh/vendor-completions/_weftctl',
+  'weftctl.fish': 'usr/share/fish/vendor_completions.d/weftctl.fish',
+};
+
 /** Makes `deb` of a tree that `writeTree` wrote; `scratch` is a folder to make it in. */
 export function makeDebianPackage(request: {
   root: string;
@@ -51,6 +58,13 @@ export function makeDebianPackage(request: {
     copyright: 'usr/share/doc/weft/copyright',
     overrides: 'usr/share/lintian/overrides/weft',
   };
+  for (const page of readdirSync(join(tree, 'man'))) {
+    const text = gzipSync(readFileSync(join(tree, 'man', page)), { level: 9 });
+    writeFileSync(at(`usr/share/man/man${page.at(-1)}/${page}.gz`), text);
+  }
+  for (const [source, target] of Object.entries(completions)) {
+    cpSync(join(tree, 'completion', source), at(target));
+  }
   const changelog = gzipSync(readFileSync(join(root, 'CHANGELOG.md')), { level: 9 });
   writeFileSync(at('usr/share/doc/weft/changelog.gz'), changelog);
   for (const name of readdirSync(join(root, 'deploy/debian'))) {
