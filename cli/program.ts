@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { version } from '../agent/version.ts';
 import { describeCluster } from './cluster.ts';
 import { describeCompletion } from './completion.ts';
+import { describeDoctor } from './doctor.ts';
 import { describeEvents } from './events.ts';
 import { exitStatusText } from './exit-status.ts';
 import { describeLab } from './lab.ts';
@@ -30,6 +31,7 @@ Examples:
   weftctl help node forget`,
     );
   describeStatus(program.command('status'));
+  describeDoctor(program.command('doctor'));
   describeEvents(program.command('events'));
   describeLab(program.command('lab'));
   describeCluster(program.command('cluster'));

@@ -36,6 +36,8 @@ const call = {
   epoll_create1: libc.func('int epoll_create1(int flags)'),
   epoll_ctl: libc.func('int epoll_ctl(int epoll, int operation, int fd, uint8_t *event)'),
   setns: libc.func('int setns(int fd, int type)'),
+  unshare: libc.func('int unshare(int flags)'),
+  connect: libc.func('int connect(int fd, const uint8_t *address, uint32_t length)'),
   poll: libc.func('int poll(uint8_t *fds, uint64_t count, int timeout)'),
   eventfd: libc.func('int eventfd(uint32_t initial, int flags)'),
   flock: libc.func('int flock(int fd, int operation)'),
@@ -198,6 +200,20 @@ export const setns = (fd: number, attempted: string): void => {
   check(call.setns(fd, CLONE_NEWNET), attempted);
 };
 
+/** unshare(2): the calling thread has a network namespace of its own from here on, with nothing in it. */
+export const unshareNetwork = (): void => {
+  check(call.unshare(CLONE_NEWNET), 'make a network namespace');
+};
+
+/** connect(2) of a non-blocking socket, to be repeated until it answers; `pending` where it takes longer. */
+export function connect(fd: number, address: Uint8Array, attempted: string): 'connected' | 'pending' {
+  if (call.connect(fd, address, address.length) === 0) return 'connected';
+  const errno = koffi.errno();
+  if (errno === EISCONN) return 'connected';
+  if (errno === EINPROGRESS || errno === EALREADY || errno === EINTR) return 'pending';
+  throw new KernelError({ errno, attempted });
+}
+
 /** eventfd(2), non-blocking: a descriptor that another thread's poll can be woken by (`wake`). */
 export const eventfd = (): number => check(call.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), 'make an eventfd');
 
@@ -282,6 +298,9 @@ const POLLIN = 1;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const O_NONBLOCK = 0o4000;
+const EISCONN = 106;
+const EALREADY = 114;
+const EINPROGRESS = 115;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const SOCK_CLOEXEC = 0o2000000;

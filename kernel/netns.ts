@@ -76,6 +76,19 @@ export function homeNetns(): Netns {
   return home;
 }
 
+/** A new network namespace with nothing in it; it goes when it is closed and nothing else is in it. */
+export function newNetns(): Netns {
+  if (inside !== undefined) throw new Error(`already inside network namespace ${inside}`);
+  const back = homeNetns();
+  ffi.unshareNetwork();
+  inside = 'a new network namespace';
+  try {
+    return openNetns('/proc/thread-self/ns/net');
+  } finally {
+    leave(back);
+  }
+}
+
 let home: Netns | undefined;
 let inside: string | undefined;
 

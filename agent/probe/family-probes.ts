@@ -3,7 +3,7 @@ import { type Family, formatIp, type Ip } from '../../inet/ip.ts';
 import type { Log } from '../../log/log.ts';
 import type { Peer } from '../overlay/peer.ts';
 import type { OverlayState } from '../overlay/state.ts';
-import { PeerProbes, type ProbedPath } from './peer-probes.ts';
+import { PeerProbes, type PeerState } from './peer-probes.ts';
 import type { ProbeTiming } from './threshold.ts';
 
 export interface FamilyProbesOptions {
@@ -54,7 +54,7 @@ export class FamilyProbes {
   }
 
   /** Every probe that has a result, of all families. */
-  states(): { peer: string; family: Family; path: ProbedPath; reachable: boolean; rttMs?: number }[] {
+  states(): (PeerState & { readonly family: Family })[] {
     return [...this.#families].flatMap(([family, probes]) =>
       probes.states().map((state) => ({ ...state, family })),
     );

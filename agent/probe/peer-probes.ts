@@ -30,6 +30,16 @@ const LEAST_MTU_BYTES: Readonly<Record<Family, number>> = { ipv4: 576, ipv6: 128
 
 export type ProbedPath = 'tunnel' | 'direct';
 
+export interface PeerState {
+  /** The peer's key. */
+  readonly peer: string;
+  readonly path: ProbedPath;
+  readonly reachable: boolean;
+  readonly rttMs?: number;
+  /** Since a probe of the peer's own last arrived. */
+  readonly heardSecondsAgo?: number;
+}
+
 export interface PeerProbesOptions {
   /** As of now; undefined: nobody is asked. */
   readonly timing: () => ProbeTiming | undefined;
@@ -113,13 +123,13 @@ export class PeerProbes {
   }
 
   /** Each peer's result on each path, where there is one. */
-  states(): { peer: string; path: ProbedPath; reachable: boolean; rttMs?: number }[] {
+  states(): PeerState[] {
     return [...this.#probers].flatMap(([path, prober]) =>
-      [...this.#peers.keys()].flatMap((peer) => {
-        const { reachable, rttMs } = prober.stateOf(peer);
-        return reachable === undefined
-          ? []
-          : [{ peer, path, reachable, ...(rttMs === undefined ? {} : { rttMs }) }];
+      [...this.#peers.values()].flatMap(({ key, subnet }) => {
+        const { reachable, rttMs } = prober.stateOf(key);
+        if (reachable === undefined) return [];
+        const heardSecondsAgo = prober.heardSecondsAgo(firstIp(subnet));
+        return [{ peer: key, path, reachable, ...given({ rttMs, heardSecondsAgo }) }];
       }),
     );
   }
@@ -183,3 +193,7 @@ const sameScope = (a: OverlayState, b: OverlayState): boolean =>
   podMtuBytes(a) === podMtuBytes(b) &&
   formatInterfaceAddress(a.underlay.address) === formatInterfaceAddress(b.underlay.address) &&
   sameIp(sourceOf(a.underlay), sourceOf(b.underlay));
+
+/** Those of the values that are known. */
+const given = (values: { rttMs: number | undefined; heardSecondsAgo: number | undefined }) =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));

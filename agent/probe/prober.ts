@@ -8,8 +8,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import type { Ip } from '../../inet/ip.ts';
-import { ip } from '../../inet/ip.ts';
+import { formatIp, type Ip, ip } from '../../inet/ip.ts';
 import { sendTo } from '../../kernel/ffi.ts';
 import { bindUdp, socketAddress } from '../../kernel/udp.ts';
 import { decodeProbe, encodeProbe } from './message.ts';
@@ -62,6 +61,8 @@ export class Prober {
   readonly #socket: Socket;
   readonly #fd: number;
   readonly #asked = new Map<string, Asked>();
+  /** Who asked us last when, by address; of targets only. */
+  readonly #heardMs = new Map<string, number>();
   #askings = new Map<string, Asking>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -88,6 +89,7 @@ export class Prober {
     const now = performance.now();
     const periodMs = this.#periodMs(targets.length);
     const known = this.#askings;
+    this.#heardMs.clear();
     this.#askings = new Map(
       targets.map((target, i) => {
         // The new ones are spread over the period, so that they never come in one burst.
@@ -101,6 +103,12 @@ export class Prober {
 
   stateOf(key: string): ProbeState {
     return this.#askings.get(key)?.state ?? unknown;
+  }
+
+  /** Since a question of this address arrived; undefined: none has since the targets changed. */
+  heardSecondsAgo(address: Ip): number | undefined {
+    const heardMs = this.#heardMs.get(formatIp(address));
+    return heardMs === undefined ? undefined : (performance.now() - heardMs) / 1000;
   }
 
   /** Asks one target now, outside its turn. */
@@ -166,6 +174,9 @@ export class Prober {
   #receive(bytes: Buffer, from: RemoteInfo): void {
     const probe = decodeProbe(bytes);
     if (probe?.kind === 'ask') {
+      // Strangers could fill it.
+      if (this.#heardMs.has(from.address) || this.#heardMs.size < this.#askings.size)
+        this.#heardMs.set(from.address, performance.now());
       this.#send(encodeProbe({ kind: 'answer', token: probe.token }), ip(from.address), from.port);
     } else if (probe) {
       const asked = this.#asked.get(probe.token);

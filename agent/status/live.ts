@@ -24,6 +24,8 @@ const probe = z.object({
   path: z.enum(['tunnel', 'direct']),
   reachable: z.boolean(),
   rttMs: z.optional(z.number()),
+  /** Since a probe of the peer's own last arrived here. */
+  heardSecondsAgo: z.optional(z.number()),
 });
 
 export const liveShape = z.object({

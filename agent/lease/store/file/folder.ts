@@ -31,7 +31,14 @@ import { tryLock } from '../../../../kernel/ffi.ts';
 import { StoreError } from '../../errors.ts';
 
 /** Where records may lie; everything else under the root is the store's own, or foreign and left alone. */
-export const recordFolders = ['subnets', 'weft/nodes', 'weft/released', 'weft/claims'] as const;
+export const recordFolders = [
+  'subnets',
+  'weft/nodes',
+  'weft/released',
+  'weft/claims',
+  'weft/questions',
+  'weft/answers',
+] as const;
 const ownFolders = [...recordFolders, 'weft/sessions', 'weft/heartbeats', 'weft/tmp'] as const;
 
 const lockTimeoutMs = 5000;
