@@ -1,6 +1,7 @@
 /** The command tree of `weftctl`. A command loads what it needs when it runs, so that `--help` stays quick. */
 import { Command } from 'commander';
 import { version } from '../agent/version.ts';
+import { describeBundle } from './bundle.ts';
 import { describeCluster } from './cluster.ts';
 import { describeCompletion } from './completion.ts';
 import { describeDoctor } from './doctor.ts';
@@ -33,6 +34,7 @@ Examples:
   describeStatus(program.command('status'));
   describeDoctor(program.command('doctor'));
   describeEvents(program.command('events'));
+  describeBundle(program.command('bundle'));
   describeLab(program.command('lab'));
   describeCluster(program.command('cluster'));
   describeNode(program.command('node'));

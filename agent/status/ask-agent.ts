@@ -24,17 +24,42 @@ export const askStatus = (listen: Listen | undefined): Promise<Answer<LiveStatus
 export const askEvents = (listen: Listen | undefined, after: number): Promise<Answer<AgentEvents>> =>
   ask(listen, `/events?after=${after}`, (value) => eventsShape.parse(value));
 
+/** A page as text, with its HTTP status. */
+export async function askPage(
+  listen: Listen | undefined,
+  path: string,
+): Promise<Answer<{ readonly status: number; readonly text: string }>> {
+  return askFor(listen, path);
+}
+
 async function ask<T>(
   listen: Listen | undefined,
   path: string,
   parse: (value: unknown) => T,
 ): Promise<Answer<T>> {
+  const answer = await askFor(listen, path);
+  if (answer.kind === 'unreachable') return answer;
+  const { status, text } = answer.value;
+  const place = listen ? formatListen(listen) : '';
+  if (status !== 200)
+    return { kind: 'unreachable', reason: `weftd does not answer on ${place}: HTTP status ${status}` };
+  try {
+    return { kind: 'running', value: parse(JSON.parse(text)) };
+  } catch {
+    return { kind: 'unreachable', reason: `what answers on ${place} is not weftd of this version` };
+  }
+}
+
+async function askFor(
+  listen: Listen | undefined,
+  path: string,
+): Promise<Answer<{ readonly status: number; readonly text: string }>> {
   if (!listen)
     return { kind: 'unreachable', reason: 'listen is off in weft.yaml, so the agent cannot be asked' };
   const place = formatListen(listen);
-  let text: string;
   try {
-    text = await fetchText({ host: formatIp(listen.address), port: listen.port, path });
+    const value = await fetchText({ host: formatIp(listen.address), port: listen.port, path });
+    return { kind: 'running', value };
   } catch (error) {
     const refused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
     return {
@@ -44,14 +69,13 @@ async function ask<T>(
         : `weftd does not answer on ${place}: ${reasonOf(error)}`,
     };
   }
-  try {
-    return { kind: 'running', value: parse(JSON.parse(text)) };
-  } catch {
-    return { kind: 'unreachable', reason: `what answers on ${place} is not weftd of this version` };
-  }
 }
 
-function fetchText(at: { host: string; port: number; path: string }): Promise<string> {
+function fetchText(at: {
+  host: string;
+  port: number;
+  path: string;
+}): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const request = get({ ...at, agent: false }, (response) => {
       const chunks: Buffer[] = [];
@@ -62,8 +86,7 @@ function fetchText(at: { host: string; port: number; path: string }): Promise<st
         else chunks.push(chunk);
       });
       response.on('end', () => {
-        if (response.statusCode === 200) resolve(Buffer.concat(chunks).toString());
-        else reject(new Error(`HTTP status ${response.statusCode}`));
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() });
       });
       response.on('error', reject);
     });
