@@ -20,10 +20,11 @@ import type { Counters } from './metrics/counters.ts';
 import { metricsRoutes } from './metrics/routes.ts';
 import type { MetricSources } from './metrics/sources.ts';
 import type { Notifier } from './notify/notifier.ts';
+import { pageRoutes } from './page/routes.ts';
 import { Readiness } from './readiness.ts';
 import { Health } from './serve/health/health.ts';
 import { healthRoutes } from './serve/health/routes.ts';
-import { serveHttp } from './serve/http.ts';
+import { addressedOnly, serveHttp } from './serve/http.ts';
 import { servePods } from './serve/pods.ts';
 import { eventsRoutes } from './status/events.ts';
 import { AgentStatus, statusRoutes } from './status/live.ts';
@@ -63,17 +64,21 @@ export async function runAgent(given: AgentOptions): Promise<void> {
     const status = new AgentStatus(health);
     const { counters } = options;
     const metrics: MetricSources = { health, counters, perPeer: config.metrics.perPeer };
+    const running = new RunningConfig(options);
     const routes = {
       ...healthRoutes(health),
-      ...statusRoutes(status),
-      ...eventsRoutes(options.recent),
       ...metricsRoutes(metrics),
+      ...addressedOnly({
+        ...statusRoutes(status),
+        ...eventsRoutes(options.recent),
+        ...pageRoutes({ ...options, status, config: () => running.current }),
+      }),
     };
     if (config.listen) await serveHttp({ listen: config.listen, routes, signal });
     if (config.metrics.listen) {
       await serveHttp({ listen: config.metrics.listen, routes: metricsRoutes(metrics), signal });
     }
-    await live(options, { sockets, health, status, metrics });
+    await live(options, { running, sockets, health, status, metrics });
   } finally {
     ended.abort();
     for (const socket of Object.values(sockets)) socket.close();
@@ -89,18 +94,24 @@ function requireRoot(): void {
 async function live(
   options: AgentOptions,
   {
+    running,
     sockets,
     health,
     status,
     metrics,
-  }: { sockets: RtnlSockets; health: Health; status: AgentStatus; metrics: MetricSources },
+  }: {
+    running: RunningConfig;
+    sockets: RtnlSockets;
+    health: Health;
+    status: AgentStatus;
+    metrics: MetricSources;
+  },
 ): Promise<void> {
   const { config, file, log, notifier, signal } = options;
   // First, so that the connection is made while the rest of the start goes on.
   const opening = openLeases(config, { onWaiting: waitsFor({ health, notifier }), signal });
   // It is awaited below, and an earlier failure is reported instead.
   opening.catch(() => undefined);
-  const running = new RunningConfig(options);
   const readiness = new Readiness({ ...options, health });
   const saved = readSaved({ stateDir: config.stateDir, boot: readBootId(), clock: systemClock });
   const underlay = await HostUnderlay.find({

@@ -34,6 +34,11 @@ export class RecentLines {
       line: this.#lines[(oldest + i) % KEPT_LINES] ?? '',
     }));
   }
+
+  /** The last ones, oldest first. */
+  newest(count: number): RecentLine[] {
+    return this.after(Math.max(0, this.#next - count));
+  }
 }
 
 /** Its time, level, event and message. */

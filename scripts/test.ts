@@ -136,6 +136,7 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
     `qemu-${other}`,
     `${other}-linux-gnu-gcc`,
   ],
+  page: ['root', 'ip', 'nft', 'ping', 'mount', 'nsenter', 'setpriv', 'chromium'],
   kubernetes: [...kubernetesNeeds],
   'kubernetes-conformance': [
     ...kubernetesNeeds,
@@ -171,6 +172,7 @@ const onlyOnRequest: ReadonlySet<string> = new Set([
   'pods',
   'flannel',
   'firewalls',
+  'page',
   'image',
   'kubernetes',
   'kubernetes-conformance',

@@ -1,20 +1,33 @@
 /** The agent's HTTP server: a few pages to read, none to write. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { formatIp } from '../../inet/ip.ts';
+import { formatIp, parseIp } from '../../inet/ip.ts';
 import { reasonOf } from '../../problem/reason.ts';
 import type { Listen } from '../config/config.ts';
 import { formatListen } from '../config/effective.ts';
 import { AgentError } from '../errors.ts';
 
-export interface Page {
+interface Head {
   readonly status: number;
   readonly type: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Page extends Head {
   readonly body: string;
 }
 
+/** A body that goes on: `stream` writes to the response, and lets go of it when it closes. */
+export interface StreamedPage extends Head {
+  readonly stream: (response: ServerResponse) => void;
+}
+
+type Answer = Page | StreamedPage;
+
 /** A page by its path; it is given the query of the request. */
-export type Routes = Readonly<Record<string, (query: URLSearchParams) => Page | Promise<Page>>>;
+export type Routes = Readonly<
+  Record<string, (query: URLSearchParams, request: IncomingMessage) => Answer | Promise<Answer>>
+>;
 
 export const json = (status: number, value: unknown): Page => ({
   status,
@@ -83,14 +96,43 @@ async function respond(routes: Routes, request: IncomingMessage, response: Serve
     ? json(404, { error: `not found; pages: ${Object.keys(routes).join(', ')}` })
     : !reads
       ? json(405, { error: 'method not allowed; allowed: GET, HEAD' })
-      : await route(new URLSearchParams(query));
-  response.writeHead(page.status, {
+      : await route(new URLSearchParams(query), request);
+  const head = {
     'content-type': page.type,
-    'content-length': Buffer.byteLength(page.body),
     'cache-control': 'no-store',
+    ...page.headers,
     ...(route && !reads ? { allow: 'GET, HEAD' } : {}),
-  });
+  };
+  if ('stream' in page) {
+    response.writeHead(page.status, head);
+    if (request.method === 'HEAD') response.end();
+    else page.stream(response);
+    return;
+  }
+  response.writeHead(page.status, { ...head, 'content-length': Buffer.byteLength(page.body) });
   response.end(request.method === 'HEAD' ? undefined : page.body);
+}
+
+/** The same pages, for those only who ask by an address. */
+export const addressedOnly = (routes: Routes): Routes =>
+  Object.fromEntries(
+    Object.entries(routes).map(([path, route]) => [
+      path,
+      (query, request) =>
+        isAddressed(request.headers.host)
+          ? route(query, request)
+          : json(421, { error: 'wrong Host header; use the address of this agent, or localhost' }),
+    ]),
+  );
+
+/**
+ * Whether a Host header is an address or `localhost`. A name could be somebody's whose web page has it resolve to this
+ * host (DNS rebinding), and reads what only this host may.
+ */
+export function isAddressed(host: string | undefined): boolean {
+  if (host === undefined) return true;
+  const name = host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  return name === 'localhost' || parseIp(name) !== undefined;
 }
 
 function refusal(listen: Listen, error: Error): AgentError {

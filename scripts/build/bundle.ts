@@ -24,6 +24,17 @@ const etcdProtocolInside: Plugin = {
   },
 };
 
+/** The status page's files. */
+const pageInside: Plugin = {
+  name: 'page-inside',
+  setup({ onLoad }) {
+    onLoad({ filter: /agent[/]page[/]assets\.ts$/ }, async () => ({
+      contents: `export const assets = ${JSON.stringify((await import('../../agent/page/assets.ts')).assets)};`,
+      loader: 'js',
+    }));
+  },
+};
+
 /**
  * dockerode brings what builds images and reaches Docker over SSH (gRPC, an archiver, an SSH client): most of its
  * size, and nothing that weft has a use for. Whoever asks for it all the same is told.
@@ -70,6 +81,7 @@ export async function bundle(options: {
     plugins: [
       koffiBeside,
       etcdProtocolInside,
+      pageInside,
       dockerWithoutBuilds,
       netlinkModules,
       ...(extra?.plugins ?? []),
