@@ -5,7 +5,11 @@ import { piecesOf } from '../../../scripts/check/pieces.ts';
 
 const rows: [what: string, source: string, pieces: string[]][] = [
   ['strings of each kind', `const a = 'x' + "y" + \`z\`;`, ['x', 'y', 'z']],
-  ['template with expressions', 'f(`a${b + `c${d}e`}f${ {g: 1}.g }h`)', ['a', 'c', 'e', 'f', 'h']],
+  [
+    'template with expressions',
+    ['f(`a', '{b + `c', '{d}e`}f', '{ {g: 1}.g }h`)'].join('$'),
+    ['a', 'c', 'e', 'f', 'h'],
+  ],
   ['comments', '// one\n/* two */ a / b / c', [' one', ' two ']],
   ['quotes in a regular expression', `x.replace(/['"]/g, 'q')`, ['q']],
   ['slash after a call', `f() / 2; g('a' / b)`, ['a']],
