@@ -1,7 +1,7 @@
 /**
- * One agent's life: a lease, the overlay that follows from it, and pods.
+ * Runs one agent: its lease, the overlay that follows from it, and the calls for pods.
  *
- * Nothing here is undone on the way out: the data path outlives the agent.
+ * The agent removes nothing from the kernel when it ends: pods keep their network while it is stopped or restarts.
  */
 import { setMaxListeners } from 'node:events';
 import { mkdirSync } from 'node:fs';
@@ -43,12 +43,12 @@ export interface AgentOptions {
   readonly notifier: Notifier;
   /** Reads the configuration again; throws ConfigError. */
   readonly load: () => Config;
-  /** Calls back whenever the agent is told to read its configuration again, until the signal fires. */
+  /** Calls back on each request to read the configuration again, until the signal fires. */
   readonly onReload: (listener: () => void, signal: AbortSignal) => void;
   readonly signal: AbortSignal;
 }
 
-/** Resolves when the signal has fired and all is let go of; rejects where the agent cannot do its work. */
+/** Resolves after the signal, when all resources are closed; rejects where the agent cannot do its work. */
 export async function runAgent(given: AgentOptions): Promise<void> {
   requireRoot();
   const ended = new AbortController();
@@ -90,7 +90,7 @@ function requireRoot(): void {
   throw new AgentError('root', 'weftd configures the network of its host: start it as root');
 }
 
-/** From the start to a lease, and then for as long as there is nothing to stop for. */
+/** Acquires a lease, then runs until the signal fires. */
 async function live(
   options: AgentOptions,
   {
@@ -121,12 +121,12 @@ async function live(
     log,
     signal,
   });
-  // A node that had a lease makes pods with it although its underlay is not there yet; a new one has nothing to announce.
+  // A node with a saved lease can make pods before it has an underlay. A new node needs an underlay to announce.
   const announced =
     saved.kind === 'read' && !underlay.current
       ? { sources: [], publicIps: saved.saved.lease.publicIps }
       : requireUnderlay(underlay);
-  // Pods are taken away, and made if an earlier life's lease still holds, while a lease is waited for.
+  // While the agent waits for a lease it answers DEL, and also ADD if the saved lease has not expired.
   const pods = await servePods({
     runDir: config.runDir,
     health,

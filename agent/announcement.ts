@@ -1,10 +1,10 @@
-/** What peers hear of this node: they are told whenever something of it may be another. */
+/** Publishes this node's attributes (underlay address, backend, MACs) to peers, through its lease record. */
 import type { Log } from '../log/log.ts';
 import { attributesOf } from './attributes.ts';
 import type { RunningConfig } from './config/running.ts';
 import type { Identity } from './identity/identity.ts';
 import type { LeaseHolder } from './lease/holder.ts';
-import type { TunnelFarewell } from './overlay/farewell.ts';
+import type { TunnelRetention } from './overlay/tunnel-retention.ts';
 import type { HostUnderlay } from './underlay/host-underlay.ts';
 
 export interface AnnouncementOptions {
@@ -12,7 +12,7 @@ export interface AnnouncementOptions {
   readonly identity: Identity;
   readonly underlay: HostUnderlay;
   readonly holder: LeaseHolder;
-  readonly farewell: TunnelFarewell;
+  readonly retention: TunnelRetention;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -20,32 +20,32 @@ export interface AnnouncementOptions {
 export class Announcement {
   readonly #options: AnnouncementOptions;
   #afterPass = false;
-  #tellings = 0;
+  #publications = 0;
 
   constructor(options: AnnouncementOptions) {
     this.#options = options;
   }
 
-  /** Not awaited: a store that is away must not keep this node's own kernel state waiting. */
-  tell(): void {
-    const { running, identity, underlay, holder, farewell, log, signal } = this.#options;
+  /** Not awaited: an unreachable store must not delay this node's own kernel state. */
+  publish(): void {
+    const { running, identity, underlay, holder, retention, log, signal } = this.#options;
     const { publicIps } = holder.lease;
     const announced = underlay.current ?? { sources: [], publicIps };
     const attributes = attributesOf(running.current, identity, announced);
-    const telling = ++this.#tellings;
+    const publication = ++this.#publications;
     holder
       .updateAttributes(attributes, signal)
-      .then(() => telling === this.#tellings && farewell.told(attributes.backend.type))
+      .then(() => publication === this.#publications && retention.announced(attributes.backend.type))
       .catch((error: unknown) => signal.aborted || log.error('lease.updateFailed', { err: error }));
   }
 
-  /** What was configured anew is told once it is done: who hears of a tunnel may send through it. */
-  tellAfterPass(): void {
+  /** After a reload: peers may send through a tunnel as soon as it is announced, so it must exist first. */
+  publishAfterPass(): void {
     this.#afterPass = true;
   }
 
   passed(): void {
-    if (this.#afterPass) this.tell();
+    if (this.#afterPass) this.publish();
     this.#afterPass = false;
   }
 }

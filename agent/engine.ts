@@ -1,8 +1,8 @@
 /**
- * What the agent asks of its engine; imported first, for some of it is read when it is first used.
+ * Settings of Node.js and V8 for the agent. Imported first, because some are read at first use.
  *
  * Node.js is tuned for servers that have memory to spare: the young generation grows to 16 MB and more, and the
- * old one is let grow before it is looked through. An agent is on every host, and idle nearly always.
+ * old one grows long before it is collected. An agent runs on every host and is idle most of the time.
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -17,7 +17,7 @@ process.env.UV_THREADPOOL_SIZE ??= '13';
  */
 export function settleEngine(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
-  // As if memory were short: the young generation, too, is given back. Node.js 20 does not know how.
+  // As if memory were short: the young generation is returned too. Node.js 20 has no such call.
   if (Number.parseInt(process.versions.node, 10) < 22) collect();
   else collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }
@@ -36,7 +36,7 @@ function collect(options?: object): void {
 
 /** Calls after which there is enough to tidy up. */
 const CALLS = 50;
-/** Nobody waits: no call for this long. */
+/** The agent is idle: there was no call for this long. */
 const QUIET_MS = 1000;
 /** V8 takes a heap apart in steps: pages that one collection finds empty are given back by those that follow. */
 const COLLECTIONS = 3;

@@ -6,9 +6,9 @@ import type { Config } from './config/config.ts';
 import type { Identity } from './identity/identity.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import { deviceName } from './overlay/device.ts';
-import type { TunnelFarewell } from './overlay/farewell.ts';
 import { leastIpv6MtuBytes, podMtuBytes } from './overlay/mtu.ts';
 import { type FamilyState, familyStates, type HostState } from './overlay/state.ts';
+import type { TunnelRetention } from './overlay/tunnel-retention.ts';
 import type { FamilyProbes } from './probe/family-probes.ts';
 import type { SubnetFile } from './subnet-file/subnet-file.ts';
 import type { HostUnderlay } from './underlay/host-underlay.ts';
@@ -20,15 +20,15 @@ export interface HostKnowledge {
   readonly holder: Pick<LeaseHolder, 'lease' | 'peers' | 'status'>;
   readonly underlay: HostUnderlay;
   readonly probes: FamilyProbes;
-  readonly farewell: TunnelFarewell;
+  readonly retention: TunnelRetention;
 }
 
 export function hostStateOf(known: HostKnowledge): HostState {
-  const { config, rtnl, underlay, identity, holder, probes, farewell } = known;
+  const { config, rtnl, underlay, identity, holder, probes, retention } = known;
   const { networks } = config;
   const { type, vni, port, mtu } = config.backend;
   const tunnelStays =
-    farewell.stays(type) && networks.some(({ cidr }) => linkByName(rtnl, deviceName(cidr.family, vni)));
+    retention.stays(type) && networks.some(({ cidr }) => linkByName(rtnl, deviceName(cidr.family, vni)));
   return {
     underlayProblems: underlay.problems,
     families: familyStates({

@@ -14,9 +14,9 @@ import type { Identity } from './identity/identity.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import type { MetricSources } from './metrics/sources.ts';
 import { deviceName } from './overlay/device.ts';
-import { TunnelFarewell } from './overlay/farewell.ts';
 import { OverlayPart } from './overlay/overlay-part.ts';
 import { type HostState, hasUnderlay } from './overlay/state.ts';
+import { TunnelRetention } from './overlay/tunnel-retention.ts';
 import { FamilyProbes } from './probe/family-probes.ts';
 import type { Readiness } from './readiness.ts';
 import { HostReconciler } from './reconcile/host-reconciler.ts';
@@ -89,8 +89,8 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
     signal,
   });
   status.attach({ holder, probes });
-  const farewell = new TunnelFarewell({ onOver: () => reconciler.trigger('tunnel unused'), signal });
-  const announcement = new Announcement({ ...options, farewell });
+  const retention = new TunnelRetention({ onOver: () => reconciler.trigger('tunnel unused'), signal });
+  const announcement = new Announcement({ ...options, retention });
   const records = new PodRecords(runDir);
   metrics.network = { holder, probes, records, devices: () => devicesOf(running.current) };
   const firewall = new FirewallPart({
@@ -121,10 +121,10 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
     state: async (needs) => {
       if ((needs.underlay || underlay.problems.length) && (await underlay.refresh())) {
         options.reconnectStore();
-        announcement.tell();
+        announcement.publish();
       }
       const { rtnl } = sockets;
-      return hostStateOf({ config: running.current, rtnl, identity, holder, underlay, probes, farewell });
+      return hostStateOf({ config: running.current, rtnl, identity, holder, underlay, probes, retention });
     },
     log,
     onPass: (host, results, seconds) => {
@@ -158,11 +158,11 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
   holder.watchPeers(() => reconciler.trigger('lease'), signal);
   const reload = async (): Promise<void> => {
     if (!(await running.reload((config) => underlay.accept(config))) || signal.aborted) return;
-    announcement.tellAfterPass();
+    announcement.publishAfterPass();
     reconciler.trigger('reload', everything);
   };
   onReload(() => void reload(), signal);
-  announcement.tell();
+  announcement.publish();
   reconciler.trigger('start');
   await Promise.all(listening);
 }

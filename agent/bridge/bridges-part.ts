@@ -28,7 +28,7 @@ import { type BridgeWish, bridgeWishes, ownGateways } from './wish.ts';
 /** What was notified of a bridge. */
 interface Met {
   readonly index: number;
-  /** As it was when pods began to know it, or before. */
+  /** The MAC when the first pods resolved it, or before. */
   readonly mac: string | undefined;
   /** As last notified, like the rest. */
   readonly lastMac: string | undefined;
@@ -113,7 +113,7 @@ export class BridgesPart implements Part<HostState> {
     const found = bridgeNamed(this.#rtnl, name);
     const done: string[] = [];
     const bridge = found ?? this.#create(wish, done);
-    // Nobody else has its link-local address, and while that is being asked for it can look for no pod (IPv6).
+    // No other host has its link-local address, and during duplicate detection it could not resolve any pod (IPv6).
     ensureSysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
     const mac = this.#knownMac(name) ?? bridge.mac;
     const addresses = address.addresses(this.#rtnl, { index: bridge.index });
@@ -133,7 +133,7 @@ export class BridgesPart implements Part<HostState> {
     return done;
   }
 
-  /** The one that pods know. */
+  /** The MAC that pods have resolved. */
   #knownMac(name: string): string | undefined {
     return this.#kept.get(name)?.mac ?? this.#met.get(name)?.mac;
   }
@@ -149,12 +149,12 @@ export class BridgesPart implements Part<HostState> {
     return made;
   }
 
-  /** A bridge without pods is nobody's. */
+  /** Forgets bridges without pods. */
   #forget(attachments: readonly Attachment[]): void {
     const used = new Set(attachments.map(({ bridge }) => bridge));
     for (const [name, met] of this.#met) {
       if (used.has(name)) continue;
-      // Whatever its MAC is now, no pod knows it by another.
+      // Without pods, no cache holds an earlier MAC: the present one counts.
       if (met.up) this.#met.set(name, { ...met, mac: met.lastMac });
       else this.#met.delete(name);
     }

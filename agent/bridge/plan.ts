@@ -22,7 +22,7 @@ export interface ActualBridge {
   readonly held?: readonly HeldMac[] | undefined;
 }
 
-/** `mac`: the one that pods know; undefined: whatever it has. */
+/** `mac`: the one that pods have resolved; undefined: any. */
 export function planBridge(wish: BridgeWish, mac: string | undefined, actual: ActualBridge): BridgeStep[] {
   return [
     ...linkSteps(wish, mac, actual.bridge),
@@ -44,8 +44,9 @@ function linkSteps(
     steps.push({ requests, text: `${name}: MAC ${mac} -> ${known}` });
   }
   if (!up) {
-    const asks = known !== undefined && addresses.some((gateway) => gateway.address.family === 'ipv6');
-    const requests = [link.set({ index, up: true }), ...(asks ? [linkLocal(index, known)] : [])];
+    const needsLinkLocal =
+      known !== undefined && addresses.some((gateway) => gateway.address.family === 'ipv6');
+    const requests = [link.set({ index, up: true }), ...(needsLinkLocal ? [linkLocal(index, known)] : [])];
     steps.push({ requests, text: `${name}: up` });
   }
   return steps;

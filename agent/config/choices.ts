@@ -98,7 +98,9 @@ export const annotationPrefixText = text(
     return subdomain.test(domain) && named && more.length === 0
       ? { value: input }
       : {
-          refusal: `${JSON.stringify(input)} is not an annotation prefix; write a domain such as flannel.alpha.coreos.com`,
+          refusal:
+            `${JSON.stringify(input)} is not an annotation prefix; write a domain such as ` +
+            'flannel.alpha.coreos.com',
         };
   },
 );

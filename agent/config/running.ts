@@ -20,8 +20,8 @@ export class RunningConfig {
   }
 
   /**
-   * Reads it again. Returns whether it took effect: one that cannot be read, or that `accept` throws at because it cannot
-   * work on this host, changes nothing.
+   * Reads it again. Returns whether it took effect. A configuration changes nothing if it cannot be read, or if
+   * `accept` throws because it cannot work on this host.
    */
   async reload(accept: (config: Config) => Promise<void>): Promise<boolean> {
     let reloaded: Reloaded;

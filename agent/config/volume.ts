@@ -1,6 +1,6 @@
 /**
- * A configuration file in a ConfigMap volume: the kubelet replaces all its files at once, by a symbolic link (`..data`).
- * A file that people edit has no such link, and is read again only when the agent is told to: it may be half written.
+ * A configuration file in a ConfigMap volume: the kubelet replaces all files at once by a symbolic link (`..data`).
+ * A file that people edit has no such link. It may be half written, so it is read again only on request (reload).
  */
 import { readlinkSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -23,7 +23,7 @@ export function followVolume(
   if (content === undefined) return false;
   const watcher = watch(folder, { signal }, () => {
     const now = contentOf(folder);
-    // The link is absent for a moment only where somebody else than the kubelet writes.
+    // The kubelet replaces the link atomically; it is absent only where another program writes the volume.
     if (now === undefined || now === content) return;
     content = now;
     onChange();

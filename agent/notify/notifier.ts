@@ -1,4 +1,4 @@
-/** Telling the service manager how the agent does: sd_notify(3). Without one, nothing is told. */
+/** Notifies the service manager of the agent's state: sd_notify(3). Without a service manager it does nothing. */
 import { KernelError } from '../../kernel/errors.ts';
 import { sendDatagram } from '../../kernel/unix-datagram.ts';
 import { reasonOf } from '../../problem/reason.ts';
@@ -19,8 +19,8 @@ export interface Notifier {
 
 /**
  * Reads `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`, and takes them out of `env`: a child that said
- * READY would say it in our name. What cannot be told goes to `onFailure`; it stops nothing. Where nobody listens
- * any more, that is said once, and nothing is told again.
+ * READY would be taken for the agent. A failed send is reported to `onFailure` and stops nothing. If the socket is
+ * gone, that is reported once, and nothing more is sent.
  *
  * @throws AgentError `notify` where NOTIFY_SOCKET is of a kind that is not known
  */
@@ -39,15 +39,15 @@ export function takeNotifier(options: {
   }
   let isReady = false;
   let listening = name !== undefined && name !== '';
-  const tell = (...assignments: string[]): void => {
+  const notify = (...assignments: string[]): void => {
     if (!name || !listening) return;
     try {
       send(name, Buffer.from(assignments.map(oneLine).join('\n')));
     } catch (error) {
       listening = !(error instanceof KernelError && gone.has(error.code));
-      const told = assignments.map((text) => text.split('=', 1)[0]).join(', ');
+      const names = assignments.map((text) => text.split('=', 1)[0]).join(', ');
       onFailure(
-        new AgentError('notify', `failed to send ${told} to the service manager: ${reasonOf(error)}`, {
+        new AgentError('notify', `failed to send ${names} to the service manager: ${reasonOf(error)}`, {
           cause: error,
         }),
       );
@@ -57,14 +57,14 @@ export function takeNotifier(options: {
   return {
     ready: (status) => {
       isReady = true;
-      tell('READY=1', `STATUS=${status}`);
+      notify('READY=1', `STATUS=${status}`);
     },
-    status: (text) => tell(`STATUS=${text}`),
-    stopping: () => tell('STOPPING=1'),
+    status: (text) => notify(`STATUS=${text}`),
+    stopping: () => notify('STOPPING=1'),
     watch: (signal) => {
       const intervalMs = Number(interval) / 1000;
       if (!name || !isForUs || !(intervalMs > 0) || signal.aborted) return;
-      const show = (): void => tell(isReady ? 'WATCHDOG=1' : `EXTEND_TIMEOUT_USEC=${Number(interval)}`);
+      const show = (): void => notify(isReady ? 'WATCHDOG=1' : `EXTEND_TIMEOUT_USEC=${Number(interval)}`);
       show();
       const timer = setInterval(show, Math.min(Math.max(1, intervalMs / 2), LONGEST_INTERVAL_MS));
       signal.addEventListener('abort', () => clearInterval(timer), { once: true });
@@ -75,7 +75,7 @@ export function takeNotifier(options: {
 /** Node.js makes an interval of more than 24.8 days one of 1 ms. */
 const LONGEST_INTERVAL_MS = 3_600_000;
 
-/** What a send gets where the socket is no more, or nobody holds it. */
+/** The errors of a send to a socket that is removed or that no process has open. */
 const gone: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED']);
 
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ');

@@ -27,17 +27,17 @@ export interface Refused {
 
 export interface Sockets {
   readonly rtnl: Rtnl;
-  /** Used by nobody else, so that requests may be under way on the thread pool; undefined: there is none. */
+  /** A socket for this alone, so that requests may run on the thread pool; undefined: there is none. */
   readonly bulk: Rtnl | undefined;
 }
 
-/** The link has gone on which an entry was to be set: so it will be for all that are left. */
+/** The entry's link is gone: all further entries would fail in the same way. */
 export const isLinkGone = ({ step, refusal }: Refused): boolean =>
   step.verb !== 'remove' && failedWith(refusal, 'ENODEV');
 
 /**
- * Returns what the kernel refused; once a link has gone nothing more is tried. `onDone` is called for each step that was carried out, before anything of
- * later batches is known.
+ * Returns the steps that the kernel refused. Stops at the first step whose link is gone. `onDone` is called for each
+ * step that was carried out, before any result of a later batch.
  */
 export async function applySteps(
   { rtnl, bulk }: Sockets,

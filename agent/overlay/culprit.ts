@@ -1,4 +1,4 @@
-/** Who sent a netlink request that a notification tells of, for people. */
+/** Which program caused a notification, in words. */
 import { readFileSync } from 'node:fs';
 
 /** rtm_protocol of daemons that are met on routers (linux/rtnetlink.h, iproute2's rt_protos). */

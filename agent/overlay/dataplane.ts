@@ -1,19 +1,19 @@
 /**
- * What the kernel has of ours, known without asking each time: read once, then kept up by what was done and
- * by notifications. So a pass at thousands of peers costs what changed, and a lost entry is back without a dump.
+ * A cache of weft's entries in the kernel: read once, then updated by weft's own changes and by notifications. So the
+ * cost of a pass depends on what changed, not on the number of peers, and a lost entry is repaired without a dump.
  *
- * A mirror that may be wrong (notifications lost, a link that went down and took routes with it unsaid, a request
- * that failed unexpectedly) is invalid, and read anew by the next pass.
+ * The cache is invalid when it may be wrong (lost notifications, routes that vanished with a link without a
+ * notification, a request that failed unexpectedly). The next pass then reads the tables again.
  */
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { atOnce, type Steps } from '../../kernel/steps.ts';
 import { inSlices } from '../slices.ts';
-import { type ActualScope, entriesOf, readTables, type Tables } from './actual.ts';
 import { type Entry, sameEntry } from './entry.ts';
-import type { Known } from './found.ts';
-import type { Sighting } from './sighting.ts';
+import type { Known } from './kernel-entry.ts';
+import type { NotifiedEntry } from './notified-entry.ts';
+import { type DataplaneScope, entriesOf, readTables, type Tables } from './read-dataplane.ts';
 
-export class Mirror {
+export class Dataplane {
   readonly #rtnl: Rtnl;
   readonly #own: boolean;
   #entries = new Map<string, Entry>();
@@ -24,9 +24,9 @@ export class Mirror {
   #valid = false;
   #invalidated = 0;
   /** What was notified while the tables are being read: they may be older than that. */
-  #meanwhile: Sighting[] | undefined;
+  #meanwhile: NotifiedEntry[] | undefined;
 
-  /** `own`: nobody else uses the socket, so that it can be read from in slices. */
+  /** `own`: the socket is used for this alone, so that it can be read in slices. */
   constructor(rtnl: Rtnl, own: boolean) {
     this.#rtnl = rtnl;
     this.#own = own;
@@ -36,17 +36,17 @@ export class Mirror {
     return this.#entries;
   }
 
-  /** What it shows may be wrong: the next `ensureRead` reads. */
+  /** The cache may be wrong: the next `ensureRead` reads the kernel's tables. */
   invalidate(): void {
     this.#valid = false;
     this.#invalidated++;
   }
 
-  /** Reads the kernel's tables if they are not known. Answers whether it read. */
-  async ensureRead(scope: ActualScope, known: Known): Promise<boolean> {
+  /** Reads the kernel's tables if the cache is invalid. Returns whether it read. */
+  async ensureRead(scope: DataplaneScope, known: Known): Promise<boolean> {
     if (this.#valid && this.#deviceIndex === scope.deviceIndex) return false;
     const invalidated = this.#invalidated;
-    const meanwhile: Sighting[] = [];
+    const meanwhile: NotifiedEntry[] = [];
     this.#meanwhile = meanwhile;
     try {
       const steps = this.#read(scope, known);
@@ -56,12 +56,12 @@ export class Mirror {
     }
     this.#deviceIndex = scope.deviceIndex;
     this.#valid = this.#invalidated === invalidated;
-    for (const sighting of meanwhile) this.observe(sighting);
+    for (const notified of meanwhile) this.observe(notified);
     return true;
   }
 
-  /** The entries stay the same object where they are as they were. */
-  *#read(scope: ActualScope, known: Known): Steps<void> {
+  /** `entries` stays the same object if nothing changed. */
+  *#read(scope: DataplaneScope, known: Known): Steps<void> {
     const last = this.#tables;
     const tables = yield* readTables(this.#rtnl, scope, { known, last });
     const same = tables.size === last.size && [...tables].every(([name, found]) => found === last.get(name));
@@ -70,21 +70,21 @@ export class Mirror {
     this.#changed = false;
   }
 
-  /** Our own request was carried out: no need to wait for its notification. */
+  /** weft's own request succeeded: there is no need to wait for its notification. */
   applied({ id, entry, verb }: { id: string; entry: Entry; verb: 'add' | 'change' | 'remove' }): void {
     if (verb === 'remove') this.forget(id);
     else this.#set(id, entry);
   }
 
-  /** What is known of one entry may be wrong. */
+  /** The cached state of one entry may be wrong. */
   forget(id: string): void {
     if (this.#entries.delete(id)) this.#changed = true;
   }
 
   /** A notification: the kernel's order is the order of the calls. */
-  observe(sighting: Sighting): void {
-    this.#meanwhile?.push(sighting);
-    const { id, entry, what } = sighting;
+  observe(notified: NotifiedEntry): void {
+    this.#meanwhile?.push(notified);
+    const { id, entry, what } = notified;
     if (what === 'there') {
       // The object that is desired stays in place, so that comparing is cheap.
       const known = this.#entries.get(id);

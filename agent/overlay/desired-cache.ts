@@ -19,7 +19,7 @@ interface Made {
   readonly desired: Desired;
 }
 
-export class Wanted {
+export class DesiredCache {
   readonly #memory: DesiredMemory = new WeakMap();
   #made: Made | undefined;
 
@@ -33,7 +33,7 @@ export class Wanted {
         more: clusterEntries(state, links),
       }),
     );
-    // What probes have found out goes on changing in place.
+    // Results of probes are updated in place, so they are copied.
     const { answeringDirect, pathMtuBytes } = state;
     const kept = { answeringDirect: new Set(answeringDirect), pathMtuBytes: new Map(pathMtuBytes) };
     this.#made = { state: { ...state, ...kept }, links, desired };
@@ -46,7 +46,7 @@ const sameLinks = (a: EntryLinks, b: EntryLinks): boolean =>
   a.underlayIndex === b.underlayIndex &&
   a.foreignNetworkRoute === b.foreignNetworkRoute;
 
-/** Peers are an input under the contract of generations; what probes have found goes on changing in place. */
+/** Peers are compared by generation; results of probes by value, because they are updated in place. */
 const sameInputs = (a: OverlayState, b: OverlayState): boolean =>
   isUnchanged(a.peers, b.peers) &&
   a.unleased === b.unleased &&

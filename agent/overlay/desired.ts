@@ -19,7 +19,7 @@ export interface EntryLinks {
   readonly foreignNetworkRoute?: boolean;
 }
 
-/** For people, who know links by their names. */
+/** Names of links, for messages. */
 export const linkNames = ({ network, backend, underlay }: OverlayState, links: EntryLinks): LinkNames =>
   new Map([
     [links.underlayIndex, underlay.name],
@@ -100,10 +100,16 @@ const sameInputs = (made: Made, plan: PeerPlan, links: EntryLinks): boolean =>
 function obstacle({ peer, way }: PeerPlan, links: EntryLinks): string | undefined {
   if (way === 'direct') return undefined;
   if (links.deviceIndex === undefined) {
-    return `peer ${formatIp(peer.endpoint)} is not on the underlay's network, and backend "direct" has no tunnel: use backend type "vxlan" or "auto"`;
+    return (
+      `peer ${formatIp(peer.endpoint)} is not on the underlay's network, and backend "direct" has ` +
+      'no tunnel: use backend type "vxlan" or "auto"'
+    );
   }
   if (peer.vtepMac === undefined) {
-    return `peer ${formatIp(peer.endpoint)} announces no VTEP MAC (is it a host-gw node?): it can be reached on the direct way only`;
+    return (
+      `peer ${formatIp(peer.endpoint)} announces no VTEP MAC (is it a host-gw node?): it can be ` +
+      'reached on the direct way only'
+    );
   }
   return undefined;
 }
@@ -116,7 +122,11 @@ function sharedMac({ peer, way, probed }: PeerPlan, holders: Map<string, Peer>):
     holders.set(peer.vtepMac, peer);
     return undefined;
   }
-  return `peer ${formatIp(peer.endpoint)} announces VTEP MAC ${peer.vtepMac}, which ${formatIp(holder.endpoint)} has too: was its state directory copied? Remove it on the copy and restart weftd there`;
+  return (
+    `peer ${formatIp(peer.endpoint)} announces VTEP MAC ${peer.vtepMac}, which ` +
+    `${formatIp(holder.endpoint)} has too: was its state directory copied? Remove it on the copy and ` +
+    'restart weftd there'
+  );
 }
 
 function entriesOf(plan: PeerPlan, links: EntryLinks): Entry[] {

@@ -17,17 +17,29 @@ function textOf(rtnl: Rtnl, desired: DesiredDevice, refusal: KernelError): strin
       return `failed to create ${name}: the kernel has no VXLAN; load it with "modprobe vxlan"`;
     case 'EADDRINUSE': {
       const holder = otherVxlan(rtnl, desired) ?? udpPortHolder(port) ?? 'another program';
-      return `failed to bind UDP port ${port} for ${name}: in use by ${holder}; stop or remove that, or set backend.port to another port on every node`;
+      return (
+        `failed to bind UDP port ${port} for ${name}: in use by ${holder}; stop or remove that, or ` +
+        'set backend.port to another port on every node'
+      );
     }
     case 'EEXIST': {
       const holder = otherVxlan(rtnl, desired);
       if (holder === undefined) break;
-      return `failed to create ${name}: VNI ${vni} on UDP port ${port} is in use by ${holder}; remove that device, or set backend.vni or backend.port on every node`;
+      return (
+        `failed to create ${name}: VNI ${vni} on UDP port ${port} is in use by ${holder}; remove ` +
+        'that device, or set backend.vni or backend.port on every node'
+      );
     }
     case 'ENODEV':
-      return `failed to create ${name}: its underlay ${underlayName} is not there (removed a moment ago?); put it back, or name another one under underlay`;
+      return (
+        `failed to create ${name}: its underlay ${underlayName} is not there (removed a moment ` +
+        'ago?); put it back, or name another one under underlay'
+      );
     case 'EADDRNOTAVAIL':
-      return `failed to bring up ${name}: ${underlayName} has not its address any more; put it back, or name another one under underlay`;
+      return (
+        `failed to bring up ${name}: ${underlayName} has not its address any more; put it back, or ` +
+        'name another one under underlay'
+      );
     case 'EINVAL':
       return `failed to set up ${name} with MTU ${mtuBytes} on ${underlayName}: ${whyOf(refusal)}`;
   }

@@ -78,26 +78,26 @@ export type DeviceStep =
       readonly why: string;
     };
 
-/** The steps from the actual device (undefined: there is none) to the desired one. Pure. */
+/** The steps from the existing device (undefined: there is none) to the desired one. Pure. */
 export function planDevice(
   desired: DesiredDevice,
-  actual: link.Link | undefined,
+  existing: link.Link | undefined,
   addresses: readonly address.LinkAddress[],
   nameOf: (index: number) => string | undefined = () => undefined,
 ): DeviceStep[] {
-  if (!actual) return [{ kind: 'create', why: 'it is missing' }];
-  const differs = unchangeable(desired, actual, nameOf);
-  if (differs) return [{ kind: 'recreate', index: actual.index, why: differs }];
-  return [...adjustments(desired, actual), ...addressSteps(desired, actual.index, addresses)];
+  if (!existing) return [{ kind: 'create', why: 'it is missing' }];
+  const differs = unchangeable(desired, existing, nameOf);
+  if (differs) return [{ kind: 'recreate', index: existing.index, why: differs }];
+  return [...adjustments(desired, existing), ...addressSteps(desired, existing.index, addresses)];
 }
 
 function unchangeable(
   desired: DesiredDevice,
-  actual: link.Link,
+  existing: link.Link,
   nameOf: (index: number) => string | undefined,
 ): string | undefined {
-  const has = actual.vxlan;
-  if (!has) return `${actual.name} is a ${actual.kind ?? 'hardware'} link, not a vxlan device`;
+  const has = existing.vxlan;
+  if (!has) return `${existing.name} is a ${existing.kind ?? 'hardware'} link, not a vxlan device`;
   if (has.vni !== desired.vni) return `its VNI is ${has.vni}`;
   if (has.port !== desired.port) return `its UDP port is ${has.port}`;
   if (has.parent !== desired.underlayIndex) return `its underlay is ${parentName(has.parent, nameOf)}`;
@@ -113,22 +113,22 @@ function parentName(index: number | undefined, nameOf: (index: number) => string
   return nameOf(index) ?? 'a link that was removed';
 }
 
-function adjustments(desired: DesiredDevice, actual: link.Link): DeviceStep[] {
-  const change: link.LinkChange = { index: actual.index };
+function adjustments(desired: DesiredDevice, existing: link.Link): DeviceStep[] {
+  const change: link.LinkChange = { index: existing.index };
   const why: string[] = [];
-  if (actual.mac !== desired.mac) {
+  if (existing.mac !== desired.mac) {
     change.mac = desired.mac;
-    why.push(`its MAC was ${actual.mac}`);
+    why.push(`its MAC was ${existing.mac}`);
   }
-  if (actual.mtuBytes !== desired.mtuBytes) {
+  if (existing.mtuBytes !== desired.mtuBytes) {
     change.mtuBytes = desired.mtuBytes;
-    why.push(`its MTU was ${actual.mtuBytes}`);
+    why.push(`its MTU was ${existing.mtuBytes}`);
   }
-  if (!actual.up) {
+  if (!existing.up) {
     change.up = true;
     why.push('it was down');
   }
-  return why.length ? [{ kind: 'adjust', index: actual.index, change, why: why.join(', ') }] : [];
+  return why.length ? [{ kind: 'adjust', index: existing.index, change, why: why.join(', ') }] : [];
 }
 
 function addressSteps(

@@ -5,21 +5,21 @@ import * as rule from '../../kernel/rule.ts';
 import { DIRECT_TABLE } from './entry.ts';
 import type { OverlayState } from './state.ts';
 
-/** The mark of a probe of the direct way: "weft" in ASCII, for it must be nobody else's. */
+/** The mark of a probe of the direct way: "weft" in ASCII, so that no other program uses it. */
 export const DIRECT_PROBE_MARK = 0x77656674;
 const RULE_PRIORITY = 8787;
 
 /** Rules too many, and the one that is missing. */
 function planRules(rtnl: Rtnl, state: OverlayState): { stale: rule.MarkRule[]; missing: rule.MarkRule[] } {
   const { family } = state.network;
-  const wanted = { family, mark: DIRECT_PROBE_MARK, table: DIRECT_TABLE, priority: RULE_PRIORITY };
-  const isWanted = (found: rule.MarkRule) =>
-    found.mark === wanted.mark && found.table === wanted.table && found.priority === wanted.priority;
+  const desired = { family, mark: DIRECT_PROBE_MARK, table: DIRECT_TABLE, priority: RULE_PRIORITY };
+  const isDesired = (found: rule.MarkRule) =>
+    found.mark === desired.mark && found.table === desired.table && found.priority === desired.priority;
   const there = rule.ourRules(rtnl, family);
   const auto = state.backend.type === 'auto';
   return {
-    stale: there.filter((found) => !auto || !isWanted(found)),
-    missing: auto && !there.some(isWanted) ? [wanted] : [],
+    stale: there.filter((found) => !auto || !isDesired(found)),
+    missing: auto && !there.some(isDesired) ? [desired] : [],
   };
 }
 

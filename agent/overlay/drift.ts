@@ -1,6 +1,6 @@
 /**
- * Which notifications concern an overlay besides those of its entries (sighting.ts): links, addresses,
- * rules, and what may make another interface the underlay.
+ * Drift apart from that of entries (notified-entry.ts): notifications of links, addresses and rules, and of changes
+ * that may make another interface the underlay.
  */
 import type { Cidr } from '../../inet/cidr.ts';
 import { linkNameOf } from '../../kernel/link-message.ts';
@@ -17,7 +17,7 @@ import {
 } from '../../kernel/netlink/rtnl.ts';
 import type { Trigger } from '../reconcile/trigger.ts';
 
-/** Where what was last asked for lies. */
+/** The location of the desired state of the last pass. */
 export interface Watched {
   readonly network: Cidr;
   readonly deviceName: string | undefined;
@@ -32,7 +32,7 @@ export interface Watched {
 const RT_SCOPE_LINK = 253;
 
 /** Why this notification makes a pass necessary; undefined where it does not. */
-export function damageBy(message: NetlinkMessage, watched: Watched): Trigger | undefined {
+export function driftBy(message: NetlinkMessage, watched: Watched): Trigger | undefined {
   switch (message.type) {
     case RTM_NEWLINK:
     case RTM_DELLINK:
@@ -55,7 +55,7 @@ export function damageBy(message: NetlinkMessage, watched: Watched): Trigger | u
 function linkDamage(message: NetlinkMessage, watched: Watched): Trigger | undefined {
   if (message.body[0] === AF_BRIDGE) return undefined;
   const index = message.body.readInt32LE(4);
-  // A link that goes down takes routes with it, and for IPv4 the kernel says nothing of them.
+  // A link that goes down loses its routes, and for IPv4 the kernel sends no notification of them.
   if (index === watched.deviceIndex) return { reason: 'device link', reread: true };
   if (index === watched.underlayIndex) return { reason: 'underlay link', reread: true, underlay: true };
   if (message.type === RTM_DELLINK) return undefined;
@@ -67,12 +67,12 @@ function linkDamage(message: NetlinkMessage, watched: Watched): Trigger | undefi
 }
 
 /**
- * Whichever link it is on: an address may be what the underlay is chosen by. But no link-local one is, and every pod
- * that is made brings one (struct ifaddrmsg: family, prefix length, flags, scope, index).
+ * On any link, because the underlay may be chosen by the address. Link-local addresses are ignored: they never choose
+ * the underlay, and every new pod brings one (struct ifaddrmsg: family, prefix length, flags, scope, index).
  */
 function addressDamage(message: NetlinkMessage, watched: Watched): Trigger | undefined {
   const index = message.body.readInt32LE(4);
-  // Likewise: the routes that an interface loses with its last address go unsaid.
+  // The kernel sends no notification of the routes that an interface loses with its last address.
   const reread = message.type === RTM_DELADDR;
   if (index === watched.deviceIndex) return { reason: 'device address', reread };
   if (index === watched.underlayIndex) return { reason: 'underlay address', reread, underlay: true };

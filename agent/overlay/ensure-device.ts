@@ -18,13 +18,13 @@ export function ensureDevice(rtnl: Rtnl, desired: DesiredDevice): { index: numbe
   const done: string[] = [];
   // A new device gets its address in the next round; after more than three rounds another program changes it.
   for (let round = 0; round < 3; round++) {
-    const actual = link.linkByName(rtnl, desired.name);
-    const addresses = actual ? address.addresses(rtnl, { index: actual.index }) : [];
-    const steps = planDevice(desired, actual, addresses, (index) => link.linkByIndex(rtnl, index)?.name);
-    if (actual && steps.length === 0) {
+    const existing = link.linkByName(rtnl, desired.name);
+    const addresses = existing ? address.addresses(rtnl, { index: existing.index }) : [];
+    const steps = planDevice(desired, existing, addresses, (index) => link.linkByIndex(rtnl, index)?.name);
+    if (existing && steps.length === 0) {
       const before = ensureSysctl(`net/ipv6/conf/${desired.name}/accept_ra`, '0');
       if (before !== undefined) done.push(`${desired.name}: accept_ra: ${before} -> 0`);
-      return { index: actual.index, done };
+      return { index: existing.index, done };
     }
     for (const step of steps) {
       carryOut(rtnl, desired, step);
@@ -55,8 +55,8 @@ function carryOut(rtnl: Rtnl, desired: DesiredDevice, step: DeviceStep): void {
 }
 
 function removeOwn(rtnl: Rtnl, desired: DesiredDevice, step: { index: number; why: string }): void {
-  const actual = link.linkByIndex(rtnl, step.index);
-  if (actual && !actual.vxlan) {
+  const existing = link.linkByIndex(rtnl, step.index);
+  if (existing && !existing.vxlan) {
     throw new AgentError('device', `${step.why}: rename or remove it (ip link del ${desired.name})`);
   }
   rtnl.execute([link.remove({ index: step.index })]);

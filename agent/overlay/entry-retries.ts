@@ -11,8 +11,8 @@ const DESCRIBED = 20;
 
 export class EntryRetries extends RetryTable<Entry> {
   /**
-   * A desired entry does not stand. `before`: what was desired before, where the dataplane was known all along: an entry
-   * that stood then was removed by another program.
+   * A desired entry is missing. `before`: what was desired before, if the dataplane was known since then: an entry
+   * that existed then was removed by another program.
    */
   missing({ id, entry }: Step, before: ReadonlyMap<string, Entry> | undefined): void {
     const was = before?.get(id);
@@ -37,8 +37,12 @@ function describeFailure({ item: entry, error, by }: Failure<Entry>, names: Link
   const { code, detail } = error;
   if (entry.kind !== 'route' || code !== 'EEXIST') return `${text}: ${code}${detail ? ` (${detail})` : ''}`;
   const destination = formatCidr(entry.destination);
-  return `${text}: ${by ?? 'another program'} has a route to ${destination}; remove it (ip route del ${destination}), or give that node another subnet`;
+  return (
+    `${text}: ${by ?? 'another program'} has a route to ${destination}; remove it (ip route del ` +
+    `${destination}), or give that node another subnet`
+  );
 }
 
 const describeContention = ({ item, by }: Contention<Entry>, names: LinkNames): string =>
-  `${describeEntry(item, names)}: ${by ?? 'another program'} keeps removing it; configure that program to ignore weft's entries`;
+  `${describeEntry(item, names)}: ${by ?? 'another program'} keeps removing it; configure that program ` +
+  `to ignore weft's entries`;

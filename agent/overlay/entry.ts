@@ -56,7 +56,7 @@ export interface FdbEntry {
 /** The table of the routes that probes of the direct way take. */
 export const DIRECT_TABLE = 8787;
 
-/** The metric that the kernel gives a route that asks for none. */
+/** The metric that the kernel gives a route without one. */
 export const defaultPriority = (destination: Cidr): number => (destination.family === 'ipv4' ? 0 : 1024);
 
 /** A route that has an output link, as an entry. */
@@ -73,8 +73,8 @@ export const entryOfRoute = (found: route.Route & { readonly index: number }): R
 });
 
 /**
- * What the kernel tells entries apart by: of two with one id, only one can exist. Made of bytes, so that it is cheap
- * to have from what the kernel says (found.ts); `describeEntry` is for people.
+ * The kernel's key of an entry: of two entries with one id, only one can exist. Made of bytes, so that it is cheap to
+ * compute from netlink messages (kernel-entry.ts); `describeEntry` is for people.
  */
 export function idOf(entry: Entry): string {
   switch (entry.kind) {

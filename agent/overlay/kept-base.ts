@@ -19,7 +19,7 @@ export interface EnsuredBase {
 export class KeptBase {
   readonly #rtnl: Rtnl;
   /** As last ensured. */
-  #known: { readonly desired: object; readonly links: EntryLinks } | undefined;
+  #known: { readonly inputs: object; readonly links: EntryLinks } | undefined;
 
   constructor(rtnl: Rtnl) {
     this.#rtnl = rtnl;
@@ -28,18 +28,18 @@ export class KeptBase {
   /** `unchanged`: no notification concerned it, so the dataplane is read only where the desired state changed. */
   ensure(state: OverlayState, { unchanged }: { readonly unchanged: boolean }): EnsuredBase {
     const { network, subnet, underlay, vtepMac, backend, unleased } = state;
-    const desired = { network, subnet, underlay, vtepMac, backend, unleased };
+    const inputs = { network, subnet, underlay, vtepMac, backend, unleased };
     const known = this.#known;
-    if (unchanged && known && isDeepStrictEqual(known.desired, desired)) {
+    if (unchanged && known && isDeepStrictEqual(known.inputs, inputs)) {
       return { links: known.links, done: [], deviceChanged: false };
     }
     this.#known = undefined;
-    const wanted = desiredDevice(state);
-    const device = wanted && ensureDevice(this.#rtnl, wanted);
+    const desired = desiredDevice(state);
+    const device = desired && ensureDevice(this.#rtnl, desired);
     const rules = ensureDirectProbing(this.#rtnl, state);
     const foreignNetworkRoute = unleased !== undefined && hasForeignRoute(this.#rtnl, state);
     const links = { deviceIndex: device?.index, underlayIndex: underlay.index, foreignNetworkRoute };
-    this.#known = { desired, links };
+    this.#known = { inputs, links };
     const made = device?.done ?? [];
     return { links, done: [...made, ...rules], deviceChanged: made.length > 0 };
   }

@@ -1,95 +1,95 @@
 /**
- * The entries of one family kept as desired: state → plan → apply → verify over routes, neighbours and forwarding
- * entries. It has no memory but of what the kernel is known to have, and of what failed.
+ * Reconciles the entries of one family (routes, neighbours, forwarding entries): desired, dataplane, pending, apply.
+ * It remembers only what the kernel has and what failed.
  */
 import type { Trigger } from '../reconcile/trigger.ts';
 import { inSlices } from '../slices.ts';
-import type { ActualScope } from './actual.ts';
 import { applySteps, isLinkGone, type Sockets } from './apply.ts';
 import { describePort, describeProtocol } from './culprit.ts';
+import { Dataplane } from './dataplane.ts';
 import type { Desired } from './desired.ts';
-import { Differences } from './differences.ts';
 import { type Entry, type LinkNames, sameEntry } from './entry.ts';
 import { EntryRetries } from './entry-retries.ts';
-import type { Known } from './found.ts';
-import { Mirror } from './mirror.ts';
+import type { Known } from './kernel-entry.ts';
+import type { NotifiedEntry } from './notified-entry.ts';
+import { Pending } from './pending.ts';
 import { describeStep, type Step } from './plan.ts';
-import type { Sighting } from './sighting.ts';
+import type { DataplaneScope } from './read-dataplane.ts';
 
 export interface KeptEntriesPass {
   /** How much was changed. */
   readonly changes: number;
-  /** What was changed, in words; the first so many. */
+  /** What was changed, in words; at most `MAX_DESCRIBED` entries. */
   readonly done: readonly string[];
   /** Whether the kernel's tables were read. */
   readonly read: boolean;
-  /** A link went while entries were set on it: nothing that was found out holds. */
+  /** A link was removed while entries were set on it: the observed state is no longer valid. */
   readonly linkGone: boolean;
-  /** What could not be had, in words. */
+  /** The entries that could not be set, in words. */
   readonly problems: readonly string[];
   /** Milliseconds until the earliest that failed may be tried again; undefined where none waits. */
   readonly retryInMs: number | undefined;
 }
 
 export interface EntriesAsked {
-  readonly scope: ActualScope;
+  readonly scope: DataplaneScope;
   /** What is not desired may be removed. */
   readonly complete: boolean;
   readonly names: LinkNames;
 }
 
-/** What was changed is told entry by entry up to here, then as a number. */
-const TOLD = 20;
+/** Changes are described one by one up to this number, then counted. */
+const MAX_DESCRIBED = 20;
 
 export class KeptEntries {
   readonly #sockets: Sockets;
-  readonly #mirror: Mirror;
-  readonly #differences: Differences;
+  readonly #dataplane: Dataplane;
+  readonly #pending: Pending;
   readonly #retries = new EntryRetries();
-  /** What was last asked for. */
+  /** The desired entries of the last pass. */
   #desired: ReadonlyMap<string, Entry> = new Map();
 
   constructor(sockets: Sockets) {
     this.#sockets = sockets;
-    this.#mirror = new Mirror(sockets.bulk ?? sockets.rtnl, sockets.bulk !== undefined);
-    this.#differences = new Differences(this.#mirror);
+    this.#dataplane = new Dataplane(sockets.bulk ?? sockets.rtnl, sockets.bulk !== undefined);
+    this.#pending = new Pending(this.#dataplane);
   }
 
-  /** What is known of the kernel's tables may be wrong: the next pass reads them. */
+  /** The cached dataplane may be wrong: the next pass reads the kernel's tables. */
   invalidate(): void {
-    this.#mirror.invalidate();
+    this.#dataplane.invalidate();
   }
 
-  /** A notification; `portId` is of who caused it. Answers why it makes a pass necessary; undefined where it does not. */
-  observe(sighting: Sighting, portId: number): Trigger | undefined {
-    const { id, entry, what } = sighting;
-    const wanted = this.#desired.get(id);
-    // Nearly all notifications are of our own changes: what stands as it is known to.
-    const known = what === 'there' && entry === wanted && this.#mirror.entries.get(id) === entry;
-    this.#mirror.observe(sighting);
+  /** A notification, caused by `portId`. Returns why it makes a pass necessary; undefined where it does not. */
+  observe(notified: NotifiedEntry, portId: number): Trigger | undefined {
+    const { id, entry, what } = notified;
+    const desired = this.#desired.get(id);
+    // Most notifications report weft's own changes, which the cache has already.
+    const known = what === 'there' && entry === desired && this.#dataplane.entries.get(id) === entry;
+    this.#dataplane.observe(notified);
     if (known) return undefined;
-    this.#differences.add(id);
+    this.#pending.add(id);
     if (what === 'foreign gone') {
-      if (!wanted || this.#mirror.entries.has(id)) return undefined;
-      // What was in the way may have gone.
+      if (!desired || this.#dataplane.entries.has(id)) return undefined;
+      // A foreign entry that blocked the desired one may be gone.
       this.#retries.settled(id);
       return { reason: `foreign ${entry.kind} gone` };
     }
-    if (!wanted) {
+    if (!desired) {
       if (what !== 'there') return undefined;
-      if (entry.kind === 'fdb') this.#differences.doubtForwarding(entry.mac, this.#desired);
+      if (entry.kind === 'fdb') this.#pending.doubtForwarding(entry.mac, this.#desired);
       return { reason: `stray ${entry.kind}` };
     }
-    if (what === 'there' && sameEntry(entry, wanted)) return undefined;
+    if (what === 'there' && sameEntry(entry, desired)) return undefined;
     const who =
-      what === 'foreign' && sighting.protocol !== undefined
-        ? describeProtocol(sighting.protocol)
+      what === 'foreign' && notified.protocol !== undefined
+        ? describeProtocol(notified.protocol)
         : describePort(portId);
     if (who) this.#retries.seen(id, who);
     return { reason: what === 'gone' ? `${entry.kind} gone` : `${entry.kind} changed` };
   }
 
-  /** The desired entry of that id, as the object that stands for it. */
+  /** The desired entry of that id: the same object, so that comparing is cheap. */
   readonly known: Known = (id) => this.#desired.get(id);
 
   /** Makes the kernel's entries the desired ones. */
@@ -101,21 +101,21 @@ export class KeptEntries {
     let read: boolean;
     let linkGone: boolean;
     for (;;) {
-      read = await this.#mirror.ensureRead(scope, this.known);
-      if (!this.#differences.isOf(desired)) await inSlices(this.#differences.compare(desired));
+      read = await this.#dataplane.ensureRead(scope, this.known);
+      if (!this.#pending.isOf(desired)) await inSlices(this.#pending.compare(desired));
       const steps = this.#dueSteps({ complete, before: read ? undefined : before });
       const refused = await applySteps(this.#sockets, steps, (step) => {
-        this.#mirror.applied(step);
-        this.#differences.settled(step.id);
+        this.#dataplane.applied(step);
+        this.#pending.settled(step.id);
         this.#retries.settled(step.id);
-        // Of what is fought over one line tells, among the problems.
+        // An entry that another program keeps removing is reported once, among the problems.
         if (this.#retries.isContended(step.id)) return;
         changes++;
-        if (done.length < TOLD) done.push(describeStep(step, names));
+        if (done.length < MAX_DESCRIBED) done.push(describeStep(step, names));
       });
       linkGone = refused.some(isLinkGone);
       if (linkGone) {
-        this.#mirror.invalidate();
+        this.#dataplane.invalidate();
         break;
       }
       const unexpected = refused.some(({ step }) => !this.#retries.isFailed(step.id));
@@ -124,8 +124,8 @@ export class KeptEntries {
           this.#retries.failed(step.id, { item: step.entry, error: refusal });
         break;
       }
-      // What was known of the kernel was wrong.
-      this.#mirror.invalidate();
+      // The cached dataplane was wrong.
+      this.#dataplane.invalidate();
       for (const { step } of refused) this.#retries.settled(step.id);
     }
     this.#retries.keepOnly(desired.entries);
@@ -133,7 +133,7 @@ export class KeptEntries {
     return { changes, done, read, linkGone, problems, retryInMs: this.#retries.nextInMs() };
   }
 
-  /** `before`: what was desired before, where the kernel's state was known all along. */
+  /** `before`: what was desired before, if the dataplane was known since then. */
   *#dueSteps({
     complete,
     before,
@@ -141,7 +141,7 @@ export class KeptEntries {
     complete: boolean;
     before: ReadonlyMap<string, Entry> | undefined;
   }): Generator<Step> {
-    for (const step of this.#differences.steps(this.#desired)) {
+    for (const step of this.#pending.steps(this.#desired)) {
       if (step.verb !== 'remove') this.#retries.missing(step, before);
       else if (!complete) continue;
       if (this.#retries.isDue(step.id)) yield step;

@@ -1,6 +1,6 @@
 /**
- * Entries as the kernel tells of them, in dumps and notifications. There are three per peer, so one that is known
- * already is recognised by its bytes and not made again.
+ * Entries as the kernel reports them in dumps and notifications. There are three per peer, so a known entry is
+ * recognised by its bytes, and no new object is made.
  */
 import { type Cidr, containsCidr } from '../../inet/cidr.ts';
 import { fdbEntryOf } from '../../kernel/fdb.ts';
@@ -9,7 +9,7 @@ import { AF_BRIDGE } from '../../kernel/netlink/rtnl.ts';
 import { RouteReader, RTPROT_WEFT, routeOf } from '../../kernel/route.ts';
 import { type Entry, entryOfRoute } from './entry.ts';
 
-export interface Found {
+export interface KernelEntry {
   readonly id: string;
   readonly entry: Entry;
   /** Of our route protocol, or permanent. */
@@ -24,15 +24,15 @@ export type Known = (id: string) => Entry | undefined;
 const routes = new RouteReader();
 const neighbours = new NeighbourReader();
 
-/** Whether a body of a dump tells of that very entry, in all that weft sets. */
-export function tellsOf(entry: Entry, body: Buffer): boolean {
+/** Whether a body of a dump describes exactly that entry, in everything that weft sets. */
+export function describesEntry(entry: Entry, body: Buffer): boolean {
   if (entry.kind === 'route') return routes.read(body).protocol === RTPROT_WEFT && routes.is(entry);
   const address = entry.kind === 'fdb' ? entry.destination : entry.address;
   return neighbours.read(body).permanent && neighbours.joins(entry, address);
 }
 
 /** An RTM_NEWROUTE or RTM_DELROUTE body; undefined for what does not lead into the network. */
-export function foundRoute(body: Buffer, network: Cidr, known: Known): Found | undefined {
+export function kernelRoute(body: Buffer, network: Cidr, known: Known): KernelEntry | undefined {
   const { protocol, key } = routes.read(body);
   const id = `r${key}`;
   const same = known(id);
@@ -46,7 +46,7 @@ export function foundRoute(body: Buffer, network: Cidr, known: Known): Found | u
 }
 
 /** An RTM_NEWNEIGH or RTM_DELNEIGH body of a neighbour or a forwarding entry; undefined for what is neither. */
-export function foundNeighbour(body: Buffer, known: Known): Found | undefined {
+export function kernelNeighbour(body: Buffer, known: Known): KernelEntry | undefined {
   const { index, permanent, addressKey } = neighbours.read(body);
   if (body[0] === AF_BRIDGE) {
     const id = `f${index} ${neighbours.macKey}${addressKey}`;

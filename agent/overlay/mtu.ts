@@ -36,7 +36,8 @@ export function mtuProblems(state: Pick<OverlayState, 'underlay' | 'backend'>): 
   const headers = underlay.mtuBytes - carried;
   const room = headers ? ` (its MTU ${underlay.mtuBytes} less ${headers} bytes of VXLAN)` : '';
   return [
-    `backend.mtu ${backend.mtuBytes} is more than ${underlay.name} carries, ${carried} is used${room}: raise the MTU of ${underlay.name}, or set backend.mtu to ${carried} or less`,
+    `backend.mtu ${backend.mtuBytes} is more than ${underlay.name} carries, ${carried} is used${room}: ` +
+      `raise the MTU of ${underlay.name}, or set backend.mtu to ${carried} or less`,
   ];
 }
 
@@ -49,13 +50,15 @@ export function requireIpv6Mtu(state: Pick<OverlayState, 'network' | 'underlay' 
   if (carried < least) {
     throw new AgentError(
       'device',
-      `IPv6 needs an MTU of ${least}, and ${name} leaves ${carried} of its ${mtuBytes}: set the MTU of ${name} to ${mtuBytes + least - carried} or more on every node and switch, or remove network6`,
+      `IPv6 needs an MTU of ${least}, and ${name} leaves ${carried} of its ${mtuBytes}: set the MTU of ` +
+        `${name} to ${mtuBytes + least - carried} or more on every node and switch, or remove network6`,
     );
   }
   if (podMtuBytes(state) < least) {
     throw new AgentError(
       'device',
-      `IPv6 needs an MTU of ${least}, and backend.mtu is ${state.backend.mtuBytes}: set it to ${least} or more, or remove network6`,
+      `IPv6 needs an MTU of ${least}, and backend.mtu is ${state.backend.mtuBytes}: set it to ${least} ` +
+        'or more, or remove network6',
     );
   }
 }

@@ -6,17 +6,17 @@ import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { earliest, type PartOutcome } from '../reconcile/part.ts';
 import { everything, type Trigger } from '../reconcile/trigger.ts';
-import { damageBy, type Watched } from './damage.ts';
 import { type Desired, type EntryLinks, linkNames } from './desired.ts';
+import { DesiredCache } from './desired-cache.ts';
 import { desiredDevice } from './device.ts';
+import { driftBy, type Watched } from './drift.ts';
 import { KeptBase } from './kept-base.ts';
 import { KeptEntries } from './kept-entries.ts';
 import { mtuProblems } from './mtu.ts';
-import { type Sighting, sightingOf } from './sighting.ts';
+import { type NotifiedEntry, notifiedEntry } from './notified-entry.ts';
 import { type Hindrance, Soliciting } from './soliciting.ts';
 import { StaleDevices } from './stale-devices.ts';
 import type { OverlayState } from './state.ts';
-import { Wanted } from './wanted.ts';
 
 export interface Reconciled extends PartOutcome {
   /** How much was changed. */
@@ -28,14 +28,14 @@ const LINK_GONE = 'a link was removed while entries were set on it';
 const SETTLING_MS = 250;
 
 export interface OverlayOptions {
-  /** A socket of the same namespace that nobody else uses: with it thousands of peers keep nobody waiting. */
+  /** A socket of the same namespace for this alone: thousands of entries then do not block other work. */
   readonly bulk?: Rtnl;
 }
 
 export class Overlay {
   readonly #rtnl: Rtnl;
   readonly #base: KeptBase;
-  readonly #wanted = new Wanted();
+  readonly #desiredCache = new DesiredCache();
   readonly #entries: KeptEntries;
   readonly #staleDevices: StaleDevices;
   readonly #soliciting = new Soliciting();
@@ -51,14 +51,14 @@ export class Overlay {
   /** A notification. Answers why it makes a pass necessary; undefined where it does not. */
   observe(message: NetlinkMessage): Trigger | undefined {
     if (!this.#watched) return undefined;
-    const sighting = sightingOf(message, this.#watched, this.#entries.known);
-    if (sighting) {
-      const trigger = this.#entries.observe(sighting, message.portId);
-      return trigger ?? foreignNetworkRoute(sighting, this.#watched);
+    const notified = notifiedEntry(message, this.#watched, this.#entries.known);
+    if (notified) {
+      const trigger = this.#entries.observe(notified, message.portId);
+      return trigger ?? foreignNetworkRoute(notified, this.#watched);
     }
-    const damage = damageBy(message, this.#watched);
-    if (damage?.reread) this.#entries.invalidate();
-    return damage && { ...damage, base: true };
+    const drift = driftBy(message, this.#watched);
+    if (drift?.reread) this.#entries.invalidate();
+    return drift && { ...drift, base: true };
   }
 
   /** What is known of the kernel's tables may be wrong: the next pass reads them. */
@@ -73,7 +73,7 @@ export class Overlay {
   async reconcile(state: OverlayState, { baseUnchanged = false } = {}): Promise<Reconciled> {
     const { links, done, deviceChanged } = this.#base.ensure(state, { unchanged: baseUnchanged });
     if (deviceChanged) this.#entries.invalidate();
-    const desired = await this.#wanted.of(state, links);
+    const desired = await this.#desiredCache.of(state, links);
     this.#watched = watchedOf(state, links);
     const entries = await this.#entries.reconcile(desired, {
       scope: { network: state.network, deviceIndex: links.deviceIndex },
@@ -99,7 +99,7 @@ export class Overlay {
     };
   }
 
-  /** Of the direct way that nobody probes: a probed one is not taken before it answers. */
+  /** For a direct way that is not probed: a probed one is used only after it has answered. */
   #hindrance(state: OverlayState, { unproven }: Desired): Hindrance | undefined {
     if (state.network.family !== 'ipv6' || !(unproven || state.backend.type === 'direct')) return undefined;
     return this.#soliciting.hindrance(this.#rtnl, state.underlay);
@@ -107,7 +107,7 @@ export class Overlay {
 }
 
 /** Another program's route for the whole cluster network comes or goes: with it, weft's own is not desired. */
-function foreignNetworkRoute({ entry, what }: Sighting, { network }: Watched): Trigger | undefined {
+function foreignNetworkRoute({ entry, what }: NotifiedEntry, { network }: Watched): Trigger | undefined {
   if (what !== 'foreign' && what !== 'foreign gone') return undefined;
   const isNetwork = entry.kind === 'route' && entry.destination.length === network.length;
   return isNetwork ? { reason: 'route of the cluster network', base: true } : undefined;

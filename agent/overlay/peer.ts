@@ -1,11 +1,11 @@
-/** What the overlay needs to know of another node, in one address family. */
+/** The attributes of another node that the overlay needs, in one address family. */
 import type { Cidr } from '../../inet/cidr.ts';
 import type { Ip } from '../../inet/ip.ts';
 
 export interface Peer {
   /** The lease's key: what logs and status call the peer by where it has no name. */
   readonly key: string;
-  /** The node's name, where the peer tells one (a flannel node does not). */
+  /** The node's name, where the peer announces one (a flannel node does not). */
   readonly name: string | undefined;
   /** The subnet its pods live in. */
   readonly subnet: Cidr;

@@ -1,7 +1,7 @@
 /**
  * The difference between what should be and what is:
  *
- *         desired           actual
+ *         desired           dataplane
  *       ┌─────────┬───────┬──────────┐
  *       │   add   │ same  │  remove  │
  *       └─────────┴───────┴──────────┘
@@ -21,9 +21,9 @@ export interface Step {
 type Entries = ReadonlyMap<string, Entry>;
 
 /** Undefined where what stands under the id is what should. */
-export function stepFor(id: string, desired: Entries, actual: Entries): Step | undefined {
+export function stepFor(id: string, desired: Entries, dataplane: Entries): Step | undefined {
   const entry = desired.get(id);
-  const over = actual.get(id);
+  const over = dataplane.get(id);
   if (!entry) return over && { id, entry: over, verb: 'remove', over };
   if (over && (over === entry || sameEntry(entry, over))) return undefined;
   return { id, entry, verb: over ? 'change' : 'add', over };
@@ -45,9 +45,9 @@ export function* removalsLast(steps: Iterable<Step>): Generator<Step> {
 }
 
 /** Of everything there is, for `weftd plan`. */
-export function planEntries(desired: Entries, actual: Entries): Step[] {
-  const ids = new Set([...desired.keys(), ...actual.keys()]);
-  return [...removalsLast([...ids].flatMap((id) => stepFor(id, desired, actual) ?? []))];
+export function planEntries(desired: Entries, dataplane: Entries): Step[] {
+  const ids = new Set([...desired.keys(), ...dataplane.keys()]);
+  return [...removalsLast([...ids].flatMap((id) => stepFor(id, desired, dataplane) ?? []))];
 }
 
 export const describeStep = ({ verb, entry }: Step, names: LinkNames): string =>

@@ -10,9 +10,15 @@ import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { RT_TABLE_MAIN, RTPROT_WEFT, scanRoutes } from '../../kernel/route.ts';
 import { atOnce, type Steps } from '../../kernel/steps.ts';
 import { DIRECT_TABLE, type Entry } from './entry.ts';
-import { type Found, foundNeighbour, foundRoute, type Known, tellsOf } from './found.ts';
+import {
+  describesEntry,
+  type KernelEntry,
+  type Known,
+  kernelNeighbour,
+  kernelRoute,
+} from './kernel-entry.ts';
 
-export interface ActualScope {
+export interface DataplaneScope {
   readonly network: Cidr;
   /** Undefined where there is no VXLAN device. */
   readonly deviceIndex: number | undefined;
@@ -24,7 +30,7 @@ const READS = 20;
 const EINTR = 4;
 
 /** What was found in each table, in the kernel's order. */
-export type Tables = ReadonlyMap<string, readonly Found[]>;
+export type Tables = ReadonlyMap<string, readonly KernelEntry[]>;
 
 /**
  * Reads the tables of one family. `known`: objects that stand for what is the same. `last`: what they held before;
@@ -32,22 +38,22 @@ export type Tables = ReadonlyMap<string, readonly Found[]>;
  */
 export function* readTables(
   rtnl: Rtnl,
-  { network, deviceIndex }: ActualScope,
+  { network, deviceIndex }: DataplaneScope,
   { known, last }: { readonly known: Known; readonly last: Tables },
 ): Steps<Tables> {
   const { family } = network;
-  const tables = new Map<string, readonly Found[]>();
+  const tables = new Map<string, readonly KernelEntry[]>();
   const take = function* (name: string, scan: Scan, read: Read): Steps<void> {
     tables.set(name, yield* whole(scan, read, last.get(name) ?? []));
   };
   for (const table of [RT_TABLE_MAIN, DIRECT_TABLE]) {
     const which = { family, protocol: RTPROT_WEFT, table };
-    const read: Read = (body) => foundRoute(body, network, known);
+    const read: Read = (body) => kernelRoute(body, network, known);
     yield* take(`route ${table}`, (onBody) => scanRoutes(rtnl, which, onBody), read);
   }
   if (deviceIndex !== undefined) {
     const which = { family, index: deviceIndex };
-    const read: Read = (body) => foundNeighbour(body, known);
+    const read: Read = (body) => kernelNeighbour(body, known);
     yield* take('neighbour', (onBody) => scanNeighbours(rtnl, which, onBody), read);
     yield* take('fdb', (onBody) => scanFdb(rtnl, deviceIndex, onBody), read);
   }
@@ -64,18 +70,18 @@ export function* entriesOf(tables: Tables): Steps<Map<string, Entry>> {
   return entries;
 }
 
-/** All at once, for whoever reads only once. */
-export const actualEntries = (rtnl: Rtnl, scope: ActualScope): Map<string, Entry> =>
+/** All at once, for a caller that reads only once. */
+export const dataplaneEntries = (rtnl: Rtnl, scope: DataplaneScope): Map<string, Entry> =>
   atOnce(entriesOf(atOnce(readTables(rtnl, scope, { known: () => undefined, last: new Map() }))));
 
 type Scan = (onBody: (body: Buffer) => void) => Steps<boolean>;
 
-type Read = (body: Buffer) => Found | undefined;
+type Read = (body: Buffer) => KernelEntry | undefined;
 
 /** What is ours of a table. */
-function* whole(scan: Scan, read: Read, last: readonly Found[]): Steps<readonly Found[]> {
+function* whole(scan: Scan, read: Read, last: readonly KernelEntry[]): Steps<readonly KernelEntry[]> {
   for (let attempt = 1; attempt <= READS; attempt++) {
-    const all: Found[] = [];
+    const all: KernelEntry[] = [];
     const before = new Recall(last);
     const steps = scan((body) => {
       const found = before.recall(body) ?? read(body);
@@ -91,20 +97,20 @@ function* whole(scan: Scan, read: Read, last: readonly Found[]): Steps<readonly 
   });
 }
 
-/** Recognises by its place what the kernel told last time. */
+/** Recognises an entry by its position in the previous dump. */
 class Recall {
-  readonly #last: readonly Found[];
+  readonly #last: readonly KernelEntry[];
   #next = 0;
 
-  constructor(last: readonly Found[]) {
+  constructor(last: readonly KernelEntry[]) {
     this.#last = last;
   }
 
   /** Undefined where it is another one, or not in its place: the place of one that is gone is passed over. */
-  recall(body: Buffer): Found | undefined {
+  recall(body: Buffer): KernelEntry | undefined {
     for (const at of [this.#next, this.#next + 1]) {
       const found = this.#last[at];
-      if (!found || !tellsOf(found.entry, body)) continue;
+      if (!found || !describesEntry(found.entry, body)) continue;
       this.#next = at + 1;
       return found;
     }

@@ -5,18 +5,18 @@ import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { deviceName, hasTunnel } from './device.ts';
 import type { OverlayState } from './state.ts';
 
-/** Devices of ours that this configuration does not have. */
+/** weft's devices that this configuration does not have. */
 function staleDevices(rtnl: Rtnl, state: OverlayState): Link[] {
-  // Of a list of peers that is not complete nothing is swept.
+  // Nothing is removed while the list of peers is incomplete.
   if (!state.complete) return [];
   const { family } = state.network;
-  const wanted = wantedName(state);
+  const keptName = desiredName(state);
   return links(rtnl).filter(
-    ({ name, vxlan }) => vxlan && name !== wanted && name === deviceName(family, vxlan.vni),
+    ({ name, vxlan }) => vxlan && name !== keptName && name === deviceName(family, vxlan.vni),
   );
 }
 
-const wantedName = ({ network, backend }: OverlayState): string | undefined =>
+const desiredName = ({ network, backend }: OverlayState): string | undefined =>
   hasTunnel(backend) ? deviceName(network.family, backend.vni) : undefined;
 
 const describe = ({ name }: Link): string => `remove ${name}: the configuration has no such tunnel`;
@@ -27,16 +27,16 @@ export const previewStaleDevices = (rtnl: Rtnl, state: OverlayState): string[] =
 
 export class StaleDevices {
   readonly #rtnl: Rtnl;
-  /** Besides the device of this name there was seen to be none of ours. */
+  /** The last look found no other device of weft than the one of this name. */
   #seenAlone: { readonly name: string | undefined } | undefined;
 
   constructor(rtnl: Rtnl) {
     this.#rtnl = rtnl;
   }
 
-  /** Returns what was done, in words. `anew`: whatever was seen before. */
+  /** Returns what was done, in words. `anew`: looks even if an earlier look found none. */
   ensureGone(state: OverlayState, anew: boolean): string[] {
-    const name = wantedName(state);
+    const name = desiredName(state);
     if (!anew && this.#seenAlone && this.#seenAlone.name === name) return [];
     const stale = staleDevices(this.#rtnl, state);
     const refusals = this.#rtnl.attempt(stale.map(({ index }) => remove({ index })));

@@ -1,4 +1,4 @@
-/** What the agent knows when a pass starts, per family of the cluster network, and how it follows from leases and configuration. */
+/** The input of a pass, per family of the cluster network, computed from leases and configuration. */
 import type { Cidr, InterfaceAddress } from '../../inet/cidr.ts';
 import type { Family, Ip } from '../../inet/ip.ts';
 import type { DeadEnd } from '../../kernel/route.ts';
@@ -32,7 +32,7 @@ export interface FamilyState {
   readonly backend: {
     /** `auto`: direct where the peer is on the same link and answers probes over it. */
     readonly type: BackendType;
-    /** Type `direct`: there was a tunnel, and peers may send through it until they have heard that it goes. */
+    /** Type `direct`: keep the earlier tunnel, because peers send through it until they have the new record. */
     readonly tunnelStays?: boolean;
     readonly vni: number;
     readonly port: number;
@@ -44,18 +44,18 @@ export interface FamilyState {
   readonly answeringDirect: ReadonlySet<string>;
   /** The largest packet that reaches a peer, by key, where it is less than the pods' MTU. */
   readonly pathMtuBytes: ReadonlyMap<string, number>;
-  /** Whether `peers` is all there are: only then may anything be swept. */
+  /** Whether `peers` is complete: only then may entries and devices be removed. */
   readonly complete: boolean;
-  /** What becomes of packets for subnets that no node leases; undefined: they leave by other routes, or are not known. */
+  /** What happens to packets for subnets without a lease; undefined: they follow other routes. */
   readonly unleased: DeadEnd | undefined;
 }
 
-/** What the overlay of one family is made from. */
+/** The input of the overlay of one family. */
 export interface OverlayState extends FamilyState {
   readonly underlay: UnderlayLink;
 }
 
-/** What all parts are made from. */
+/** The input of all parts. */
 export interface HostState {
   readonly families: readonly FamilyState[];
   /** Why there is no underlay, or not the one in use any more, with the remedy. */

@@ -1,13 +1,13 @@
 /**
- * How long a tunnel outlives the configuration that had it. Peers send through it until they have heard that this
- * node takes packets straight; and as long as they do, it answers them the same way.
+ * How long a tunnel is kept after the configuration changed to `direct`. Peers send through it until they have read
+ * that this node is reached directly; until then it answers them through the tunnel too.
  */
 import type { BackendType } from '../config/config.ts';
 
-/** What peers need to hear of a change in the store, and to act on it: plenty. */
-const HEARD_MS = 5000;
+/** More than peers need to read a change from the store and to apply it. */
+const GRACE_MS = 5000;
 
-export class TunnelFarewell {
+export class TunnelRetention {
   readonly #onOver: () => void;
   readonly #signal: AbortSignal;
   #timer: NodeJS.Timeout | undefined;
@@ -25,16 +25,16 @@ export class TunnelFarewell {
     return type === 'direct' && !this.#over;
   }
 
-  /** The store has what this node is reached by; `announced`: flannel's name for it. */
-  told(announced: string | undefined): void {
+  /** The store has what this node is reached by; `type`: the backend type that it announces, by flannel's name. */
+  announced(type: string | undefined): void {
     clearTimeout(this.#timer);
-    if (announced !== 'host-gw') {
+    if (type !== 'host-gw') {
       this.#over = false;
     } else if (!this.#over && !this.#signal.aborted) {
       this.#timer = setTimeout(() => {
         this.#over = true;
         this.#onOver();
-      }, HEARD_MS);
+      }, GRACE_MS);
     }
   }
 }

@@ -5,7 +5,7 @@ import { podMtuBytes } from './mtu.ts';
 import type { Peer, PeerPlan } from './peer.ts';
 import type { OverlayState } from './state.ts';
 
-/** Whether the peer's endpoint shares the underlay's layer-2 network, as far as addresses tell. */
+/** Whether the peer's endpoint is on the underlay's layer-2 network, judged by addresses. */
 export const isOnLink = (state: Pick<OverlayState, 'underlay'>, peer: Peer): boolean =>
   onLink(state.underlay)(peer);
 
@@ -35,7 +35,7 @@ function wayTo(
   const { type, tunnelStays } = state.backend;
   const choice = (type === 'vxlan' || tunnelStays === true) && peer.vtepMac !== undefined;
   if (choice || !isNear(peer)) return { way: 'vxlan', probed: false };
-  // A peer without a tunnel (host-gw) can only be reached straight, whatever our own mode.
+  // A peer without a tunnel (host-gw) can only be reached directly, whichever backend this node has.
   if (type === 'direct' || peer.vtepMac === undefined) return { way: 'direct', probed: false };
   return { way: state.answeringDirect.has(peer.key) ? 'direct' : 'vxlan', probed: true };
 }

@@ -1,6 +1,6 @@
 /**
- * A part of the host's network that weft keeps: the overlay of one family, the bridges, the firewall. Every part has the
- * same shape, and a pass runs all parts whatever one of them does.
+ * A part of the host's network that weft reconciles: the overlay of one family, the bridges, the firewall. Every part
+ * has the same shape, and a pass runs all parts even if one of them fails.
  *
  *     desired    what the dataplane should be: a function of leases, configuration and records
  *     dataplane  what the kernel has
@@ -9,7 +9,7 @@
 import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import type { Needs, Trigger } from './trigger.ts';
 
-/** `State`: what the agent knows when a pass starts; each part derives its desired state from it. */
+/** `State`: the input of a pass; each part derives its desired state from it. */
 export interface Part<State> {
   /** For logs and problems: `overlay IPv4`. */
   readonly name: string;

@@ -82,7 +82,7 @@ export class Scheduler {
   }
 }
 
-/** Calls it once, after that many milliseconds; returns a function that cancels. A timer takes one millisecond at least. */
+/** Calls `run` once, after `ms` milliseconds. Returns a function that cancels. A timer takes at least 1 ms. */
 function soon(ms: number, run: () => void): () => void {
   if (ms <= 0) {
     const turn = setImmediate(run);

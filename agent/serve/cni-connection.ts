@@ -1,5 +1,5 @@
 /**
- * One connection to the CNI socket: a request in, its answer out, and the end.
+ * One connection to the CNI socket: one request, its response, and the end.
  *
  * A request is received with the descriptors that come with it, which live until its call is done. One that is there
  * at once and done within a moment needs no more than a receive and a send. A caller that is slow to send is watched by
@@ -32,7 +32,7 @@ export interface ConnectionOptions {
 /** `work` aborts when the caller goes away, and may be aborted when the time for the work is over. */
 type Perform = (call: PluginCall, work: AbortController) => Promise<PluginAnswer>;
 
-/** Says when a descriptor has input, until it is forgotten. */
+/** Reports when a descriptor has input, until `forget`. */
 export interface Readiness {
   watch(fd: number, onReadable: () => void): void;
   forget(fd: number): void;
@@ -214,4 +214,5 @@ const truncated =
   'failed to receive the descriptors of the request: the agent may open no more files; raise LimitNOFILE of weftd';
 
 const elsewhere =
-  'the agent (weftd) lives in another network namespace than this plugin; start an agent there, or install weft-standalone';
+  'the agent (weftd) lives in another network namespace than this plugin; start an agent there, or ' +
+  'install weft-standalone';

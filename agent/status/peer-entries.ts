@@ -3,12 +3,12 @@
 import { linkByName } from '../../kernel/link.ts';
 import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { atOnce } from '../../kernel/steps.ts';
-import { actualEntries } from '../overlay/actual.ts';
 import { desiredEntries } from '../overlay/desired.ts';
 import { deviceName, hasTunnel } from '../overlay/device.ts';
 import type { Entry } from '../overlay/entry.ts';
 import type { Peer, Way } from '../overlay/peer.ts';
 import { stepFor } from '../overlay/plan.ts';
+import { dataplaneEntries } from '../overlay/read-dataplane.ts';
 import type { OverlayState } from '../overlay/state.ts';
 import { peerPlans } from '../overlay/ways.ts';
 
@@ -27,7 +27,7 @@ const nouns = { route: 'route', neighbour: 'neighbour entry', fdb: 'FDB entry' }
 export function peerEntries(rtnl: Rtnl, state: OverlayState): PeerEntries[] {
   const device = hasTunnel(state.backend) ? deviceName(state.network.family, state.backend.vni) : undefined;
   const deviceIndex = device === undefined ? undefined : linkByName(rtnl, device)?.index;
-  const dataplane = actualEntries(rtnl, { network: state.network, deviceIndex });
+  const dataplane = dataplaneEntries(rtnl, { network: state.network, deviceIndex });
   const links = {
     deviceIndex: device === undefined ? undefined : (deviceIndex ?? 0),
     underlayIndex: state.underlay.index,

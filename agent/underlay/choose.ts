@@ -1,5 +1,6 @@
 /**
- * Which interface and addresses of this host are announced to peers. Pure: facts and wishes in, a choice or a reason out.
+ * Which interface and addresses of this host are announced to peers. Pure: takes facts and wishes, returns a choice
+ * or throws a reason.
  *
  * Two mistakes to prevent. The address that every node has: flannel on Vagrant takes the default route's interface,
  * 10.0.2.15 everywhere, and no packet arrives. And the address that moves: a floating one (keepalived, kube-vip) is on
@@ -31,7 +32,7 @@ export interface Underlay {
   readonly addresses: readonly InterfaceAddress[];
   /** What packets to peers are sent from, one per family in the same order. */
   readonly sources: readonly Ip[];
-  /** What peers are told, one per family in the same order. */
+  /** What is announced to peers, one per family in the same order. */
   readonly publicIps: readonly Ip[];
   /** Names of the links of default routes: what leaves for other networks. */
   readonly egress: readonly string[];
@@ -85,11 +86,14 @@ export function chooseUnderlay(wish: UnderlayWish): Underlay {
 function settle(candidate: Candidate, wish: UnderlayWish, families: readonly Family[]): Underlay | string {
   const { facts } = wish;
   const { link, named } = candidate;
-  if (link.loopback) return `${link.name} reaches nobody but this host; ${remedy(wish)}`;
+  if (link.loopback) return `${link.name} reaches only this host; ${remedy(wish)}`;
   if (isOwnDevice(link)) return `${link.name} is weft's own device; ${remedy(wish)}`;
   const nat = userNatOn(facts, link);
   if (nat !== undefined && !named) {
-    return `${link.name} (${nat}) is VirtualBox's or qemu's user NAT, where every machine has the same address and none reaches another; ${remedy(wish)}`;
+    return (
+      `${link.name} (${nat}) is VirtualBox's or qemu's user NAT, where every machine has the same ` +
+      `address and none reaches another; ${remedy(wish)}`
+    );
   }
   if (!link.up) return `${link.name} is down; put it up (ip link set ${link.name} up), or ${remedy(wish)}`;
   const addresses: LinkAddress[] = [];
@@ -113,7 +117,8 @@ function settle(candidate: Candidate, wish: UnderlayWish, families: readonly Fam
       ...(nat === undefined
         ? []
         : [
-            `${link.name} (${nat}) looks like user NAT: peers reach this node only by a publicIP that is forwarded to it`,
+            `${link.name} (${nat}) looks like user NAT: peers reach this node only by a publicIP that ` +
+              'is forwarded to it',
           ]),
       ...overlapWarnings(facts, link, wish.networks),
     ],
@@ -121,9 +126,9 @@ function settle(candidate: Candidate, wish: UnderlayWish, families: readonly Fam
 }
 
 /**
- * In this order: the address that the configuration names; one that lasts (no IPv6 privacy address); the one in use; one
- * with a network around it before a /32, which floats more often than not; a primary before a secondary one; one without
- * a lifetime; the one that the kernel would send from. Never one that a living peer has announced.
+ * In this order: the address that the configuration names; a lasting one (no IPv6 privacy address); the one in use;
+ * one with a longer network before a /32, which is often a floating address; a primary before a secondary one; one
+ * without a lifetime; the one that the kernel would send from. Never one that a live peer has announced.
  */
 function bestAddress(
   { facts, known = [], inUse }: UnderlayWish,
@@ -155,8 +160,8 @@ function bestAddress(
 }
 
 /**
- * What packets to peers are sent from: the announced address where this host has it, on whichever interface, since peers
- * accept packets from announced addresses only; else the chosen one.
+ * The source address of packets to peers: the announced address if an interface of this host has it, because peers
+ * accept packets from announced addresses only; otherwise the chosen one.
  */
 function sourceOf({ facts, publicIps }: UnderlayWish, chosen: Ip): Ip {
   const announced = publicIps.find(({ family }) => family === chosen.family);
@@ -183,7 +188,10 @@ function whyNoAddress(wish: UnderlayWish, link: FactLink, family: Family): strin
     (own) => own.index === link.index && own.address.family === family && own.tentative && own.scope === 0,
   );
   if (waiting)
-    return `${link.name}'s address ${formatInterfaceAddress(waiting)} is not usable yet (duplicate address detection in progress)`;
+    return (
+      `${link.name}'s address ${formatInterfaceAddress(waiting)} is not usable yet (duplicate ` +
+      'address detection in progress)'
+    );
   const taken = facts.addresses.find(
     (own) =>
       own.index === link.index &&
@@ -192,8 +200,14 @@ function whyNoAddress(wish: UnderlayWish, link: FactLink, family: Family): strin
       wish.inUse?.(own.address) !== undefined,
   );
   if (taken) {
-    return `${link.name}'s address ${formatInterfaceAddress(taken)} is in use by the peer ${wish.inUse?.(taken.address)}: remove it from one of the two nodes, or give this one another address`;
+    return (
+      `${link.name}'s address ${formatInterfaceAddress(taken)} is in use by the peer ` +
+      `${wish.inUse?.(taken.address)}: remove it from one of the two nodes, or give this one another address`
+    );
   }
   const field = family === 'ipv4' ? 'network' : 'network6';
-  return `${describeLink(facts, link)} has no ${familyName[family]} address that others can reach, which ${field} needs; add one, or ${remedy(wish, family)}`;
+  return (
+    `${describeLink(facts, link)} has no ${familyName[family]} address that others can reach, ` +
+    `which ${field} needs; add one, or ${remedy(wish, family)}`
+  );
 }

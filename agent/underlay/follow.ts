@@ -1,6 +1,6 @@
 /**
- * The underlay as it is now, and the last good one while there is none: a node that loses its address for a moment keeps
- * all that was built on it.
+ * The current underlay, or the last good one while there is none: a node that loses its address for a moment keeps
+ * the overlay that was built on it.
  */
 import type { Family } from '../../inet/ip.ts';
 import { formatIp, type Ip, sameIp } from '../../inet/ip.ts';
@@ -125,4 +125,6 @@ export function underlayPart(underlay: Underlay, family: Family): UnderlayLink |
 }
 
 const describe = ({ name, index, mtuBytes, addresses, sources, publicIps }: Underlay): string =>
-  `${name} (link ${index}, MTU ${mtuBytes}, ${addresses.map(({ address, length }) => `${formatIp(address)}/${length}`).join(' ')}, source ${sources.map(formatIp).join(' ')}, announced as ${publicIps.map(formatIp).join(' ')})`;
+  `${name} (link ${index}, MTU ${mtuBytes}, ` +
+  `${addresses.map(({ address, length }) => `${formatIp(address)}/${length}`).join(' ')}, ` +
+  `source ${sources.map(formatIp).join(' ')}, announced as ${publicIps.map(formatIp).join(' ')})`;

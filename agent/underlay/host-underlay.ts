@@ -1,4 +1,4 @@
-/** This host's underlay for an agent: chosen by the configuration in use, followed, and kept on disk for the next start. */
+/** This host's underlay: chosen by the configuration in use, followed, and saved on disk for the next start. */
 import type { Family, Ip } from '../../inet/ip.ts';
 import { openRtnl } from '../../kernel/netlink/rtnl.ts';
 import type { Log } from '../../log/log.ts';
@@ -103,7 +103,7 @@ export class HostUnderlay {
     this.#onLookedUp = options.onLookedUp;
   }
 
-  /** Looks again. Returns what changed, as text; undefined where nothing did. Asks nobody, and never throws. */
+  /** Looks again. Returns what changed, as text; undefined where nothing did. Sends no packet, and never throws. */
   async refresh(): Promise<string | undefined> {
     const change = await this.#followed?.refresh();
     if (change) {
@@ -114,7 +114,7 @@ export class HostUnderlay {
     return change;
   }
 
-  /** @throws AgentError where this configuration has no underlay on this host, and chooses otherwise than the one in use */
+  /** @throws AgentError where this configuration chooses differently from the one in use and finds no underlay */
   async accept(config: Config): Promise<void> {
     if (choiceKey(config) === choiceKey(this.#options.config())) return;
     const known = this.current?.addresses.map(({ address }) => address) ?? [];

@@ -17,7 +17,8 @@ export function refuseOverlap(
     const field = hit.cidr.family === 'ipv4' ? 'network' : 'network6';
     throw new AgentError(
       'overlap',
-      `${field}: the cluster's network ${formatCidr(hit.cidr)} overlaps with the nodes' own, ${formatInterfaceAddress(own)} on ${link.name}; choose another ${field}`,
+      `${field}: the cluster's network ${formatCidr(hit.cidr)} overlaps with the nodes' own, ` +
+        `${formatInterfaceAddress(own)} on ${link.name}; choose another ${field}`,
     );
   }
 }
@@ -34,7 +35,8 @@ export function overlapWarnings(
     if (!link || link.index === underlay.index || isOwnDevice(link) || !hasNetwork(own) || !hit) return [];
     if (link.kind === 'bridge' && own.length === hit.subnetLength) return [];
     return [
-      `${link.name} has ${formatInterfaceAddress(own)}, which overlaps with the cluster's network ${formatCidr(hit.cidr)}: one of the two will not be reached; choose another network for one of them`,
+      `${link.name} has ${formatInterfaceAddress(own)}, which overlaps with the cluster's network ` +
+        `${formatCidr(hit.cidr)}: one of the two will not be reached; choose another network for one of them`,
     ];
   });
 }

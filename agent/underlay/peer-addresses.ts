@@ -1,4 +1,4 @@
-/** Underlay addresses that living peers have announced: never this node's, although the host has one of them for now. */
+/** Underlay addresses that live peers have announced: this node never announces them, even if the host has one now. */
 import { formatIp, type Ip } from '../../inet/ip.ts';
 import type { Peers } from '../lease/lease.ts';
 import { isUnchanged } from '../reconcile/generation.ts';

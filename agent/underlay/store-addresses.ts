@@ -64,7 +64,10 @@ export class StoreAddresses {
   get problem(): string | undefined {
     if (this.addresses.length || this.#names.length === 0) return undefined;
     const why = [...this.#failures.values()];
-    return `the name of the store is unresolved (${why.join(', ') || 'not looked up yet'}); write addresses in store.endpoints, or name the underlay`;
+    return (
+      `the name of the store is unresolved (${why.join(', ') || 'not looked up yet'}); write ` +
+      'addresses in store.endpoints, or name the underlay'
+    );
   }
 
   /** What was resolved, for another life of the agent. */
@@ -126,7 +129,7 @@ const texts = (addresses: readonly Ip[]): string => addresses.map(formatIp).toSo
 
 const loopback = /^(localhost|127(\.\d+){3}|::1)$/;
 
-/** No route tells of an API server that a pod knows by its Service, or a host by a proxy on loopback. */
+/** Routes do not show an API server that is reached by a Service address, or by a proxy on loopback. */
 function hostsOf(store: StoreConfig): string[] {
   if (store.type === 'etcd') return store.endpoints.map(({ host }) => host);
   if (store.type === 'file' || store.kubeconfig === undefined) return [];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { damageBy } from '../../../agent/overlay/damage.ts';
+import { driftBy } from '../../../agent/overlay/drift.ts';
 import { parseCidr } from '../../../inet/cidr.ts';
 import { RTM_DELADDR, RTM_NEWADDR } from '../../../kernel/netlink/rtnl.ts';
 
@@ -57,7 +57,7 @@ describe('an address that comes or goes', () => {
   ] as const;
   for (const { where, reason, ...change } of cases) {
     it(`${where} is ${reason === undefined ? 'nothing to look into' : `a reason: ${reason}`}`, () => {
-      assert.equal(damageBy(notification(change), watched)?.reason, reason);
+      assert.equal(driftBy(notification(change), watched)?.reason, reason);
     });
   }
 });

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Lease } from '../../../agent/lease/lease.ts';
+import { DesiredCache } from '../../../agent/overlay/desired-cache.ts';
 import {
   type FamilyState,
   familyStates,
   hasUnderlay,
   type OverlayState,
 } from '../../../agent/overlay/state.ts';
-import { Wanted } from '../../../agent/overlay/wanted.ts';
 import { generationOf, isUnchanged } from '../../../agent/reconcile/generation.ts';
 import { cidr } from '../../../inet/cidr.ts';
 import { ip } from '../../../inet/ip.ts';
@@ -21,12 +21,12 @@ const lease = (n: number, host = n): Lease => ({
 
 const mapOf = (...leases: Lease[]) => new Map(leases.map((one) => [one.key, one]));
 
-interface Found {
+interface KernelEntry {
   answering?: Set<string>;
   narrow?: Map<string, number>;
 }
 
-function stateOf(leases: ReadonlyMap<string, Lease>, { answering, narrow }: Found = {}): OverlayState {
+function stateOf(leases: ReadonlyMap<string, Lease>, { answering, narrow }: KernelEntry = {}): OverlayState {
   const [state] = familyStates({
     networks: [cidr('10.244.0.0/16')],
     lease: lease(1),
@@ -78,7 +78,7 @@ describe('generation of an input', () => {
 });
 
 describe('desired entries, made again only after a change', () => {
-  const changes: Record<string, (leases: Map<string, Lease>, found: Required<Found>) => void> = {
+  const changes: Record<string, (leases: Map<string, Lease>, found: Required<KernelEntry>) => void> = {
     'a peer answers on the direct way': (_, { answering }) => answering.add('10.244.2.0-24'),
     'a path becomes narrow': (_, { narrow }) => narrow.set('10.244.2.0-24', 1400),
   };
@@ -86,7 +86,7 @@ describe('desired entries, made again only after a change', () => {
     it(`${what}, in the set that probes change in place: noticed`, async () => {
       const leases = mapOf(lease(2), lease(3));
       const found = { answering: new Set<string>(), narrow: new Map<string, number>() };
-      const wanted = new Wanted();
+      const wanted = new DesiredCache();
       const before = await wanted.of(stateOf(leases, found), links);
       assert.equal(await wanted.of(stateOf(leases, found), links), before);
       change(leases, found);
@@ -96,7 +96,7 @@ describe('desired entries, made again only after a change', () => {
 
   it('one peer of two changed: its entries are other objects, the rest is not made again', async () => {
     const two = lease(2);
-    const wanted = new Wanted();
+    const wanted = new DesiredCache();
     const before = await wanted.of(stateOf(mapOf(two, lease(3))), links);
     const after = await wanted.of(stateOf(mapOf(two, lease(3, 33))), links);
     const kept = [...after.entries].filter(([id, entry]) => before.entries.get(id) === entry);

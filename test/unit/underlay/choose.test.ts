@@ -196,8 +196,8 @@ const refusals: [what: string, document: string, facts: typeof vagrant, message:
     host('eth1 192.168.188.101/24'),
     /there is no route to the store at 172\.31\.4\.4/,
   ],
-  ['loopback', 'underlay: lo', vagrant, /lo reaches nobody but this host; name the network/],
-  ['a loopback address', 'underlay: 127.0.0.1', vagrant, /lo reaches nobody but this host/],
+  ['loopback', 'underlay: lo', vagrant, /lo reaches only this host; name the network/],
+  ['a loopback address', 'underlay: 127.0.0.1', vagrant, /lo reaches only this host/],
   [
     "weft's own device",
     'underlay: weft.1',
