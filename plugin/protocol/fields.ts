@@ -76,6 +76,8 @@ export class Fields {
 
 export function asString(value: unknown, path: string): string {
   if (typeof value !== 'string') throw mistyped(path, 'a string', value);
+  // Names and paths end there for the kernel, so that it would be given others than were configured.
+  if (value.includes('\0')) throw new CniError('invalid-config', `${path} contains the character U+0000`);
   return value;
 }
 

@@ -40,6 +40,7 @@ export function interfaceNameComplaint(name: string): string | undefined {
   if (separators.test(name) || Buffer.from(name).includes(kernelSpace)) {
     return 'interface name contains / or : or whitespace characters';
   }
+  if (/\p{Cc}/u.test(name)) return 'interface name contains control characters';
   if (name.includes('%')) return 'interface name contains %, by which the kernel numbers interfaces';
   if (reserved.has(name))
     return `interface name ${name} is what the kernel calls all of them in /proc/sys/net`;

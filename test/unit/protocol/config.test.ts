@@ -124,6 +124,17 @@ describe('the bridge', () => {
     ],
     [{ bridge: 'a/b' }, { code: 7, msg: /bridge "a\/b" cannot be used/ }],
     [{ bridge: 'a'.repeat(16) }, { code: 7 }],
+    [{ bridge: '\0' }, { code: 7, msg: /bridge contains the character U\+0000/ }],
+    [{ bridge: 'br0\0x' }, { code: 7, msg: /bridge contains the character U\+0000/ }],
+    [{ bridge: 'br\u001b[2J' }, { code: 7, msg: /contains control characters/ }],
+    [
+      { ipam: { ...hostLocal().ipam, dataDir: '/a\0b' } },
+      { code: 7, msg: /ipam.dataDir contains the character U\+0000/ },
+    ],
+    [
+      { ipam: { ...hostLocal().ipam, resolvConf: '/a\0b' } },
+      { code: 7, msg: /ipam.resolvConf contains the character U\+0000/ },
+    ],
     [{ mtu: -1 }, { code: 7 }],
     [{ mtu: 65536 }, { code: 7 }],
     [{ mtu: '1500' }, { code: 6, msg: 'mtu must be a whole number, not "1500"' }],
