@@ -116,7 +116,7 @@ const HEADER_BYTES = 8;
 const IFA_MULTICAST = 7;
 const IFA_TARGET_NETNSID = 10;
 
-/** The IPv6 groups whose packets a link takes in; of IPv4 the kernel does not tell. */
+/** The IPv6 groups whose packets a link takes in; the kernel does not report those of IPv4. */
 export function ipv6Groups(rtnl: Rtnl, index: number): Ip[] {
   const body = Buffer.alloc(HEADER_BYTES);
   body[0] = afOf('ipv6');

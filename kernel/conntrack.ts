@@ -1,6 +1,7 @@
 /**
  * Tracked flows (linux/netfilter/nfnetlink_conntrack.h). A UDP flow that began before its port was mapped, or
- * goes on after, keeps its old translation for as long as packets come: whoever maps a port forgets its flows.
+ * continues after that, keeps its old translation while packets arrive. So the flows of a port are removed when the
+ * port is mapped or unmapped.
  */
 
 import { putU32 } from 'netlink/dist/structs.js';
@@ -67,7 +68,7 @@ function dumpRequest(match: FlowMatch): NetlinkRequest {
   });
 }
 
-/** By the tuple and the id with which the kernel told of it, lest a later flow of the same tuple is hit. */
+/** By tuple and the id that the kernel reported, so that no later flow of the same tuple is removed. */
 function forgetRequest(match: FlowMatch, flow: NetlinkMessage): NetlinkRequest {
   const parts = partsOf(flow.body.subarray(NFGENMSG_BYTES));
   const named: [number, Buffer][] = [];
@@ -84,7 +85,7 @@ function forgetRequest(match: FlowMatch, flow: NetlinkMessage): NetlinkRequest {
   });
 }
 
-/** What the kernel was asked to filter by is looked at again: a kernel that knows no filter tells all. */
+/** Filters again here, because a kernel without this filter returns all flows. */
 function matches(message: NetlinkMessage, match: FlowMatch): boolean {
   const tuple = partsOf(
     partsOf(message.body.subarray(NFGENMSG_BYTES)).get(CTA_TUPLE_ORIG) ?? Buffer.alloc(0),

@@ -1,11 +1,11 @@
-/** Links that go, as the kernel tells of them. */
+/** Removed links, from the kernel's notifications. */
 import { failedWith } from './errors.ts';
 import * as ffi from './ffi.ts';
 import { readMessages } from './netlink/message.ts';
 import { NETLINK_ROUTE, openForNotifications, RTNLGRP, subscribe, unsubscribe } from './netlink/open.ts';
 import { AF_UNSPEC, RTM_DELLINK } from './netlink/rtnl.ts';
 
-/** Which links have gone. Subscribed only while somebody waits: every ADD notifies several times, too. */
+/** Which links were removed. Subscribed only while a call waits, because every ADD causes several notifications too. */
 export class Departures {
   readonly #fd: number;
   readonly #buffer = Buffer.allocUnsafeSlow(64 * 1024);
@@ -33,7 +33,7 @@ export class Departures {
     await ffi.pollReadableAsync([this.#fd], timeoutMs);
   }
 
-  /** Indexes of the links that have gone. A bridge tells of a port that leaves in the same message type. */
+  /** Indexes of the removed links. A bridge reports a port that leaves it in the same message type. */
   read(): number[] {
     const gone: number[] = [];
     for (let datagram = this.#receive(); datagram; datagram = this.#receive()) {
@@ -54,7 +54,7 @@ export class Departures {
         const length = ffi.recv(this.#fd, this.#buffer, 'read notifications of links');
         return length === undefined ? undefined : this.#buffer.subarray(0, length);
       } catch (error) {
-        // Lost notifications: the calls return all the same.
+        // After lost notifications the calls return as well.
         if (!failedWith(error, 'ENOBUFS')) throw error;
       }
     }

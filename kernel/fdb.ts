@@ -1,6 +1,6 @@
 /**
  * Forwarding entries of a VXLAN device (linux/neighbour.h, family AF_BRIDGE): inner MAC -> outer address.
- * An entry is told by its MAC *and* its destination: two destinations for one MAC are two entries, so a
+ * An entry is identified by its MAC *and* its destination: two destinations for one MAC are two entries, so a
  * destination is changed by NLM_F_REPLACE, never by adding.
  */
 import { bytesOfIp, formatIp, type Ip, ipOfBytes, keyOfIp } from '../inet/ip.ts';
@@ -111,7 +111,7 @@ function listing(index: number): NetlinkRequest {
   return { type: RTM_GETNEIGH, flags: 0, body: out.finish(), attempted };
 }
 
-/** What the kernel tells forwarding entries apart by. Not for people. */
+/** The kernel's key of a forwarding entry. Not for messages. */
 export const fdbKey = ({ index, mac, destination }: Entry): string =>
   `${index} ${keyOfMac(mac)}${keyOfIp(destination)}`;
 

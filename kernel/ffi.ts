@@ -22,11 +22,13 @@ const call = {
   ),
   send: libc.func('intptr_t send(int fd, const uint8_t *data, size_t length, int flags)'),
   sendto: libc.func(
-    'intptr_t sendto(int fd, const uint8_t *data, size_t length, int flags, const uint8_t *address, uint32_t addressLength)',
+    'intptr_t sendto(int fd, const uint8_t *data, size_t length, int flags, ' +
+      'const uint8_t *address, uint32_t addressLength)',
   ),
   recv: libc.func('intptr_t recv(int fd, uint8_t *data, size_t length, int flags)'),
   recvfrom: libc.func(
-    'intptr_t recvfrom(int fd, uint8_t *data, size_t length, int flags, uint8_t *address, _Inout_ uint32_t *addressLength)',
+    'intptr_t recvfrom(int fd, uint8_t *data, size_t length, int flags, ' +
+      'uint8_t *address, _Inout_ uint32_t *addressLength)',
   ),
   recvmsg: libc.func('intptr_t recvmsg(int fd, uint8_t *message, int flags)'),
   listen: libc.func('int listen(int fd, int backlog)'),
@@ -174,14 +176,14 @@ export const listen = (fd: number, backlog: number, attempted: string): void => 
   check(call.listen(fd, backlog), attempted);
 };
 
-/** accept4(2), from a socket that does not block; undefined where nobody waits. The caller's does not block either. */
+/** accept4(2), non-blocking; undefined where no connection waits. The accepted socket is non-blocking too. */
 export function accept(fd: number): number | undefined {
   for (;;) {
     const accepted: number = call.accept4(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (accepted >= 0) return accepted;
     const errno = koffi.errno();
     if (errno === EAGAIN) return undefined;
-    // ECONNABORTED: who called has gone; the next one may be there.
+    // ECONNABORTED: this caller is gone; another one may wait.
     if (errno !== EINTR && errno !== ECONNABORTED) {
       throw new KernelError({ errno, attempted: 'accept a connection' });
     }
@@ -319,7 +321,7 @@ export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 
-/** alarm(2): SIGALRM, which ends the process, after so many seconds, whatever the event loop is blocked by. */
+/** alarm(2): SIGALRM ends the process after that many seconds, even while the event loop is blocked. */
 export const alarm = (seconds: number): void => {
   call.alarm(seconds);
 };

@@ -11,7 +11,7 @@ import { socketAddress } from './udp.ts';
 
 export type EchoOutcome =
   | { readonly kind: 'answered'; readonly rttMs: number }
-  /** A router, or the target itself, says that it does not pass. `mtuBytes`: what it would take there. */
+  /** A router or the target reports that it is too large. `mtuBytes`: what would pass there. */
   | { readonly kind: 'refused'; readonly by: Ip; readonly mtuBytes: number | undefined }
   /** This host does not send it: errno's name, `EMSGSIZE` where its own link is too narrow. */
   | { readonly kind: 'unsent'; readonly code: string }
@@ -103,7 +103,7 @@ export class EchoSocket {
   }
 }
 
-/** What one packet says about a question; undefined: nothing. */
+/** What one packet means for an echo request; undefined: nothing. */
 function outcomeOf(
   packet: Buffer,
   asked: { readonly family: Family; readonly token: Buffer; readonly address: Buffer },

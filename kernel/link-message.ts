@@ -1,4 +1,4 @@
-/** Single facts out of a link's message, read in place: whoever waits for one link is notified of every other too. */
+/** Single facts of a link's message, read in place, because a watcher of one link is notified of all links. */
 import { formatMac } from '../inet/mac.ts';
 import { AttributeIndex } from './netlink/attribute.ts';
 import type { NetlinkMessage } from './netlink/message.ts';
@@ -28,7 +28,7 @@ export function linkNameOf(body: Buffer): string | undefined {
   return found.read(body, IFINFO_BYTES).bytes(IFLA_IFNAME)?.toString('latin1').replace(/\0$/, '');
 }
 
-/** What a watcher of links needs to know of one. */
+/** The facts of a link that a watcher needs. */
 export function linkStateOf(body: Buffer): {
   kind: string | undefined;
   up: boolean;

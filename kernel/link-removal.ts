@@ -21,8 +21,8 @@ export interface LinkRemover {
   /**
    * Resolves when the links, and for veths their other ends, are gone; at once for what is gone already.
    *
-   * `also`: what else goes, entries that speak of the links, in the same send and before them. That one of these is
-   * not there is no failure.
+   * `also`: requests that remove entries of the links, sent together with them and before them. It is no failure if
+   * such an entry is missing.
    *
    * @throws KernelError of the first that the kernel does not remove
    */
@@ -80,7 +80,7 @@ export class GatheringRemover implements LinkRemover {
     });
   }
 
-  /** Takes no more, and resolves when all that was asked for has been done. */
+  /** Accepts no more requests, and resolves when all accepted ones are done. */
   async close(): Promise<void> {
     this.#closed = true;
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);

@@ -10,11 +10,11 @@ export interface Neighbour {
   readonly index: number;
   readonly address: Ip;
   readonly mac: string | undefined;
-  /** NUD_PERMANENT: put there by hand; the kernel neither asks for it nor forgets it. */
+  /** NUD_PERMANENT: added by a program; the kernel neither resolves it nor removes it. */
   readonly permanent: boolean;
 }
 
-/** Sets a permanent entry, over whatever stood there. */
+/** Sets a permanent entry, and replaces an existing one. */
 export const replace = (entry: { index: number; address: Ip; mac: string }): NetlinkRequest =>
   request('set', RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, entry);
 
@@ -86,7 +86,7 @@ export function neighbourOf(body: Buffer): Neighbour | undefined {
 }
 
 /**
- * A body of neighbours or of forwarding entries (fdb.ts) read in place, for whoever looks at thousands of them; valid
+ * A body of neighbours or of forwarding entries (fdb.ts) read in place, for callers that read thousands of them; valid
  * until the next `read`.
  */
 export class NeighbourReader {
@@ -126,6 +126,6 @@ export class NeighbourReader {
   }
 }
 
-/** What the kernel tells neighbours apart by. Not for people. */
+/** The kernel's key of a neighbour entry. Not for messages. */
 export const neighbourKey = ({ index, address }: Pick<Neighbour, 'index' | 'address'>): string =>
   `${index} ${keyOfIp(address)}`;

@@ -7,7 +7,7 @@ import { constants as osConstants } from 'node:os';
 import { failedWith, KernelError } from './errors.ts';
 import * as ffi from './ffi.ts';
 
-/** An open network namespace. It lives for as long as it is open, whatever becomes of its path. */
+/** An open network namespace. It exists while it is open, even if its path is removed. */
 export interface Netns {
   readonly fd: number;
   readonly path: string;

@@ -1,4 +1,4 @@
-/** Request builders for links that do not exist yet: bridge, veth, vxlan, ifb (linux/if_link.h, node-netlink's codecs). */
+/** Request builders for new links: bridge, veth, vxlan, ifb (linux/if_link.h, node-netlink's codecs). */
 import * as ifla from 'netlink/dist/rt/ifla.js';
 import { putU16be } from 'netlink/dist/structs.js';
 import { bytesOfIp, formatIp } from '../inet/ip.ts';
@@ -94,7 +94,9 @@ export function vxlan(options: {
     ...link,
     kind: 'vxlan',
     data: bodyOf((out) => out.emit(ifla.formatVxlan(data))),
-    attempted: `create vxlan device ${link.name} (VNI ${v.vni}, UDP ${v.port}${v.local ? `, local ${formatIp(v.local)}` : ''})`,
+    attempted:
+      `create vxlan device ${link.name} (VNI ${v.vni}, UDP ${v.port}` +
+      `${v.local ? `, local ${formatIp(v.local)}` : ''})`,
   });
 }
 

@@ -18,7 +18,7 @@ import type { Steps } from './steps.ts';
 export const RTPROT_WEFT = 87;
 export const RT_TABLE_MAIN = 254;
 
-/** Routes that lead nowhere: the sender is told (`unreachable`), or not (`blackhole`). */
+/** Routes that drop packets: with an ICMP error to the sender (`unreachable`), or silently (`blackhole`). */
 export type DeadEnd = 'unreachable' | 'blackhole';
 
 /** A route. Only what weft sets or needs to see; one next hop: a route with several is read as several routes. */
@@ -149,12 +149,12 @@ function listing(which: WhichRoutes): NetlinkRequest {
   return { type: RTM_GETROUTE, flags: 0, body, attempted: () => `list ${which.family} routes` };
 }
 
-/** Which way the kernel would send to an address now, as a route to that address alone; undefined where it knows none. */
+/** The kernel's present route to an address, as a route to that address alone; undefined where there is none. */
 export const wayTo = (rtnl: Rtnl, address: Ip): Route | undefined => lookUp(rtnl, address, 0);
 
 /**
- * The entry of the tables by which the kernel would send to an address now; undefined where there is none, or, for IPv4,
- * where it is a dead end.
+ * The table entry that the kernel would use for an address now; undefined where there is none or, for IPv4, where it
+ * drops packets.
  */
 export const entryFor = (rtnl: Rtnl, address: Ip): Route | undefined =>
   lookUp(rtnl, address, RTM_F_FIB_MATCH);
@@ -198,7 +198,7 @@ function dumpTable(
 const found = new AttributeIndex();
 const metrics = new AttributeIndex();
 
-/** Reads an RTM_NEWROUTE or RTM_DELROUTE body; undefined for families weft does not speak. */
+/** Reads an RTM_NEWROUTE or RTM_DELROUTE body; undefined for address families that weft does not support. */
 export function routeOf(body: Buffer): Route | undefined {
   const family = familyOfAf(body[0]);
   if (!family) return undefined;
@@ -246,7 +246,7 @@ function* hopsIn(body: Buffer, [start, end]: readonly [number, number]): Generat
   }
 }
 
-/** A body of routes read in place, for whoever looks at thousands of them; valid until the next `read`. */
+/** A body of routes read in place, for callers that read thousands of them; valid until the next `read`. */
 export class RouteReader {
   readonly #found = new AttributeIndex();
   readonly #metrics = new AttributeIndex();
@@ -304,9 +304,10 @@ export class RouteReader {
   }
 }
 
-/** What the kernel tells routes apart by. Not for people. */
+/** The kernel's key of a route. Not for messages. */
 export const routeKey = (route: Pick<Route, 'destination' | 'priority' | 'table'>): string =>
-  `${route.destination.length} ${route.priority ?? 0} ${route.table ?? RT_TABLE_MAIN} ${keyOfIp(firstIp(route.destination))}`;
+  `${route.destination.length} ${route.priority ?? 0} ${route.table ?? RT_TABLE_MAIN} ` +
+  keyOfIp(firstIp(route.destination));
 
 function ipIn(attributes: AttributeIndex, type: number): Ip | undefined {
   const bytes = attributes.bytes(type);

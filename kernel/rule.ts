@@ -17,7 +17,7 @@ export interface MarkRule {
   readonly family: Family;
   readonly mark: number;
   readonly table: number;
-  /** Lower is asked first. */
+  /** A lower one is applied first. */
   readonly priority: number;
 }
 
@@ -57,7 +57,7 @@ export function ourRules(rtnl: Rtnl, family: Family): MarkRule[] {
   });
 }
 
-/** FRA_PROTOCOL, which node-netlink's codec does not know. */
+/** FRA_PROTOCOL, which node-netlink's codec does not support. */
 function protocolOf(body: Buffer): number | undefined {
   for (let offset = RULE_HEADER_BYTES; offset + 4 <= body.length; ) {
     const length = body.readUInt16LE(offset);

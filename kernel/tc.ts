@@ -37,7 +37,7 @@ export interface Qdisc {
 
 export const TC_H_ROOT = 0xffff_ffff;
 
-/** Puts a token bucket at the root of what the link sends, in place of what is there. Blocks for an RCU grace period. */
+/** Replaces the root qdisc of a link's outgoing packets by a token bucket. Blocks for an RCU grace period. */
 export const tokenBucket = (options: TokenBucket & { index: number }): NetlinkRequest => ({
   type: RTM_NEWQDISC,
   flags: NLM_F_CREATE | NLM_F_REPLACE,
@@ -64,7 +64,7 @@ export const arrivals = (index: number): NetlinkRequest => ({
 
 /**
  * Hands all that arrives on a link to another link's queue, from which it comes back as if it had just arrived.
- * Takes `arrivals`. EEXIST where the link has a filter of ours.
+ * Needs `arrivals`. EEXIST where the link has weft's filter.
  */
 export const redirectArrivals = (options: { index: number; to: number }): NetlinkRequest => ({
   type: RTM_NEWTFILTER,
@@ -79,7 +79,7 @@ export const redirectArrivals = (options: { index: number; to: number }): Netlin
   attempted: () => `redirect what arrives on link ${options.index} to link ${options.to}`,
 });
 
-/** Takes our filter off what arrives; ENOENT or EINVAL where there is none. */
+/** Removes weft's filter of arriving packets; ENOENT or EINVAL where there is none. */
 export const unredirectArrivals = (index: number): NetlinkRequest => ({
   type: RTM_DELTFILTER,
   flags: 0,
@@ -96,7 +96,7 @@ export function qdiscs(rtnl: Rtnl, index: number): Qdisc[] {
     .filter((qdisc) => qdisc.index === index);
 }
 
-/** Where our filter hands what arrives on a link; undefined where there is none. */
+/** The link to which weft's filter redirects arriving packets; undefined where there is no filter. */
 export function redirectionOf(rtnl: Rtnl, index: number): number | undefined {
   const body = header({ index, parent: ARRIVALS, info: FILTER_INFO });
   const request = { type: RTM_GETTFILTER, flags: 0, body, attempted: () => `list filters of link ${index}` };
@@ -168,7 +168,7 @@ function qdiscOf(message: NetlinkMessage): Qdisc {
   };
 }
 
-/** The kernel tells the burst in its clock's ticks (64 ns) at the rate. */
+/** The kernel shows the burst in ticks of its clock (64 ns) at the rate. */
 function bucketOf(parts: ReadonlyMap<number, Buffer>): TokenBucket | undefined {
   const parameters = parts.get(TCA_TBF_PARMS);
   if (!parameters || parameters.length < TBF_QOPT_BYTES) return undefined;
@@ -203,7 +203,7 @@ const CLSACT_HANDLE = 0xffff_0000;
 const TC_H_CLSACT = 0xffff_fff1;
 /** TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS). */
 const ARRIVALS = 0xffff_fff2;
-/** Priority 1 and ETH_P_ALL in network byte order: by them our filter is known. */
+/** Priority 1 and ETH_P_ALL in network byte order: weft's filter is recognised by them. */
 const FILTER_INFO = 0x0001_0300;
 const TCA_KIND = 1;
 const TCA_OPTIONS = 2;

@@ -12,7 +12,7 @@ const PATH_BYTES = 108;
  * Sends one datagram to the socket of that name: a path, or `@` and a name in the abstract namespace. Never
  * blocks.
  *
- * @throws KernelError: ENOENT and ECONNREFUSED where nobody listens, EAGAIN where its queue is full,
+ * @throws KernelError: ENOENT and ECONNREFUSED where no process listens, EAGAIN where its queue is full,
  *   ENAMETOOLONG
  */
 export function sendDatagram(name: string, data: Uint8Array): void {

@@ -10,7 +10,7 @@ import type { RecentLines } from './recent-lines.ts';
 /** The values of fields of these names are replaced, also one level down. */
 const secrets = ['password', 'token', 'authorization', 'secret', 'privateKey'];
 
-/** A fault of the program needs the place where it was thrown; a problem of the host is said by its message. */
+/** A bug needs the place where it was thrown; for a problem of the host its message is enough. */
 const withStack: ReadonlySet<keyof Log> = new Set(['error', 'fatal']);
 
 const withoutStacks = (fields: object = {}): object =>
@@ -22,12 +22,12 @@ const briefly = (error: Error): object => ({
   ...('code' in error ? { code: error.code } : {}),
 });
 
-/** `to` is standard output unless given; `recent` gets every line of level `info` and above, whatever `level` is. */
+/** `to` is standard output by default; `recent` gets every line of level `info` and above, at any `level`. */
 export function createLog(options: {
   readonly level: LogLevel;
   readonly to?: DestinationStream;
   readonly recent?: RecentLines;
-  /** Called for every event, whatever its level. */
+  /** Called for every event of any level. */
   readonly onEvent?: (event: LogEvent) => void;
 }): LevelledLog {
   const { recent, to = destination({ fd: 1, sync: true }) } = options;
@@ -62,7 +62,7 @@ export function createLog(options: {
   };
 }
 
-/** What is recorded, and so made into lines, whatever is written. */
+/** The lowest level of which lines are made, for `recent`, even if `level` writes less. */
 const RECORDED = 'info';
 
 const rankOf = (level: LogLevel): number => levels.values[level] ?? 0;

@@ -1,6 +1,6 @@
 /**
- * The newest lines of the log, kept in memory for `weftctl events`: lines of level `info` and above, whatever level is
- * written to standard output. Each line is kept as the text that was made for the log.
+ * The newest lines of the log, kept in memory for `weftctl events`: lines of level `info` and above, even if standard
+ * output gets fewer. Each line is kept as the text that was made for the log.
  */
 
 /** Enough for an hour of a restless cluster, and less than half a megabyte. */

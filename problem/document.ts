@@ -4,7 +4,7 @@ import { type Fault, formatField, type Problem } from './problem.ts';
 import { reasonOf } from './reason.ts';
 
 export interface ConfigDocument {
-  /** What the document says; `{}` where it says nothing. */
+  /** The document's value; `{}` where it is empty. */
   readonly value: unknown;
   /** Faults of the YAML itself; where there are any, `value` is not to be used. */
   readonly problems: readonly Problem[];

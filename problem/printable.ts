@@ -1,6 +1,6 @@
 /** Text from outside, made safe for a terminal and a log. */
 
-/** Everything but printable ASCII and letters, marks, digits, punctuation and symbols: no control, no direction mark. */
+/** Everything except printable ASCII, letters, marks, digits, punctuation and symbols: controls, direction marks. */
 const unsafe = /[^\x20-\x7e\p{L}\p{M}\p{N}\p{P}\p{S}]/gu;
 
 /** The text with escapes in place of what a terminal might act on, cut to `max` characters. */

@@ -20,7 +20,7 @@ export interface Problem {
   readonly text: string;
 }
 
-/** `/etc/weft/weft.yaml:3:15: subnetLength: …`, on one line whatever the texts contain. */
+/** `/etc/weft/weft.yaml:3:15: subnetLength: …`, on one line, even if a text contains line breaks. */
 export function formatProblem({ file, line, column, field, text }: Problem): string {
   const place = line === undefined ? file : `${file}:${line}:${column ?? 1}`;
   return [place, ...(field === '' ? [] : [field]), text].join(': ').replace(/\s*\n\s*/g, ' ');

@@ -1,4 +1,4 @@
-/** `npm run manifests`: writes deploy/kubernetes/weft.yaml from the chart, whose version becomes that of package.json. */
+/** `npm run manifests`: writes deploy/kubernetes/weft.yaml from the chart, with the version of package.json. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,7 +1,7 @@
 /** Sockets of this host that wait for packets from outside, in the caller's network namespace. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { type Ip, ipOfBytes } from '../../inet/ip.ts';
+import { procText, socketHolders } from '../../kernel/socket-holders.ts';
 import type { Listener } from './port-conflicts.ts';
 
 /** Lines of /proc/net/tcp and its kin (net/ipv4/tcp_ipv4.c): local address, remote, state; the inode is tenth. */
@@ -15,7 +15,7 @@ const tables = [
 
 export function listeners(): Listener[] {
   const found = tables.flatMap(({ file, protocol, state }) =>
-    text(`/proc/thread-self/net/${file}`)
+    procText(`thread-self/net/${file}`)
       .split('\n')
       .slice(1)
       .flatMap((row) => {
@@ -27,9 +27,7 @@ export function listeners(): Listener[] {
         return [{ protocol, port: Number.parseInt(port, 16), address: local, inode: fields[9] ?? '' }];
       }),
   );
-  const holders = found.length
-    ? programs(new Set(found.map(({ inode }) => inode)))
-    : new Map<string, string>();
+  const holders = socketHolders(new Set(found.map(({ inode }) => inode)));
   return found.map(({ inode, ...listener }) => ({ ...listener, program: holders.get(inode) }));
 }
 
@@ -43,42 +41,3 @@ function addressOf(hex: string): Ip | undefined {
 
 const isLoopback = ({ family, value }: Ip): boolean =>
   family === 'ipv4' ? value >> 24n === 127n : value === 1n;
-
-/** By inode: who has the socket. */
-function programs(inodes: ReadonlySet<string>): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const pid of entries('/proc').filter((name) => /^\d+$/.test(name))) {
-    for (const fd of entries(`/proc/${pid}/fd`)) {
-      const inode = /^socket:\[(\d+)\]$/.exec(target(`/proc/${pid}/fd/${fd}`))?.[1];
-      if (inode === undefined || !inodes.has(inode)) continue;
-      found.set(inode, `${text(`/proc/${pid}/comm`).trim() || 'a process'} (process ${pid})`);
-    }
-  }
-  return found;
-}
-
-// A process may end, or close a descriptor, while it is looked at.
-
-function entries(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-function text(path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch {
-    return '';
-  }
-}
-
-function target(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
-  }
-}

@@ -1,4 +1,4 @@
-/** Requests packed into datagrams: several go in one send, and each is told by its sequence number. */
+/** Requests packed into datagrams: several go in one send, and each is identified by its sequence number. */
 import { type NetlinkRequest, NLM_F_ACK, wireLength, writeMessage } from './message.ts';
 
 export interface Datagram {
@@ -24,7 +24,7 @@ export class Sequence {
   }
 }
 
-/** As few as may be, in order. */
+/** As few datagrams as possible, in order. */
 export function* packed(requests: readonly NetlinkRequest[], sequence: Sequence): Generator<Datagram> {
   let start = 0;
   while (start < requests.length) {
@@ -40,7 +40,7 @@ export function* packed(requests: readonly NetlinkRequest[], sequence: Sequence)
   }
 }
 
-/** All in one. `acknowledged`: after which request the kernel says that it has come so far; of errors it always tells. */
+/** All in one. `acknowledged`: the requests that the kernel confirms; errors are always reported. */
 export function datagramOf(
   requests: readonly NetlinkRequest[],
   sequence: Sequence,

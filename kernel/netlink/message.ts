@@ -1,6 +1,6 @@
 /**
- * Netlink messages as values (linux/netlink.h). A request says what it attempts, so that a refusal can be
- * told in words; it gets its sequence number only when a socket sends it.
+ * Netlink messages as values (linux/netlink.h). A request describes what it attempts, for error messages. It gets its
+ * sequence number only when a socket sends it.
  */
 
 import { AttrStream, type StreamData } from 'netlink/dist/structs.js';
@@ -22,7 +22,7 @@ export interface NetlinkMessage {
   readonly type: number;
   readonly flags: number;
   readonly seq: number;
-  /** Of the socket whose request it answers or tells of (nlmsg_pid); 0 is the kernel. */
+  /** The port of the socket whose request it answers or reports (nlmsg_pid); 0 is the kernel. */
   readonly portId: number;
   /** Everything after the netlink header; a view of the receive buffer, copied before it is kept. */
   readonly body: Buffer;

@@ -3,7 +3,7 @@
  *
  * The waiting is done in poll(2) on libuv's thread pool, where it costs a thread but no second V8; reading is
  * done on the main thread without waiting. A receive buffer that overran (ENOBUFS) means that notifications
- * were lost: whoever listens reads the state anew. That is a normal event, never an error.
+ * were lost, and the listener reads the state again. That is a normal event, never an error.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { failedWith } from '../errors.ts';

@@ -33,14 +33,14 @@ const REFUSAL_BYTES = 1024;
 const REFUSALS_BYTES = 2048 * REFUSAL_BYTES;
 /** A dump's datagram is at most 32 KiB (linux/netlink.h, NLMSG_GOODSIZE and netlink_dump). */
 const RECEIVE_BYTES = 64 * 1024;
-/** A dump that the kernel says was torn is asked for again this often before it counts as a failure. */
+/** How often a dump is repeated that the kernel marks as inconsistent (NLM_F_DUMP_INTR), before it fails. */
 const DUMP_ATTEMPTS = 20;
 
 /** Where replies land. Requests are synchronous, so one buffer serves every socket of the process. */
 const receiveBuffer = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
 
 interface Exchange {
-  /** One per request, in order: the kernel's refusal, or undefined where it did as asked. */
+  /** One per request, in order: the kernel's refusal, or undefined where it succeeded. */
   outcomes: (KernelError | undefined)[];
   /** What the kernel sent besides acknowledgements (answers to a get). */
   replies: NetlinkMessage[];

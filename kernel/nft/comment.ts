@@ -1,4 +1,4 @@
-/** Comments on elements and rules: libnftnl's user data is type, length, bytes; a comment ends in NUL (libnftnl/udata.h). */
+/** Comments on elements and rules: libnftnl's user data is type, length, bytes, with a final NUL (libnftnl/udata.h). */
 import { text, textOf } from './nfnetlink.ts';
 
 const UDATA_COMMENT = 0;

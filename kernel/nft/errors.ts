@@ -3,7 +3,7 @@
 /** nft refused a rule set, or could not be run. The message is nft's own, which names line and column. */
 export class NftError extends Error {
   override readonly name = 'NftError';
-  /** What it was given, for whoever looks into it. */
+  /** The input of nft, for debugging. */
   readonly commands: string;
 
   constructor(message: string, commands: string) {

@@ -1,7 +1,7 @@
 /**
  * Fields of set keys and map data, as nft names them and as the kernel lays them out.
  *
- * The kernel knows a key only as bytes. Several fields are concatenated, each padded to whole 32-bit
+ * To the kernel a key is only bytes. Several fields are concatenated, each padded to whole 32-bit
  * registers; a field that stands alone is not padded.
  */
 import { bytesOfIp, type Family, formatIp, type Ip, ipOfBytes } from '../../inet/ip.ts';
@@ -71,7 +71,7 @@ const codecs: { readonly [Type in FieldType]: Codec<FieldValues[Type]> } = {
 
 function protocolOfNumber(number: number | undefined): Protocol {
   const found = Object.entries(protocolNumbers).find(([, value]) => value === number);
-  if (!found) throw new RangeError(`protocol ${number} in a set of ours`);
+  if (!found) throw new RangeError(`unknown protocol ${number} in a set of weft`);
   return found[0] as Protocol;
 }
 

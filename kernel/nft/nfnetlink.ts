@@ -10,9 +10,9 @@ export type Nfnl = NetlinkSocket;
 /** Opens one in the calling thread's network namespace. */
 export const openNfnl = (): Nfnl => NetlinkSocket.open(NETLINK_NETFILTER);
 
-/** NETLINK_NETFILTER: the protocol of the netfilter socket, for whoever opens one to listen. */
+/** NETLINK_NETFILTER: the protocol of the netfilter socket, for callers that open one to listen. */
 export const NETLINK_NETFILTER = 12;
-/** The multicast group that tells of every change to a rule set (NFNLGRP_NFTABLES). */
+/** The multicast group that notifies of every change of a rule set (NFNLGRP_NFTABLES). */
 export const NFNLGRP_NFTABLES = 7;
 
 export type NftFamily = 'inet' | 'ip' | 'ip6' | 'arp' | 'bridge' | 'netdev';

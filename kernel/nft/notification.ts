@@ -1,4 +1,4 @@
-/** What the group NFNLGRP_NFTABLES tells: who listens decides whether it concerns him. */
+/** Notifications of the group NFNLGRP_NFTABLES; the listener decides which ones concern it. */
 
 import type { NetlinkMessage } from '../netlink/message.ts';
 import { partsOf } from '../netlink/parts.ts';

@@ -1,12 +1,12 @@
 /**
  * Parts of a table: chains with their rules, replaced as a whole *around* the sets and maps.
  *
- * Several programs may own parts of one table: each replaces its own and leaves the others' alone. So a
- * part refers to no other part's chains, and a process without a memory knows from the part's mark which
- * text it was made from: a chain `part-NAME` that nobody jumps to, whose one rule's comment is the digest.
+ * Several programs may own parts of one table: each replaces its own parts only. So no part refers to another part's
+ * chains. Each part has a mark, from which any process can read the digest of the text that it was made from: the
+ * comment of the only rule of a chain `part-NAME`, to which nothing jumps.
  *
  * Elements are never touched, with one exception: a set that another version made with another key is
- * replaced, and whoever owns its elements puts them back.
+ * replaced, and the owner of its elements adds them again.
  */
 
 import { digestOf } from '../../inet/digest.ts';
@@ -75,7 +75,7 @@ export function difference(part: Part, table: Table | undefined): string | undef
 /**
  * The transaction that makes the parts of one table what they should be; undefined where nothing differs.
  *
- * `all`: the parts are all there should be in the table; chains and sets of nobody's are removed.
+ * `all`: the table should contain these parts only; chains and sets of no part are removed.
  * `touched`: parts that are to be replaced although they look right (their rules' bytes have changed).
  * `elements`: what belongs into sets that do not exist yet: a rule never stands beside a set that still waits
  * to be filled.
@@ -132,7 +132,7 @@ export function ensureParts(options: {
   return plan?.reasons ?? [];
 }
 
-/** Whether a part of this name is in the table, of whatever version. */
+/** Whether a part of this name is in the table, of any version. */
 export const isPresent = (part: Part, table: Table): boolean =>
   table.chains.some((chain) => chain.name === markOf(part));
 
@@ -177,7 +177,7 @@ const markChain = (part: Part): ChainSpec => ({
   rules: [`return comment "${versionOf(part)}"`],
 });
 
-/** Parts are made once and asked for often. */
+/** Parts are made once and used often. */
 const versions = new WeakMap<Part, string>();
 
 function versionOf(part: Part): string {

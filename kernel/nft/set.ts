@@ -14,7 +14,7 @@ export interface NftSet<
   readonly data?: Data;
 }
 
-/** An element. The comment (at most 127 bytes) is how its owner knows it again. */
+/** An element. Its owner recognises it by the comment (at most 127 bytes). */
 export interface NftElement<Key = readonly FieldValue[], Data = readonly FieldValue[]> {
   readonly key: Key;
   readonly data?: Data;

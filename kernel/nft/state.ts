@@ -98,7 +98,7 @@ export function rules(nfnl: Nfnl, name: TableName & { chain?: string }): Rule[] 
   }
 }
 
-/** A digest of chains and rules: equal as long as nobody touched them. */
+/** A digest of chains and rules: equal while they are unchanged. */
 export function fingerprint(table: { chains: readonly Chain[]; rules: readonly Rule[] }): string {
   const hash = createHash('sha256');
   for (const { name, type, hook, priority, policy } of table.chains) {
@@ -182,8 +182,8 @@ function setOf(message: NetlinkMessage): SetShape {
 }
 
 /**
- * A number that is another after every change to any table of the namespace, whoever made it: as long as it is the
- * same, what was read before still stands.
+ * A number that changes with every change of any table in the namespace, by any program. While it is equal, earlier
+ * reads are still valid.
  */
 export function generation(nfnl: Nfnl): number {
   const request = nfnlRequest({
