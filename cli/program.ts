@@ -4,6 +4,7 @@ import { version } from '../agent/version.ts';
 import { describeBundle } from './bundle.ts';
 import { describeCluster } from './cluster.ts';
 import { describeCompletion } from './completion.ts';
+import { describeConnectivity } from './connectivity.ts';
 import { describeDoctor } from './doctor.ts';
 import { describeEvents } from './events.ts';
 import { exitStatusText } from './exit-status.ts';
@@ -34,6 +35,7 @@ Examples:
   describeStatus(program.command('status'));
   describeDoctor(program.command('doctor'));
   describeEvents(program.command('events'));
+  describeConnectivity(program.command('connectivity'));
   describeBundle(program.command('bundle'));
   describeLab(program.command('lab'));
   describeCluster(program.command('cluster'));
