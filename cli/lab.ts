@@ -21,7 +21,7 @@ Examples:
   weftctl lab kubectl -- get pods -A
 `;
 
-/** What `lab up` can be asked for. */
+/** The options of `lab up`. */
 const stores = ['file', 'etcd', 'kubernetes'] as const;
 
 interface UpOptions {

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { endWithClosedPipe } from './closed-pipe.ts';
 import { weftctl } from './program.ts';
 
-/** A failure that says what to do needs no stack; anything else is a fault of ours and shows where. */
+/** An error with a remedy needs no stack; any other one is a bug of weft and shows its place. */
 const expected: ReadonlySet<string> = new Set([
   'LabError',
   'KernelError',

@@ -61,7 +61,7 @@ export function describeNode(node: Command): void {
           signal,
         }),
       );
-      // No runtime is to ask for pods that cannot be made.
+      // So that no runtime requests pods that cannot be made.
       teardownConflist({ directory: conflistDirectory, stateDir });
       process.stdout.write(`released ${key}; weftd makes no pods until it is restarted\n`);
     });

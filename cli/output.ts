@@ -10,7 +10,7 @@ export interface OutputOptions {
 export const outputOption = (): Option =>
   new Option('-o, --output <format>', 'output format').choices(['text', 'json', 'yaml']).default('text');
 
-/** `text` is called only where it is asked for; otherwise the value is what is printed. */
+/** `text` is called only for the format `text`; the other formats print the value. */
 export async function formatted(
   output: OutputFormat,
   value: unknown,

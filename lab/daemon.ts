@@ -1,4 +1,4 @@
-/** A process of the lab that outlives us: started as a service manager would start it, found again by its pid file. */
+/** A process of the lab that outlives the caller: started as by a service manager, found again by its pid file. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -24,7 +24,7 @@ export interface DaemonOptions {
   readonly ready: Readiness;
   /** Default 20 s. */
   readonly readyWithinMs?: number;
-  /** What is executed; asked at every start. */
+  /** What is executed; called at every start. */
   readonly command: () => readonly string[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * What can happen to a node's kernel state behind weft's back, as commands of `ip`, `bridge`, `sysctl` and `nft`: for
- * the tests, which assert that it comes back, and for the benchmark, which says how fast.
+ * Drift: changes of a node's kernel state outside weft, as commands of `ip`, `bridge`, `sysctl` and `nft`. The tests
+ * assert that weft repairs them; the benchmark measures how fast.
  */
 import { firstIp, formatCidr } from '../inet/cidr.ts';
 import { type Family, formatIp } from '../inet/ip.ts';
@@ -15,15 +15,15 @@ export interface Damage {
   /** Run by `sh` on the node, with the variables of `damageNode`. */
   readonly commands: string;
   /**
-   * Whom it may concern: packets between node-1 and node-2, all of node-1's, those to the world outside, or all of
-   * node-2's: then it is done there.
+   * Which packets may be lost: those between node-1 and node-2 (`peer`), all of node-1 (`node`), those to outside the
+   * cluster (`world`), or all of node-2 (`peerNode`: the commands run there).
    */
   readonly concerns: 'peer' | 'node' | 'world' | 'peerNode';
-  /** The commands end the cause themselves: what counts is how long it takes from then. */
+  /** The commands end the cause themselves: the time is measured from their end. */
   readonly lasts?: true;
-  /** Puts back what the damage changes for good, where it is no damage but a change: run when all has followed it. */
+  /** Restores what the commands change permanently; run after weft has adapted to the change. */
   readonly undo?: string;
-  /** A command that fails for as long as it is not repaired, where packets alone do not show it. */
+  /** A command that fails until the repair, where lost packets alone do not show it. */
   readonly seen?: string;
 }
 
@@ -49,48 +49,48 @@ export const damages: Readonly<Record<string, Damage>> = {
     concerns: 'node',
     commands: 'ip link set $device down; ip link set $device up',
   },
-  'the device’s MAC': { concerns: 'node', commands: 'ip link set $device address 02:00:00:00:00:77' },
-  'a peer’s MAC': {
+  "the device's MAC": { concerns: 'node', commands: 'ip link set $device address 02:00:00:00:00:77' },
+  "a peer's MAC": {
     concerns: 'peerNode',
     commands: 'ip link set $device address 02:00:00:00:00:78',
   },
-  'the device’s MTU': {
+  "the device's MTU": {
     concerns: 'node',
     commands: 'ip link set $device mtu 1280',
     seen: '! ip link show $device | grep -q "mtu 1280"',
   },
-  'the device’s addresses': {
+  "the device's addresses": {
     concerns: 'node',
     commands: 'ip $family address flush dev $device scope global',
     seen: 'ip $family -o address show dev $device scope global | grep -q inet',
   },
-  'the bridge’s address': { concerns: 'node', commands: 'ip $family address flush dev cni0 scope global' },
+  "the bridge's address": { concerns: 'node', commands: 'ip $family address flush dev cni0 scope global' },
   'the bridge, set down': { concerns: 'node', commands: 'ip link set cni0 down' },
   'the bridge': { concerns: 'node', commands: 'ip link del cni0' },
-  'the bridge’s MAC': {
+  "the bridge's MAC": {
     concerns: 'node',
     commands:
       'ip link show cni0 | grep -o "ether [^ ]*" >/run/mac; ip link set cni0 address 02:00:00:00:00:55',
     seen: 'ip link show cni0 | grep -qf /run/mac',
   },
   forwarding: { concerns: 'node', commands: 'sysctl -qw $forwarding=0' },
-  'the firewall’s rules, flushed': {
+  "the firewall's rules, flushed": {
     concerns: 'world',
     commands: 'nft flush ruleset',
     seen: 'nft list table inet weft | grep -q masquerade',
   },
-  // An interface that goes down loses its IPv6 addresses and its routes: whoever configures it puts them back.
+  // An interface that goes down loses its IPv6 addresses and its routes, so the commands configure it again.
   'the underlay, down and up': {
     concerns: 'node',
     lasts: true,
     commands: 'ip link set eth0 down; ip link set eth0 up; eval "$configure"',
   },
-  'the underlay’s address, gone and back': {
+  "the underlay's address, gone and back": {
     concerns: 'node',
     lasts: true,
     commands: 'ip address del $own dev eth0; sleep 0.2; eval "$configure"',
   },
-  'the underlay’s address, for another': {
+  "the underlay's address, for another": {
     concerns: 'node',
     lasts: true,
     commands:
@@ -106,7 +106,7 @@ const gatewayOf = (address: string): string => address.replace(/\d+\/\d+$/, '1')
 /** One that no node has (their hosts begin at 101, members of etcd at 11). */
 const spareOf = (address: string): string => address.replace(/\d+(\/\d+)$/, '99$1');
 
-/** What damages are written with, for a node and one of its peers. */
+/** The variables of the commands, for a node and one of its peers. */
 export async function damageVariables(request: {
   lab: Lab;
   node: LabNode;

@@ -1,6 +1,6 @@
 import type { Family } from '../inet/ip.ts';
 
-/** What a lab's network can speak, by the name it is asked for. */
+/** The address families of a lab's network, by the name of the option. */
 export const familiesOf: Readonly<Record<string, readonly Family[]>> = {
   ipv4: ['ipv4'],
   ipv6: ['ipv6'],

@@ -1,7 +1,7 @@
 /**
- * The ground a node stands on: a network namespace with a name on the host, and a mount and a host name
- * namespace, kept by one sleeping process, the *holder*. In the mount namespace every default path of weft is
- * the node's own, so that nothing needs to be told that it runs in a lab.
+ * A node's environment: a network namespace with a name on the host, and a mount and a host name namespace, kept by
+ * one sleeping process, the *holder*. In the mount namespace every default path of weft belongs to the node, so that
+ * no program needs an option for the lab.
  *
  * `/etc` and `/opt` are overlays, because the host has no `/etc/weft` to mount over and must not get one.
  * Mounts come from the host (its unmounts too, or we would hold its devices), never the other way; the node's `/run`
@@ -19,7 +19,7 @@ import { downCommand, loadHolder, saveHolder } from './state.ts';
 /** Folders that are the node's own. What lies below them can be reached on the host as `nodeFolder/...`. */
 export const ownFolders = ['/run', '/var/lib', '/etc/cni', '/etc/weft', '/opt/cni'] as const;
 
-/** Hides these subtrees of the host; what must be seen all the same is mounted again inside. */
+/** Hides these subtrees of the host; exceptions are mounted again inside. */
 const hiding = ['/run/', '/var/lib/'];
 
 const script = `

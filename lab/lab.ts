@@ -38,7 +38,7 @@ export interface LabOptions {
   readonly withoutAgents?: boolean | readonly string[];
   /** Keys of weft.yaml over the lab's own, the same on every node. */
   readonly configuration?: Configuration;
-  /** Told of each step as it begins. */
+  /** Called at the start of each step. */
   readonly progress?: (step: string) => void;
 }
 
@@ -61,8 +61,8 @@ export class Lab {
   }
 
   /**
-   * Brings a lab up; resolves once every agent is ready and reaches every other. Throws `LabError` if the name is in use, and
-   * if a step fails; then it has taken down what it had put up.
+   * Brings a lab up. Resolves when every agent is ready and reaches all others. Throws `LabError` if the name is in use
+   * or if a step fails; then everything that was made is removed again.
    */
   static async up(options: LabOptions = {}): Promise<Lab> {
     const name = checkLabName(options.name ?? defaultLab);
@@ -136,7 +136,7 @@ export class Lab {
     );
   }
 
-  /** Makes a pod. Throws `LabError` if one of that name exists, and with the plugin's words if ADD fails. */
+  /** Makes a pod. Throws `LabError` if one of that name exists, and with the plugin's message if ADD fails. */
   async pod(node: string, name: string): Promise<LabPod> {
     const existing = this.pods().find((pod) => pod.name === name);
     if (existing) throw new LabError(`the pod ${name} exists, on ${existing.node.name}`);

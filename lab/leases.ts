@@ -1,4 +1,4 @@
-/** The leases of a lab as they stand in its store: what the nodes tell each other. */
+/** The leases in a lab's store: what the nodes announce to each other. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSubnetKey, subnetsFolder } from '../agent/lease/flannel/key.ts';

@@ -1,6 +1,6 @@
 /**
- * What a lab's things are called. `lab down` works from these names alone, so that it finds everything
- * whatever moment `lab up` was killed at.
+ * The names of a lab's namespaces, links and folders. `lab down` needs only these names, so that it finds everything
+ * even after `lab up` was killed.
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -40,7 +40,7 @@ export const isNodeName = (name: string): boolean => nodePattern.test(name);
 
 export const labFolder = (lab: string): string => join(labsFolder, lab);
 
-/** The folder of a member. Under it a node its own `/run`, `/etc/cni`, ...; the lab what it knows of it. */
+/** The folder of a member. Under it a node its own `/run`, `/etc/cni`, ...; the lab its state of the member. */
 export const nodeFolder = (lab: string, node: string): string => join(labFolder(lab), node);
 
 /** The namespace that stands for the network between the nodes: bridges, gateway, and the world beyond. */
@@ -66,7 +66,7 @@ export function isMemberOf(lab: string, netns: string): boolean {
 /** The cgroup of all pods of a lab's kubelets: a path from the root of each hierarchy. */
 export const labCgroup = (lab: string): string => `/weft-lab-${lab}`;
 
-/** That of one node's pods. A kubelet removes what it does not know in its own. */
+/** That of one node's pods. A kubelet removes unknown namespaces from its own folder. */
 export const nodeCgroup = (lab: string, node: string): string => join(labCgroup(lab), node);
 
 /** A container id as runtimes make them: 64 hexadecimal digits; new for every sandbox. */

@@ -16,7 +16,7 @@ export class NotifySocket {
   readonly #fd: number;
   readonly #path: string;
 
-  /** Listens at a path of at most 107 bytes; whatever is there is replaced. */
+  /** Listens at a path of at most 107 bytes; an existing file is replaced. */
   constructor(path: string) {
     rmSync(path, { force: true });
     this.#path = path;

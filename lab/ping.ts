@@ -59,7 +59,7 @@ async function pingOnce(pair: { from: Endpoint; to: Endpoint; address: string })
 export const lost = (results: readonly PingResult[]): PingResult[] =>
   results.filter((result) => result.rttMs === undefined);
 
-/** Rows ping columns; a cell is the round trip in milliseconds, `lost`, or empty where nothing was asked. */
+/** Rows ping columns; a cell is the round trip in milliseconds, `lost`, or empty where no ping was sent. */
 export function formatMatrix(results: readonly PingResult[]): string {
   const unique = (names: string[]) => [...new Set(names)];
   const columns = unique(results.map((result) => `${result.to}\n${result.address}`));
@@ -81,7 +81,7 @@ export function formatMatrix(results: readonly PingResult[]): string {
   return formatTable(rows, 'right');
 }
 
-/** Columns as wide as their widest cell; the first one to the left, the others to the side that is asked for. */
+/** Columns as wide as their widest cell; the first one to the left, the others to the given side. */
 export function formatTable(rows: readonly (readonly string[])[], align: 'left' | 'right' = 'left'): string {
   const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length)));
   const pad = (text: string, i: number) =>

@@ -1,6 +1,6 @@
 /**
- * When a cluster has come to rest. An agent is ready once it reaches the peers that it knows of; a node that came up
- * a moment later it hears of a moment later. Who wants to ping at once waits for that moment here.
+ * Waits until all nodes reach each other. An agent is ready when it reaches the peers that are in the store; nodes that
+ * come up later are added later. A caller that pings at once waits here for that.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { readFlannelSubnets } from '../agent/lease/flannel/subnet-file.ts';

@@ -1,4 +1,4 @@
-/** What one invocation of `weftctl lab` tells the next: small JSON files in the lab's folder. */
+/** State between invocations of `weftctl lab`: small JSON files in the lab's folder. */
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LabError } from './errors.ts';

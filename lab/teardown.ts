@@ -37,7 +37,7 @@ export async function teardownLab(lab: string): Promise<void> {
 
 /**
  * iproute2 mounts `/run/netns` on itself with the first namespace and never unmounts it. With the last one gone that
- * is a mount of ours; under iproute2's own lock, which whoever adds a namespace right now holds.
+ * is a mount of the lab. Done under iproute2's lock, which `ip netns add` holds while it adds a namespace.
  */
 async function unmountNamespacesFolder(): Promise<void> {
   if (!isMountPoint(namespacesFolder)) return;
@@ -57,7 +57,7 @@ async function unmountNamespacesFolder(): Promise<void> {
 const members = (lab: string): string[] =>
   listNames(namespacesFolder).filter((name) => isMemberOf(lab, name));
 
-/** Again and again: a process may have made another while we looked. */
+/** Repeatedly, because a process may start another one during the look. */
 async function endProcesses(lab: string): Promise<void> {
   const inodes = new Set(members(lab).flatMap(inodeOf));
   for (const since = Date.now(); ; await delay(5)) {

@@ -159,5 +159,5 @@ export function memberLines(topology: Topology, member: Member): string[] {
   return lines;
 }
 
-/** Duplicate detection would hold an IPv6 address back for a second, and nobody else has it. */
+/** Duplicate detection would delay an IPv6 address by a second, and no other interface has it. */
 const nodad = (family: Family): string => (family === 'ipv6' ? 'nodad' : '');

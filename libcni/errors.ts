@@ -1,6 +1,6 @@
-/** What the runtime's half of CNI can fail of. */
+/** Errors of the runtime's half of CNI. */
 
-/** A plugin refused a call, or failed without an answer. */
+/** A plugin returned an error, or failed without an error object. */
 export class PluginError extends Error {
   /** The plugin's type: the name of its executable. */
   readonly plugin: string;
@@ -34,7 +34,7 @@ export class PluginError extends Error {
   }
 }
 
-/** A network's configuration, or what was asked of it, makes no sense; the message names the file where there is one. */
+/** A network's configuration or a request for it is invalid; the message names the file where there is one. */
 export class NetworkError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

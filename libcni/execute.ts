@@ -1,4 +1,4 @@
-/** Executes a plugin as a runtime does (`pkg/invoke` of the CNI repository): parameters in the environment, stdin whole. */
+/** Executes a plugin as a runtime does (`pkg/invoke` of the CNI repository): environment, standard input. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
@@ -60,7 +60,7 @@ async function commandOf(plugin: PluginProcess): Promise<[command: string, ...ar
   const { type, pluginDirs, prefix = [] } = plugin;
   const paths = pluginDirs.map((folder) => join(folder, type));
   const [command, ...args] = prefix;
-  // What exists on the other side of the prefix can only be asked there.
+  // Only behind the prefix can be seen which files exist there.
   if (command !== undefined) return [command, ...args, '/bin/sh', '-c', firstExecutable, type, ...paths];
   for (const path of paths) {
     if (await isExecutable(path)) return [path];

@@ -12,7 +12,7 @@ import { NetworkError } from './errors.ts';
 
 export interface Network {
   readonly name: string;
-  /** The one in which plugins are spoken to: the highest that the list offers and we know. */
+  /** The version for calls of plugins: the highest that the list offers and weft supports. */
   readonly cniVersion: CniVersion;
   /** In the order of ADD; never empty. */
   readonly plugins: readonly PluginConfig[];

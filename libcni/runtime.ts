@@ -31,7 +31,7 @@ export interface Attachment {
 
 type Verb = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION';
 
-/** Every method throws PluginError for what a plugin refuses and NetworkError for what cannot be asked at all. */
+/** Every method throws PluginError for an error of a plugin and NetworkError for an invalid network or request. */
 export class CniRuntime {
   readonly cache: ResultCache;
   readonly #options: RuntimeOptions;
@@ -112,13 +112,13 @@ export class CniRuntime {
     if (failures.length > 0) throw new AggregateError(failures, failures.map(textOf).join('; '));
   }
 
-  /** Resolves if every plugin is ready for an ADD; networks before 1.1.0 cannot be asked and always are. */
+  /** Resolves if every plugin is ready for an ADD; networks before 1.1.0 have no STATUS and count as ready. */
   async status(network: Network): Promise<void> {
     if (!atLeast(network.cniVersion, '1.1.0')) return;
     for (const plugin of network.plugins) await this.#run('STATUS', plugin, inputOf({ network, plugin }));
   }
 
-  /** The versions that a plugin speaks. One from before VERSION existed speaks 0.1.0. */
+  /** The versions that a plugin supports: 0.1.0 for a plugin without VERSION. */
   async versions(plugin: Pick<PluginConfig, 'type'>): Promise<string[]> {
     const dummy = { containerId: '', netns: 'dummy', ifname: 'dummy' };
     let output: Json | undefined;
@@ -134,13 +134,14 @@ export class CniRuntime {
     throw new NetworkError(`plugin ${plugin.type} answers VERSION with what is no list of versions`);
   }
 
-  /** Resolves if every plugin exists and speaks the network's version, as podman asks before anything else. */
+  /** Resolves if every plugin exists and supports the network's version; podman's first request. */
   async validate(network: Network): Promise<void> {
     for (const plugin of network.plugins) {
       const versions = await this.versions(plugin);
       if (!versions.includes(network.cniVersion)) {
         throw new NetworkError(
-          `plugin ${plugin.type} does not speak version ${network.cniVersion} of network ${network.name}, but ${versions.join(', ')}`,
+          `plugin ${plugin.type} does not support version ${network.cniVersion} of network ` +
+            `${network.name}; supported: ${versions.join(', ')}`,
         );
       }
     }

@@ -1,6 +1,6 @@
 /**
  * `npm run demo`: three nodes, two pods on each, every pod pings every pod; what the nodes agreed on, and the way of
- * one packet as it was captured. Exit status 1 if anything is lost. The lab goes down whatever happens.
+ * one packet as it was captured. Exit status 1 if anything is lost. The lab is always removed at the end.
  */
 import { Command, Option } from 'commander';
 import { backendTypes } from '../agent/config/config.ts';

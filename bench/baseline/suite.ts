@@ -50,7 +50,7 @@ async function newNode(lab: Lab, { progress }: SuiteContext): Promise<Figure> {
   await lab.node('node-4').agent.start();
   const pod = await lab.pod('node-4', 'd');
   await mustRun(pod, ['ping', '-n', '-c', '1', '-W', '2', target]);
-  const what = 'weftd started on a new node until its first pod has pinged another node’s';
+  const what = 'weftd started on a new node until its first pod has pinged a pod of another node';
   return plain({ what, ours: performance.now() - begun, peer: undefined, unit: 'ms' });
 }
 

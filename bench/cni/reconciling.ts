@@ -1,6 +1,6 @@
 /**
- * Whether pods wait for peers: ADDs on a node that has to make its way to thousands of peers anew, beside the same
- * ADDs on a node with an agent that has hardly a peer and nothing to do.
+ * Whether pods wait for peers: ADDs on a node that programs the entries of thousands of peers again, compared with the
+ * same ADDs on a node with an idle agent.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Lab } from '../../lab/lab.ts';
@@ -29,7 +29,7 @@ export async function underReconciliation(progress: (text: string) => void): Pro
     const idle = await adds(CALLS);
     const busy: number[] = [];
     for (let repair = 1; repair <= REPAIRS; repair++) {
-      progress(`ADDs while the lost device is made anew, ${repair} of ${REPAIRS}`);
+      progress(`ADDs while the removed device is repaired, ${repair} of ${REPAIRS}`);
       await node.mustExec(['ip', 'link', 'del', 'weft.1']);
       busy.push(...(await adds(CALLS_A_REPAIR)));
       await programmed(node);
@@ -60,11 +60,11 @@ export async function underReconciliation(progress: (text: string) => void): Pro
   };
   return [
     ...figures(`an idle agent with ${PEERS} peers`, crowded.idle),
-    ...figures(`while the way to ${PEERS} peers is made anew`, crowded.busy),
+    ...figures(`while the entries of ${PEERS} peers are programmed again`, crowded.busy),
   ];
 }
 
-interface Ground {
+interface Environment {
   readonly node: LabNode;
   /** How long each of so many ADDs took, with a DEL after each. */
   adds(count: number): Promise<number[]>;
@@ -73,7 +73,7 @@ interface Ground {
 async function measureOn<T>(
   name: string,
   peers: number,
-  measure: (ground: Ground) => Promise<T>,
+  measure: (environment: Environment) => Promise<T>,
 ): Promise<T> {
   const configuration = { network: crowdedNetwork };
   const lab = await Lab.up({ name, nodes: 1, withoutAgents: true, configuration });

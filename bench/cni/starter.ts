@@ -65,7 +65,8 @@ export class Starter {
       const [status, micros] = line.split(' ').map(Number);
       if (status !== 0)
         throw new Error(
-          `${processes[i]?.command.join(' ')}: status ${status} of call ${i}, among:\n${readFileSync(log, 'utf8').slice(-1000)}`,
+          `${processes[i]?.command.join(' ')}: status ${status} of call ${i}, ` +
+            `among:\n${readFileSync(log, 'utf8').slice(-1000)}`,
         );
       return (micros ?? Number.NaN) / 1000;
     });

@@ -42,21 +42,21 @@ export const suite: Suite = async ({ progress }) => {
   const node = lab.node('node-1');
   const starter = Starter.make(node);
   try {
-    const ground = { node, starter };
+    const environment = { node, starter };
     progress(`${BURST * subjects.length} namespaces`);
-    await makePods(ground);
+    await makePods(environment);
     progress(`${SINGLES} ADDs and DELs of each, one at a time`);
-    const figures = await singles(ground);
+    const figures = await singles(environment);
     progress(`${SINGLES} of each without pauses`);
-    figures.push(...(await withoutPauses(ground)));
+    figures.push(...(await withoutPauses(environment)));
     progress(`${BURSTS} times ${BURST} ADDs and DELs of each at once`);
-    figures.push(...(await bursts(ground)));
+    figures.push(...(await bursts(environment)));
     progress(`${SERIES} pods of each, one after another`);
-    figures.push(await series(ground));
+    figures.push(await series(environment));
     progress(`${STANDALONES} standalone ADDs`);
-    figures.push(...(await standalones(ground)));
+    figures.push(...(await standalones(environment)));
     progress('1000 ADDs and DELs');
-    figures.push(...(await memory(ground)));
+    figures.push(...(await memory(environment)));
     return [...figures, ...(await underReconciliation(progress))];
   } finally {
     starter.remove();
@@ -64,7 +64,7 @@ export const suite: Suite = async ({ progress }) => {
   }
 };
 
-interface Ground {
+interface Environment {
   readonly node: LabNode;
   readonly starter: Starter;
 }
@@ -72,7 +72,7 @@ interface Ground {
 /** Each subject has namespaces of its own: two pods in one would be in each other's way. */
 const podOf = (subject: Subject, i: number): string => `p${subjects.indexOf(subject)}-${i}`;
 
-async function makePods({ node }: Ground): Promise<void> {
+async function makePods({ node }: Environment): Promise<void> {
   const names = subjects.flatMap((subject) => Array.from({ length: BURST }, (_, i) => podOf(subject, i)));
   await node.mustExec(['sh', '-c', `for pod in ${names.join(' ')}; do ip netns add $pod || exit 1; done`]);
 }
@@ -82,7 +82,7 @@ type Samples = ReadonlyMap<Subject, Record<Verb, number[]>>;
 const noSamples = (): Samples => new Map(subjects.map((subject) => [subject, { ADD: [], DEL: [] }]));
 const of = (samples: Samples, subject: Subject, verb: Verb): number[] => samples.get(subject)?.[verb] ?? [];
 
-async function singles({ starter }: Ground): Promise<Figure[]> {
+async function singles({ starter }: Environment): Promise<Figure[]> {
   const samples = noSamples();
   const round = verbs.flatMap((verb) => subjects.map((subject) => ({ verb, subject })));
   const calls = round.map(({ verb, subject }) => call(subject, verb, podOf(subject, 0)));
@@ -99,7 +99,7 @@ async function singles({ starter }: Ground): Promise<Figure[]> {
 }
 
 /** Each subject's on its own, hardly apart: what of the above is a processor that was idle before. */
-async function withoutPauses({ starter }: Ground): Promise<Figure[]> {
+async function withoutPauses({ starter }: Environment): Promise<Figure[]> {
   const samples = noSamples();
   for (const subject of [weft, plain]) {
     const pair = verbs.map((verb) => call(subject, verb, podOf(subject, 0)));
@@ -116,7 +116,7 @@ async function withoutPauses({ starter }: Ground): Promise<Figure[]> {
   );
 }
 
-async function bursts({ starter }: Ground): Promise<Figure[]> {
+async function bursts({ starter }: Environment): Promise<Figure[]> {
   const samples = noSamples();
   for (let i = 0; i <= BURSTS; i++) {
     for (const verb of verbs) {
@@ -162,7 +162,7 @@ function besides(
   );
 }
 
-async function series({ starter }: Ground): Promise<Figure> {
+async function series({ starter }: Environment): Promise<Figure> {
   const wall = async (subject: Subject): Promise<number> => {
     const pods = Array.from({ length: SERIES }, (_, i) => podOf(subject, i % BURST));
     const calls = pods.flatMap((pod) => verbs.map((verb) => call(subject, verb, pod)));
@@ -175,7 +175,7 @@ async function series({ starter }: Ground): Promise<Figure> {
 }
 
 /** On the Node.js that runs this, and on the one that is delivered, if it is in the checkout. */
-async function standalones({ starter }: Ground): Promise<Figure[]> {
+async function standalones({ starter }: Environment): Promise<Figure[]> {
   const delivered = fileURLToPath(new URL('../../../.node/bin/node', import.meta.url));
   const nodes = new Set([process.execPath, ...(existsSync(delivered) ? [delivered] : [])]);
   const figures: Figure[] = [];
@@ -197,7 +197,7 @@ async function standalones({ starter }: Ground): Promise<Figure[]> {
   return figures;
 }
 
-async function memory({ node, starter }: Ground): Promise<Figure[]> {
+async function memory({ node, starter }: Environment): Promise<Figure[]> {
   const pairs = async (count: number): Promise<number> => {
     const pods = Array.from({ length: count }, (_, i) => podOf(weft, i % BURST));
     await starter.inTurn(

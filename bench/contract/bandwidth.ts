@@ -1,14 +1,14 @@
-/** The rate that is asked for, beside what passes: IP packets between the host and a pod. */
+/** The configured rate and the measured rate of IP packets between the host and a pod. */
 import { onGround } from '../../lab/ground.ts';
 import { weft } from '../cni/subjects.ts';
 import { type Figure, withinOfPeer } from '../figure.ts';
 import { throughput } from '../throughput.ts';
-import { type ContractGround, having, makeNamespaces, pair } from './ground.ts';
+import { type ContractEnvironment, having, makeNamespaces, pair } from './environment.ts';
 
 const RATES_MBITS = [1, 10, 100, 1000];
 const SECONDS = 3;
 const SHARE = 0.05;
-/** containerd's, whatever the rate. */
+/** containerd's, for every rate. */
 const BURST_BITS = 0xffff_ffff;
 const POD = 'shaped';
 const ADDRESS = '10.83.0.2';
@@ -26,7 +26,7 @@ const ways = [
   { what: 'sends', key: 'egress', reverse: true },
 ] as const;
 
-export async function bandwidth({ node, starter, progress }: ContractGround): Promise<Figure[]> {
+export async function bandwidth({ node, starter, progress }: ContractEnvironment): Promise<Figure[]> {
   const place = { lab: node.lab, node: node.name };
   await makeNamespaces(node, [POD]);
   const figures: Figure[] = [];
@@ -50,7 +50,7 @@ export async function bandwidth({ node, starter, progress }: ContractGround): Pr
         withinOfPeer(SHARE, {
           what: `what a pod ${what}, limited to ${mbits} Mbit/s`,
           ours: passed / 1e6,
-          peer: { name: 'asked for', value: mbits },
+          peer: { name: 'configured', value: mbits },
           unit: 'Mbit/s',
         }),
       );

@@ -1,7 +1,7 @@
 /** ADD with a host port where thousands are present, beside one where none is, and beside the reference's portmap. */
 import { plain, type Subject, weft } from '../cni/subjects.ts';
 import { atMostOfPeer, type Figure, median } from '../figure.ts';
-import { type ContractGround, having, makeNamespaces, pair } from './ground.ts';
+import { type ContractEnvironment, having, makeNamespaces, pair } from './environment.ts';
 
 const PRESENT = 3000;
 const PODS = 30;
@@ -39,18 +39,18 @@ const portmap = (address: string, portMappings: readonly Mapping[]): Subject => 
 const one = mappings(30_000, 1);
 const portsOf = (pod: number): Mapping[] => mappings(20_000 + (pod * PRESENT) / PODS, PRESENT / PODS);
 
-export async function hostPorts(ground: ContractGround): Promise<Figure[]> {
-  const { node, progress } = ground;
+export async function hostPorts(environment: ContractEnvironment): Promise<Figure[]> {
+  const { node, progress } = environment;
   const pods = Array.from({ length: PODS }, (_, i) => `ports-${i}`);
   await makeNamespaces(node, [...pods, 'asked', 'reference']);
   progress(`${CALLS} ADDs with a host port, and none present`);
-  const without = await ours(ground);
+  const without = await ours(environment);
   progress(`${PRESENT} host ports of ${PODS} pods, weft's and portmap's`);
-  await add(ground, (pod) => mapping(weft, portsOf(pod)), pods);
+  await add(environment, (pod) => mapping(weft, portsOf(pod)), pods);
   progress(`${CALLS} ADDs with a host port, and ${PRESENT} present`);
-  const among = await ours(ground);
-  await remove(ground, (pod) => mapping(weft, portsOf(pod)), pods);
-  const theirs = await reference(ground, pods);
+  const among = await ours(environment);
+  await remove(environment, (pod) => mapping(weft, portsOf(pod)), pods);
+  const theirs = await reference(environment, pods);
   return [
     atMostOfPeer(1.2, {
       what: `ADD with a host port, p50, ${PRESENT} present`,
@@ -67,15 +67,15 @@ export async function hostPorts(ground: ContractGround): Promise<Figure[]> {
   ];
 }
 
-async function ours({ starter }: ContractGround): Promise<number> {
+async function ours({ starter }: ContractEnvironment): Promise<number> {
   const { add, del } = pair(mapping(weft, one), 'asked');
   const { eachMs } = await starter.inTurn(Array.from({ length: CALLS }, () => [add, del]).flat(), GAP_MS);
   return median(eachMs.filter((_, i) => i % 2 === 0));
 }
 
-/** Its own part of a chain alone: the interface that it maps to is not made anew. */
-async function reference(ground: ContractGround, pods: readonly string[]): Promise<number> {
-  const { starter, node, progress } = ground;
+/** Its own part of a chain alone: the interface that it maps to stays. */
+async function reference(environment: ContractEnvironment, pods: readonly string[]): Promise<number> {
+  const { starter, node, progress } = environment;
   progress(`portmap with ${PRESENT} host ports present`);
   await starter.inTurn([pair(plain, 'reference').add], 0);
   await starter.inTurn([pair(portmap(addressOf(0), portsOf(0)), pods[0] ?? '').add], 0);
@@ -114,7 +114,11 @@ function rulesLike(saved: string, pod: number): string[] {
     );
 }
 
-async function add({ starter }: ContractGround, subject: (pod: number) => Subject, pods: readonly string[]) {
+async function add(
+  { starter }: ContractEnvironment,
+  subject: (pod: number) => Subject,
+  pods: readonly string[],
+) {
   await starter.inTurn(
     pods.map((pod, i) => pair(subject(i), pod).add),
     0,
@@ -122,7 +126,7 @@ async function add({ starter }: ContractGround, subject: (pod: number) => Subjec
 }
 
 async function remove(
-  { starter }: ContractGround,
+  { starter }: ContractEnvironment,
   subject: (pod: number) => Subject,
   pods: readonly string[],
 ) {

@@ -1,20 +1,20 @@
 /**
- * An address that was freed and given to another pod: how long until whoever knew it at the old pod's MAC gets an
- * answer from the new one. The range has one address, so that it is given again at once.
+ * An address that was freed and assigned to another pod: how long until a host with the old pod's MAC in its neighbour
+ * table gets an answer from the new pod. The range has one address, so that it is given again at once.
  */
 
 import type { Process } from '../cni/starter.ts';
 import { plain, type Subject, weft } from '../cni/subjects.ts';
 import { atMost, type Figure, percentile, plain as plainFigure } from '../figure.ts';
-import { type ContractGround, having, makeNamespaces, pair } from './ground.ts';
+import { type ContractEnvironment, having, makeNamespaces, pair } from './environment.ts';
 
 const ROUNDS = 40;
-/** The reference takes seconds, or for ever while somebody asks. */
+/** The reference takes seconds, or never recovers while the host sends packets. */
 const REFERENCE_ROUNDS = 1;
 const MOST_MS = 20;
 const PATIENCE_SECONDS = 20;
 
-/** For the reference no answer is not a failure of the benchmark: it took longer than its patience. */
+/** No answer of the reference is no failure of the benchmark: it took longer than the timeout. */
 const lenient = '/run/weft-bench-ask';
 const makeLenient = `printf '#!/bin/sh\nping "$@" || true\n' >${lenient} && chmod 755 ${lenient}`;
 
@@ -55,16 +55,16 @@ const ping = (asker: string, address: string, from?: string): Process => ({
   env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
 });
 
-export async function reusedAddress(ground: ContractGround): Promise<Figure[]> {
-  await ground.node.mustExec(['sh', '-c', makeLenient]);
+export async function reusedAddress(environment: ContractEnvironment): Promise<Figure[]> {
+  await environment.node.mustExec(['sh', '-c', makeLenient]);
   const places = [
     { who: 'the host', from: undefined },
     { who: 'a sibling', from: 'sibling' },
   ];
   const figures: Figure[] = [];
   for (const { who, from } of places) {
-    const ours = await firstAnswers(ground, { subject: weft, octet: 81, from, rounds: ROUNDS });
-    const theirs = await firstAnswers(ground, {
+    const ours = await firstAnswers(environment, { subject: weft, octet: 81, from, rounds: ROUNDS });
+    const theirs = await firstAnswers(environment, {
       subject: plain,
       octet: 82,
       from,
@@ -84,7 +84,7 @@ export async function reusedAddress(ground: ContractGround): Promise<Figure[]> {
         atMost(MOST_MS, { what: what(label), ours: percentile(ours.first, share), peer, unit: 'ms' }),
       );
     }
-    // What the machine's other work costs a process shows in both.
+    // The machine's other work slows both figures.
     const again = { name: 'asked once more', value: Math.max(...ours.again) };
     figures.push(
       plainFigure({ what: what('slowest'), ours: Math.max(...ours.first), peer: again, unit: 'ms' }),
@@ -93,9 +93,9 @@ export async function reusedAddress(ground: ContractGround): Promise<Figure[]> {
   return figures;
 }
 
-/** From the start of a ping, right after the ADD, to its answer; and of the next, when the new MAC is known; in milliseconds. */
+/** Milliseconds of the first ping right after the ADD, and of the next one, when the new MAC is resolved. */
 async function firstAnswers(
-  { node, starter, progress }: ContractGround,
+  { node, starter, progress }: ContractEnvironment,
   options: { subject: Subject; octet: number; from: string | undefined; rounds: number },
 ): Promise<{ first: number[]; again: number[] }> {
   const { subject, octet, from, rounds } = options;
@@ -110,7 +110,7 @@ async function firstAnswers(
     const processes = pods.flatMap((pod, i) => {
       const { add, del } = pair(reused, pod);
       const successor = i === 0 ? [] : [ping(asker, address, from)];
-      // It asks once more, so that it knows the MAC for certain when the pod goes.
+      // A second ping, so that the MAC is resolved for certain when the pod is removed.
       return [add, ...successor, ping(asker, address, from), del];
     });
     const { eachMs } = await starter.inTurn(processes, 0);

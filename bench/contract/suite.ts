@@ -16,10 +16,10 @@ export const suite: Suite = ({ progress }) => {
     const node = lab.node('node-1');
     const starter = Starter.make(node);
     try {
-      const ground = { node, starter, progress };
+      const environment = { node, starter, progress };
       const figures: Figure[] = [];
       for (const measure of [version, reusedAddress, hostPorts, bandwidth])
-        figures.push(...(await measure(ground)));
+        figures.push(...(await measure(environment)));
       return figures;
     } finally {
       starter.remove();

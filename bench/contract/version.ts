@@ -1,11 +1,11 @@
-/** VERSION, which podman asks of every plugin in each of its commands. */
+/** VERSION, which podman calls for every plugin in each of its commands. */
 import { call, plain, weft } from '../cni/subjects.ts';
 import { atMostOfPeer, type Figure, median, percentile } from '../figure.ts';
-import type { ContractGround } from './ground.ts';
+import type { ContractEnvironment } from './environment.ts';
 
 const CALLS = 200;
 
-export async function version({ starter, progress }: ContractGround): Promise<Figure[]> {
+export async function version({ starter, progress }: ContractEnvironment): Promise<Figure[]> {
   progress(`${CALLS} VERSIONs of each`);
   const subjects = [weft, plain];
   const calls = subjects.map((subject) => {

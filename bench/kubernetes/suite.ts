@@ -6,7 +6,7 @@ import { ensureKubernetes } from '../../lab/kubernetes/binaries.ts';
 import { ensureNodeBinary } from '../../scripts/package/node-binary.ts';
 import { nodePin } from '../../scripts/package/pins.ts';
 import { atMost, atMostOfPeer, type Figure, median, percentile, plain, type Suite } from '../figure.ts';
-import { onGround } from '../leases/ground.ts';
+import { inEnvironment } from '../leases/environment.ts';
 import type { KubernetesRequest, KubernetesSamples } from './inside.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -95,7 +95,7 @@ function startFigures(count: number, { starts }: KubernetesSamples): Figure[] {
 }
 
 const measure = (request: Omit<KubernetesRequest, 'folder'>): Promise<KubernetesSamples> =>
-  onGround(async ({ place, folder }) => {
+  inEnvironment(async ({ place, folder }) => {
     const whole: KubernetesRequest = { ...request, folder };
     const [program = '', ...args] = [...place, process.execPath, inside, JSON.stringify(whole)];
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -1,4 +1,4 @@
-/** Programs that tell of what they hear, with the time at which they heard it: not that at which we read of it. */
+/** Programs that report notifications with the time of their arrival, not the time at which the report is read. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
@@ -17,7 +17,7 @@ export class Listener {
   readonly #heard = new Map<string, number>();
   readonly #waiting = new Map<string, (atMs: number) => void>();
 
-  /** `read`: what a line tells of, and when. */
+  /** `read`: what a line reports, and when. */
   constructor(
     [program = '', ...args]: readonly string[],
     read: (line: string) => [string, number] | undefined,

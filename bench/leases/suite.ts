@@ -7,7 +7,7 @@ import { ensureNodeBinary } from '../../scripts/package/node-binary.ts';
 import { nodePin } from '../../scripts/package/pins.ts';
 import { atMost, type Figure, median, percentile, plain, type Suite } from '../figure.ts';
 import { withLab } from '../lab.ts';
-import { onGround } from './ground.ts';
+import { inEnvironment } from './environment.ts';
 import type { LabBenchRequest, LabSamples } from './in-lab.ts';
 import type { LeaseRequest, LeaseSamples, Start } from './inside.ts';
 
@@ -175,7 +175,7 @@ function dailyFigures({ quiet, starts }: LeaseSamples): Figure[] {
 }
 
 const measure = (request: Omit<LeaseRequest, 'folder'>): Promise<LeaseSamples> =>
-  onGround(async ({ place, folder }) => {
+  inEnvironment(async ({ place, folder }) => {
     const whole: LeaseRequest = { ...request, folder };
     return JSON.parse(await outputOf([...place, process.execPath, inside, JSON.stringify(whole)]));
   });

@@ -72,7 +72,7 @@ export async function bundle(options: {
     target: 'node20',
     format: 'cjs',
     minifyWhitespace: true,
-    // Every name is a string that V8 makes anew for each process.
+    // V8 makes a string of every name in each process.
     minifyIdentifiers: options.brief,
     minifySyntax: options.brief,
     legalComments: 'inline',

@@ -1,4 +1,4 @@
-/** Puts files into place whole: whoever opens one sees the old or the new, never a part. */
+/** Replaces files as a whole: a reader sees the old or the new one, never a part. */
 import { chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 

@@ -8,7 +8,7 @@ import { run } from './run.ts';
 /** Every file's time: the one that npm gives to what it packs. */
 export const packedAt = '1985-10-26 08:15:00 UTC';
 
-/** Writes the files, and SHA256SUMS, which install.sh checks and by which it knows one package from another. */
+/** Writes the files, and SHA256SUMS, which install.sh checks and by which it identifies the package. */
 export function writeTree(folder: string, files: readonly PackagedFile[]): void {
   rmSync(folder, { recursive: true, force: true });
   const sums = [...files]

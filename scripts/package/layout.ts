@@ -62,7 +62,7 @@ export function packageFiles(from: {
   ];
 }
 
-/** The bundle, run by the package's Node.js whatever else the host has. */
+/** The bundle, run by the package's own Node.js. */
 function withInterpreter(bundle: Buffer, name: string): Uint8Array {
   const end = bundle.indexOf('\n');
   if (!bundle.toString('latin1', 0, 2).startsWith('#!') || end < 0) {

@@ -1,4 +1,4 @@
-/** The parts of a package that are machine code of ours, for this machine or, cross-compiled, for another. */
+/** The machine code of weft in a package, for this machine or, cross-compiled, for another. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compile } from '../build/compile.ts';

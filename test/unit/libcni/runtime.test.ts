@@ -313,6 +313,6 @@ describe('VERSION', () => {
   it('tells whether a network can be used at all', async (t) => {
     const { runtime, network, answer } = chain(t);
     answer('first', 'VERSION', { stdout: { cniVersion: '1.0.0', supportedVersions: ['1.0.0'] } });
-    await assert.rejects(runtime.validate(network), /first does not speak version 1\.1\.0 of network net/);
+    await assert.rejects(runtime.validate(network), /first does not support version 1\.1\.0 of network net/);
   });
 });

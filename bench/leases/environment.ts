@@ -1,4 +1,4 @@
-/** What etcd and the agents of a measurement stand on: a network namespace and a folder, gone when it is over. */
+/** The environment of etcd and the agents of a measurement: a network namespace and a folder, removed at the end. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,14 +10,14 @@ const namespace = 'weft-bench-leases';
 const folder = join(tmpdir(), namespace);
 
 /** Runs a program in it, which prints what it has measured. */
-type Measure<T> = (ground: {
+type Measure<T> = (environment: {
   /** What comes before the program's name. */
   readonly place: readonly string[];
   readonly folder: string;
 }) => Promise<T>;
 
-export async function onGround<T>(measure: Measure<T>): Promise<T> {
-  // Of a run that was killed.
+export async function inEnvironment<T>(measure: Measure<T>): Promise<T> {
+  // Removes what a killed run has left.
   await teardown();
   return interruptible(teardown, () => {
     mkdirSync(folder);
@@ -32,7 +32,7 @@ export async function onGround<T>(measure: Measure<T>): Promise<T> {
   });
 }
 
-/** `ip netns exec` gives a mount namespace: the agents that run in it must not put their configuration into the host's. */
+/** `ip netns exec` makes a mount namespace. Its own /etc/cni keeps the agents' configuration out of the host's. */
 const ownCniDirectory = 'mkdir -p /etc/cni; mount -t tmpfs cni /etc/cni; exec "$0" "$@"';
 
 async function teardown(): Promise<void> {
@@ -48,7 +48,7 @@ const exists = (): boolean =>
     .split('\n')
     .some((line) => line.split(' ')[0] === namespace);
 
-/** Answers whether there were any. */
+/** Returns whether there were any. */
 function endProcesses(): boolean {
   const pids = ip('netns', 'pids', namespace).split('\n').filter(Boolean).map(Number);
   for (const pid of pids) {

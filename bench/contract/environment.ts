@@ -3,7 +3,7 @@ import type { LabNode } from '../../lab/node.ts';
 import type { Process, Starter } from '../cni/starter.ts';
 import { call, type Subject } from '../cni/subjects.ts';
 
-export interface ContractGround {
+export interface ContractEnvironment {
   readonly node: LabNode;
   readonly starter: Starter;
   readonly progress: (text: string) => void;
