@@ -128,6 +128,12 @@ const needs: Readonly<Record<string, readonly Need[]>> = {
   ],
   image: [
     'root',
+    'ip',
+    'nft',
+    'mount',
+    'nsenter',
+    'runc',
+    'dockerd',
     'tar',
     'apt-get',
     'dpkg-deb',

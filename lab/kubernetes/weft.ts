@@ -12,11 +12,16 @@ const readyWithin = '60s';
 /** Path of the image's archive. Throws `LabError` if it has not been made. */
 export function imageArchive(): string {
   const root = packageRoot();
-  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
-  const path = join(root, `dist/image/weft-${version}-linux-${process.arch}.tar`);
+  const path = join(root, `dist/image/weft-${packageVersion()}-linux-${process.arch}.tar`);
   if (!existsSync(path)) throw new LabError(`${path} is missing: run "npm run image" in ${root}`);
   return path;
 }
+
+/** The name that the image has in its archive. */
+export const imageName = (): string => `localhost/weft/weft:${packageVersion()}`;
+
+const packageVersion = (): string =>
+  (JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }).version;
 
 /** Applies the manifest; `set`: values over the chart's. Resolves once every agent and every node is ready. */
 export async function applyWeft(
