@@ -11,7 +11,7 @@ export interface Found {
   readonly isRunning: boolean;
 }
 
-/** Kubernetes' way to say which one is meant where nobody says. */
+/** Kubernetes' annotation for the default container. */
 const defaultContainer = 'kubectl.kubernetes.io/default-container';
 
 /** The name that is meant where `named` is undefined: the annotation's, else the first. */

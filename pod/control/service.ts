@@ -42,7 +42,7 @@ async function start(service: Service): Promise<void> {
   const unit = await unitOf(service.config);
   if (unit === undefined) return await startProcess(service);
   try {
-    // After its failures were looked into: the limit of starts is for a loop that nobody watches.
+    // The operator acts now, so the limit of starts, which is for unattended loops, is reset.
     await run('systemctl', ['reset-failed', unit]).catch(() => undefined);
     // By `enable` it is there again after a reboot.
     await run('systemctl', ['enable', '--quiet', '--now', unit]);

@@ -1,4 +1,4 @@
-/** A pod's containers as Docker is asked for them. */
+/** A pod's containers as requests to Docker. */
 import type { ContainerCreateOptions } from 'dockerode';
 import { PodError } from '../errors.ts';
 import { environmentOf } from '../manifest/environment.ts';
@@ -47,7 +47,7 @@ export async function createContainer(
     Labels: {
       [label.pod]: key,
       [label.uid]: uid,
-      // A sidecar's role is in its manifest and its stage: earlier versions know init and app only.
+      // A sidecar's role is in its manifest and its stage: earlier versions support init and app only.
       [label.role]: role === 'app' ? 'app' : 'init',
       [label.container]: container.name,
       [label.sandbox]: sandbox.id,
@@ -69,7 +69,7 @@ export async function createContainer(
   return made.id;
 }
 
-/** Empty where it is root, or is not asked for. */
+/** Empty for root, or where none is requested. */
 async function imageUserOf(docker: Docker, { image, security }: Container): Promise<string> {
   if (!security?.nonRoot && security?.group === undefined) return '';
   const { Config } = await docker.ask(`inspect the image ${image}`, (api) => api.getImage(image).inspect());

@@ -22,7 +22,7 @@ export const roleOf = (labels: Labels): Role | undefined =>
 
 export const stopLabel = (stop: StopOrder): string => JSON.stringify(stop);
 
-/** A label that cannot be read gives the default: the container has to end all the same. */
+/** An unreadable label gives the default, because the container must still be ended. */
 export function stopOf(labels: Labels): StopOrder {
   const read = stopShape.safeParse(jsonOf(labels[label.stop] ?? ''));
   const { graceSeconds = defaultGraceSeconds, preStop, stage = 0 } = read.data ?? {};

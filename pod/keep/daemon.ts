@@ -1,6 +1,6 @@
 /**
- * The life of weft-podd: it runs from the first pod that is applied until nothing is wanted and nothing is owed
- * any more. One per stateDir, under a lock; pods run on when it stops.
+ * Runs weft-podd: from the first applied pod until no pod is desired and no DEL is outstanding. One process per
+ * stateDir, under a lock. Pods keep running when it stops.
  */
 import { closeSync, type FSWatcher, openSync, watch } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,18 +15,18 @@ export interface DaemonOptions {
   readonly runDir: string;
   readonly log: Log;
   readonly env: NodeJS.ProcessEnv;
-  /** It has taken over, and weftctl may rely on it. */
+  /** The daemon has started, and weftctl may rely on it. */
   readonly onReady: () => void;
   readonly signal: AbortSignal;
 }
 
-/** Where the kernel has no watch left to give, the folder is polled. */
+/** Where the kernel's limit of watches is reached, the folder is polled. */
 const pollMs = 2_000;
-/** A keeper of another process is asked for again after this long: it tells nobody when it ends. */
+/** How often to look whether the keeper of another process has ended: it sends no notification. */
 const takeoverMs = 200;
 
 /**
- * Resolves when nothing is wanted or owed, or when the signal has fired.
+ * Resolves when no pod is desired and no DEL is outstanding, or when the signal has fired.
  *
  * @throws PodError `running` where another one runs
  */
@@ -70,7 +70,7 @@ export async function runPodDaemon(options: DaemonOptions): Promise<void> {
       await keeper.run();
     } finally {
       close();
-      // Whoever looks while the process ends must not rely on it.
+      // weftctl must not rely on a process that is ending.
       if (!over.signal.aborted) files.removeKeeper();
     }
   } finally {
@@ -99,8 +99,8 @@ async function waitForKeeper(files: PodFiles, { log, signal }: DaemonOptions): P
 }
 
 /**
- * Whether nothing is wanted or owed: then the process is no keeper any more. weftctl writes an order, and looks whether
- * there is a keeper, under the same lock: no order can fall in between.
+ * Whether no pod is desired and no DEL is outstanding: then the process is no longer a keeper. weftctl writes an
+ * order, and looks whether there is a keeper, under the same lock: no order can fall in between.
  */
 async function leaveIfIdle(files: PodFiles): Promise<boolean> {
   if (files.keys().size > 0) return false;

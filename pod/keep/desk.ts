@@ -51,8 +51,8 @@ export class Desk {
   }
 
   /**
-   * That the pod's files are where they were: if stateDir was unmounted or emptied under the daemon, an order that
-   * is not there any more says nothing.
+   * Checks that the pod's files still exist: if stateDir was unmounted or emptied while the daemon runs, a missing
+   * order does not mean that the pod was removed.
    *
    * @throws PodError `state`
    */

@@ -24,7 +24,7 @@ export interface KeeperOptions {
 }
 
 const reconnectMs = 1_000;
-/** Nothing should have gone unnoticed; if it has, it is noticed then. */
+/** A periodic look, in case a change was not notified. */
 const resyncMs = 60_000;
 
 export class Keeper {
@@ -41,7 +41,7 @@ export class Keeper {
     this.#docker = new Docker(socketOf(options.env));
   }
 
-  /** Until the signal fires and all is let go of. Pods run on. */
+  /** Runs until the signal fires and all resources are closed. Pods keep running. */
   async run(): Promise<void> {
     const { signal } = this.#options;
     const resync = setInterval(() => this.sync(), resyncMs);
@@ -76,7 +76,7 @@ export class Keeper {
     await Promise.all([...this.#workers.values()].map(({ done }) => done));
   }
 
-  /** The orders may have changed, or anything else. Never throws: the next time will come. */
+  /** Orders or anything else may have changed. Never throws, because the next call repeats the work. */
   sync(): void {
     if (!this.#isUp) return;
     this.#ringAll().catch((error: unknown) => {
@@ -84,7 +84,7 @@ export class Keeper {
     });
   }
 
-  /** Every pod that has an order or a memory. A container that has labels only is nobody's pod: it is reported. */
+  /** Every pod that has an order or a memory. A container with labels only belongs to no pod and is reported. */
   async #ringAll(): Promise<void> {
     const { files, log } = this.#options;
     const keys = files.keys();

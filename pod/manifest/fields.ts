@@ -1,4 +1,4 @@
-/** The downward API: what of a pod its containers are told in their environment (`valueFrom.fieldRef`). */
+/** The downward API: fields of a pod in the environment of its containers (`valueFrom.fieldRef`). */
 import type { Pod } from './pod.ts';
 
 export interface PodFacts {

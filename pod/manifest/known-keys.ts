@@ -1,4 +1,4 @@
-/** Which keys a schema knows at a path, and a document without the others. */
+/** The keys of a schema at a path, and a document without unknown keys. */
 import type { core } from 'zod/mini';
 import { nearestOf } from '../../problem/explain.ts';
 import type { Fault, FieldPath } from '../../problem/problem.ts';
@@ -30,8 +30,8 @@ export interface Pruned {
 }
 
 /**
- * Takes the keys that the schema does not know out of `value`, and returns those that say something. What tools write
- * for completeness (`status: {}`, `creationTimestamp: null`) goes without a word.
+ * Removes the keys that are not in the schema from `value`, and returns those of them that are not empty. What tools
+ * write for completeness (`status: {}`, `creationTimestamp: null`) goes without a word.
  */
 export function prune(value: unknown, schema: core.$ZodType, issues: readonly core.$ZodIssue[]): Pruned {
   const ignored: Fault[] = [];

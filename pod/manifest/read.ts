@@ -160,7 +160,7 @@ function readPod(value: unknown, objects: Objects): ReadDocument {
   return { faults, warnings: [...warnings, ...warningsOf(read)], pod: podOf(read, objects) };
 }
 
-/** Without the keys that the schema does not know. */
+/** Without the keys that are not in the schema. */
 function parse(value: unknown): { read?: ReadPod; issues: readonly core.$ZodIssue[]; pruned: Pruned } {
   const first = podShape.safeParse(value, { error: inGeneral });
   if (first.success) return { read: first.data, issues: [], pruned: { ignored: [], refused: [] } };

@@ -1,4 +1,4 @@
-/** The fields of a Pod manifest (Kubernetes API, core/v1 `Pod`) that weft knows; their shape and no more. */
+/** The fields of a Pod manifest (Kubernetes API, core/v1 `Pod`) that weft supports; only their shape. */
 import * as z from 'zod/mini';
 import { expected } from '../../problem/explain.ts';
 import { hostPathTypes, protocols, pullPolicies, restartPolicies } from './pod.ts';

@@ -1,4 +1,4 @@
-/** A sandbox on the host's CNI network, and off it. */
+/** Attaches a sandbox to the host's CNI network, and detaches it. */
 import type { Json } from '../../json/object.ts';
 import { PluginError } from '../../libcni/errors.ts';
 import { networkOfHost, runtimeOfHost } from '../../libcni/host.ts';
@@ -14,7 +14,7 @@ import { capabilitiesOf } from './capabilities.ts';
 
 const ifname = 'eth0';
 
-/** The host's network, as far as it can be said before anything is done: DEL must know what to undo. */
+/** The name of the host's network, before ADD: it is recorded first, so that DEL can undo a part of an ADD. */
 export async function networkName(env: NodeJS.ProcessEnv): Promise<string> {
   return (await asked('find the network', () => networkOfHost(env))).name;
 }
@@ -53,7 +53,7 @@ export async function attach(options: {
   });
 }
 
-/** The old address may be another's by now, or of a subnet that the node does not hold any more: then any will do. */
+/** The old address may be in use, or of a subnet that the node no longer has: then any address is accepted. */
 async function addAgain(order: {
   runtime: CniRuntime;
   network: Network;
@@ -70,7 +70,7 @@ async function addAgain(order: {
   }
 }
 
-/** weft's own code; other IPAM plugins have words only. */
+/** weft's own error code; other IPAM plugins return a message only. */
 const isAddressRefusal = (error: unknown): boolean =>
   error instanceof PluginError &&
   (error.code === cniCodes['address-not-available'] || /requested IP/i.test(error.message));

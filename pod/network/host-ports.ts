@@ -37,7 +37,7 @@ const overlap = (a: Port, b: Port): boolean =>
   a.protocol === b.protocol &&
   (a.hostIP === b.hostIP || isAny(a.hostIP) || isAny(b.hostIP));
 
-/** By taking it for a moment. SCTP cannot be asked so. */
+/** Tests a port by binding it for a moment. SCTP ports cannot be tested in this way. */
 async function isListenedOn({ hostPort = 0, hostIP, protocol }: Port): Promise<boolean> {
   if (protocol === 'SCTP') return false;
   const hosts = hostIP === undefined ? ['0.0.0.0', '::'] : [hostIP];

@@ -8,7 +8,7 @@ import type { Pod } from '../manifest/pod.ts';
 import type { Observed } from '../plan/observed.ts';
 import { hostsFile, namesOnlyLoopback, resolvConf } from './resolv.ts';
 
-/** What systemd-resolved asks itself; its own address is on the host's loopback. */
+/** The upstream servers of systemd-resolved; its own address is on the host's loopback. */
 const upstream = '/run/systemd/resolve/resolv.conf';
 
 /** Written in place: Docker has mounted the file, not its name. `addresses` without their lengths. */

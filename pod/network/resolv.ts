@@ -27,7 +27,7 @@ export function resolvConf(dns: Dns, hostText: string): string {
   ].join('');
 }
 
-/** Without name servers on the host's own loopback, where nobody answers a pod. */
+/** Without name servers on the host's loopback, which pods cannot reach. */
 function parse(text: string): Resolver {
   const lines = text.split('\n').map((line) =>
     line

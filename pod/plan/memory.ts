@@ -1,4 +1,4 @@
-/** What is kept of a pod besides its manifest and what Docker knows: it outlives the daemon, Docker and a reboot. */
+/** A pod's state besides its manifest and Docker's state: kept over restarts of the daemon, of Docker and the host. */
 import type { Backoff } from './backoff.ts';
 import type { Observed } from './observed.ts';
 

@@ -1,4 +1,4 @@
-/** Asks a container what a probe or a hook says it is to be asked. */
+/** Runs the request of a probe or of a hook against a container. */
 
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
@@ -23,9 +23,9 @@ export interface Asked {
 }
 
 /**
- * Resolves if the answer is a good one.
+ * Resolves if the request succeeds.
  *
- * @throws PodError `hook` where it is not, or does not come in time; DockerUnreachable; the signal's reason
+ * @throws PodError `hook` if it fails or times out; DockerUnreachable; the signal's reason
  */
 export async function ask(asked: Asked): Promise<void> {
   const { handler, signal } = asked;
@@ -75,7 +75,7 @@ function askByTcp(host: string, port: number, over: AbortSignal): Promise<void> 
 
 const mostRedirects = 10;
 
-/** A redirect is followed on the same host; one to elsewhere is a good answer (kubelet's `pkg/probe/http`). */
+/** A redirect is followed on the same host; one to another host counts as success (kubelet's `pkg/probe/http`). */
 async function askByHttp(handler: HttpGet, address: string, over: AbortSignal): Promise<void> {
   const host = handler.host ?? address;
   const literal = host.includes(':') ? `[${host}]` : host;
@@ -101,7 +101,7 @@ function get(
   return new Promise((resolve, reject) => {
     const asked = request(url, {
       signal,
-      // As the kubelet: what is asked is whether it answers, not who it is.
+      // As the kubelet: certificates are not verified, only the response counts.
       rejectUnauthorized: false,
       headers: { 'user-agent': 'kube-probe/weft', accept: '*/*', connection: 'close', ...given },
       agent: false,

@@ -14,7 +14,7 @@ export interface ProbeState {
   readonly over: boolean;
 }
 
-/** Until told otherwise a container lives, is not ready, and has perhaps started. */
+/** Before the first result a container is live, not ready, and perhaps started. */
 const initial = { liveness: 'success', readiness: 'failure', startup: 'unknown' } as const;
 
 export const beginning = (kind: ProbeKind): ProbeState => ({
@@ -33,13 +33,13 @@ export interface ProbeMoment {
   readonly started: boolean;
 }
 
-/** Whether the container is asked at this tick. */
+/** Whether the container is probed at this tick. */
 export function isDue(state: ProbeState, { kind, probe, runningMs, started }: ProbeMoment): boolean {
   if (state.over || Math.floor(runningMs / 1000) < probe.initialDelaySeconds) return false;
   return kind === 'startup' ? !started : started;
 }
 
-/** What an outcome changes. `unknown`, where it could not be asked, changes nothing. */
+/** Applies an outcome. `unknown` (the probe could not run) changes nothing. */
 export function after(
   state: ProbeState,
   outcome: 'success' | 'failure' | 'unknown',
