@@ -24,6 +24,12 @@ const banned: readonly [words: RegExp, instead: string][] = [
   [/\bis no key of\b/i, 'unknown key'],
   [/\bas (it|they) should( be)?\b/i, 'as desired'],
   [/\bgets? on\b/i, 'continues, makes progress'],
+  [/\bnone the worse\b/i, 'unaffected'],
+  [/\bgives? way\b/i, 'releases, is replaced'],
+  [/\blest\b/i, 'so that ... not'],
+  [/\b(is|are) had\b|\bhad by\b/i, 'in use by'],
+  [/\bnobody's\b/i, 'without an owner, unused'],
+  [/\bheard of\b/i, 'received, notified'],
 ];
 
 /** The formatter breaks code at 110; it leaves strings and comments alone. */

@@ -28,6 +28,7 @@ for (const [what, source, expected] of rows) {
 const findings: [what: string, source: string, lines: number[]][] = [
   ['a banned word in a string', `a();\nthrow new Error('whoever it is');`, [2]],
   ['a banned word in a template', ['`the way ', '{x} is to be had`'].join('$'), [1]],
+  ['banned words of two forms', "a('the port is had');\nb('had by another');", [1, 2]],
   ['a banned word in a comment', '// whoever', []],
   ['a curly apostrophe', "'it\u2019s'", [1]],
   ['a long comment', `a();\n// ${'x'.repeat(120)}`, [2]],
