@@ -109,7 +109,11 @@ async function live(
 ): Promise<void> {
   const { config, file, log, notifier, signal } = options;
   // First, so that the connection is made while the rest of the start goes on.
-  const opening = openLeases(config, { onWaiting: waitsFor({ health, notifier }), signal });
+  const opening = openLeases(config, {
+    onWaiting: waitsFor({ health, notifier }),
+    observer: options.counters,
+    signal,
+  });
   // It is awaited below, and an earlier failure is reported instead.
   opening.catch(() => undefined);
   const readiness = new Readiness({ ...options, health });

@@ -92,13 +92,19 @@ export async function keepNetwork(options: NetworkOptions): Promise<void> {
   const retention = new TunnelRetention({ onOver: () => reconciler.trigger('tunnel unused'), signal });
   const announcement = new Announcement({ ...options, retention });
   const records = new PodRecords(runDir);
-  metrics.network = { holder, probes, records, devices: () => devicesOf(running.current) };
   const firewall = new FirewallPart({
     masquerade: () => masqueradeOf(running.current),
     pods: () => records.pods,
     onDamage: (reason) => reconciler.trigger(reason),
     signal,
   });
+  metrics.network = {
+    holder,
+    probes,
+    records,
+    guardDrops: () => firewall.guardDrops(),
+    devices: () => devicesOf(running.current),
+  };
   const parts: readonly Part<HostState>[] = [
     new UnderlayPart(),
     ...running.current.networks.map(({ cidr: { family } }) => new OverlayPart({ ...sockets, family })),

@@ -9,6 +9,7 @@ import { acquireLease } from './lease/acquire-lease.ts';
 import { clusterConfigOf } from './lease/flannel/cluster-config.ts';
 import type { LeaseHolder } from './lease/holder.ts';
 import type { Lease } from './lease/lease.ts';
+import { countedStore, type StoreObserver } from './lease/store/counted-store.ts';
 import { openStore, storeWarnings } from './lease/store/open-store.ts';
 import type { LeaseTiming } from './lease/timing.ts';
 import { PodRecords } from './records.ts';
@@ -34,6 +35,8 @@ export interface LeaseSource {
 export interface OpenOptions {
   /** What is waited for, and why it takes long. */
   readonly onWaiting: (code: 'store' | 'lease', reason: string) => void;
+  /** Hears of the store's requests. */
+  readonly observer: StoreObserver;
   readonly signal: AbortSignal;
 }
 
@@ -44,9 +47,9 @@ export async function openLeases({ store }: Config, options: OpenOptions): Promi
 
 async function openRecords(
   config: RecordStoreConfig,
-  { onWaiting, signal }: OpenOptions,
+  { onWaiting, observer, signal }: OpenOptions,
 ): Promise<LeaseSource> {
-  const store = await openStore(config);
+  const store = countedStore(await openStore(config), observer);
   const warnings = storeWarnings(config);
   // A stream to etcd would keep the process from ending.
   if (signal.aborted) store.close();

@@ -38,6 +38,9 @@ export function statusText(status: NodeStatus, options: StatusTextOptions): stri
     table(nodeRows(status), { paint: styled }),
     ...problemLines(status, paint),
     ...peerLines(status.peers, options, styled),
+    ...(status.peersComplete
+      ? []
+      : ['The list of peers is not complete: the store has not told all of them yet.\n']),
   ].join('');
 }
 

@@ -10,7 +10,7 @@ import { isUnchanged } from '../reconcile/generation.ts';
 import type { Part, PartOutcome, PartPlan } from '../reconcile/part.ts';
 import type { DesiredFirewall, Pods, Tunnel } from './desired.ts';
 import { Firewall } from './firewall.ts';
-import { readGuardDrops } from './guard-drops.ts';
+import { type GuardDrops, readGuardDrops } from './guard-drops.ts';
 import { legacyFamilies } from './legacy/legacy.ts';
 import type { FirewallPass } from './pass.ts';
 
@@ -100,7 +100,11 @@ export class FirewallPart implements Part<HostState> {
 
   /** Addresses that tunnel packets were dropped from lately, since no peer has announced them. */
   droppedSources(): string[] {
-    return readGuardDrops(this.#nfnl).received.map(({ address }) => formatIp(address));
+    return this.guardDrops().received.map(({ address }) => formatIp(address));
+  }
+
+  guardDrops(): GuardDrops {
+    return readGuardDrops(this.#nfnl);
   }
 
   /** Listens until the signal fires. */

@@ -6,6 +6,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import { systemClock } from '../../clock/clock.ts';
 import { containsIp } from '../../inet/cidr.ts';
 import { bitsOf } from '../../inet/ip.ts';
+import type { GuardDrop } from '../firewall/guard-drops.ts';
 import { version } from '../version.ts';
 import { deviceStatistics } from './device-statistics.ts';
 import type { Histogram } from './histogram.ts';
@@ -107,6 +108,24 @@ function addCounters(add: Adder, { counters }: MetricSources): void {
   );
   add.counter('weft_reconcile_errors_total', 'Passes in which a part failed.', byPart(counters.errors));
   add.gauge('weft_reconcile_problems', 'Problems that the last pass left.', [[{}, counters.problems]]);
+  add.histogram(
+    'weft_store_request_duration_seconds',
+    'Round trips to the store, by operation.',
+    [...counters.requests].map(([operation, histogram]) => [{ operation }, histogram] as const),
+  );
+  add.counter(
+    'weft_store_request_failures_total',
+    'Requests to the store that failed, by operation and cause.',
+    [...counters.requestFailures].map(([key, value]) => {
+      const [operation = '', cause = ''] = key.split(' ');
+      return [{ operation, cause }, value];
+    }),
+  );
+  add.counter(
+    'weft_store_watch_restarts_total',
+    'Watches of the store that ended and were begun again, by cause.',
+    [...counters.watchEnds].map(([cause, value]) => [{ cause }, value]),
+  );
   add.counter(
     'weft_events_total',
     'Events of the log, by name (docs/logs.md).',
@@ -115,7 +134,7 @@ function addCounters(add: Adder, { counters }: MetricSources): void {
 }
 
 function addNetwork(add: Adder, network: NetworkSources, perPeer: boolean): void {
-  const { holder, probes, records, devices } = network;
+  const { holder, probes, records, devices, guardDrops } = network;
   const { lease, peers, status } = holder;
   add.gauge('weft_lease_held', 'Whether the store has confirmed the lease lately.', [
     [{}, status.phase === 'held' ? 1 : 0],
@@ -147,6 +166,17 @@ function addNetwork(add: Adder, network: NetworkSources, perPeer: boolean): void
   add.gauge('weft_peers_reduced_mtu', 'Peers that full-size packets do not reach.', [
     [{}, probes.narrow().length],
   ]);
+  add.gauge('weft_peers_complete', 'Whether the list of peers is whole.', [[{}, peers.complete ? 1 : 0]]);
+  const dropped = Object.entries<readonly GuardDrop[]>({ ...guardDrops() }).map(
+    ([direction, drops]): Sample => {
+      return [{ direction }, drops.reduce((sum, { packets }) => sum + packets, 0)];
+    },
+  );
+  add.gauge(
+    'weft_guard_dropped_packets',
+    'VXLAN packets that the guard dropped from or to addresses that it has dropped lately.',
+    dropped,
+  );
   if (perPeer) addPeers(add, network);
   addDevices(add, devices());
 }

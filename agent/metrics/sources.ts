@@ -1,4 +1,5 @@
 /** Where `/metrics` reads from. What exists only once there is a lease is registered then. */
+import type { GuardDrops } from '../firewall/guard-drops.ts';
 import type { LeaseHolder } from '../lease/holder.ts';
 import type { FamilyProbes } from '../probe/family-probes.ts';
 import type { PodRecords } from '../records.ts';
@@ -9,6 +10,8 @@ export interface NetworkSources {
   readonly holder: LeaseHolder;
   readonly probes: FamilyProbes;
   readonly records: PodRecords;
+  /** What the tunnel's guard dropped lately. */
+  readonly guardDrops: () => GuardDrops;
   /** Names of the tunnel devices. */
   readonly devices: () => readonly string[];
 }

@@ -39,6 +39,8 @@ export const liveShape = z.object({
       reason: z.optional(z.string()),
     }),
   ),
+  /** A whole list of the peers has been seen; absent: not known. */
+  peersComplete: z.optional(z.boolean()),
   probes: z.array(probe),
 });
 
@@ -76,6 +78,7 @@ export class AgentStatus {
         renewedSecondsAgo: confirmedMs && Math.max(0, (systemClock.now() - confirmedMs) / 1000),
         reason: holder.status.reason,
       },
+      peersComplete: holder?.peers.complete,
       probes: probes?.states() ?? [],
     };
   }

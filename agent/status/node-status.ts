@@ -59,6 +59,8 @@ export interface NodeStatus {
   readonly problems: readonly StatusProblem[];
   /** Versions of weft that peers run and this node does not. */
   readonly otherVersions: readonly string[];
+  /** False: the store has not told all peers yet, so that some may be missing below. */
+  readonly peersComplete: boolean;
   readonly peers: readonly PeerStatus[];
 }
 
@@ -122,6 +124,8 @@ function statusOf(known: SavedHost & { config: Config; agent: Answer<LiveStatus>
           }))),
     ],
     otherVersions: [...new Set(versions)].filter((one) => one !== live?.version).sort(),
+    // What an agent saved is a whole list.
+    peersComplete: live?.peersComplete ?? true,
     peers,
   };
 }
@@ -212,5 +216,8 @@ function podCounts({ runDir }: Config, { subnets }: Lease): NodeStatus['pods'] {
 const sizeOf = ({ family, length }: Cidr): number => 2 ** (bitsOf(family) - length);
 
 /** Whether all is as it should be: what the exit status of the command tells. */
-export const isHealthy = ({ ready, problems, peers }: NodeStatus): boolean =>
-  ready && problems.length === 0 && peers.every(({ state }) => state === 'ok' || state === 'unknown');
+export const isHealthy = ({ ready, problems, peers, peersComplete }: NodeStatus): boolean =>
+  ready &&
+  peersComplete &&
+  problems.length === 0 &&
+  peers.every(({ state }) => state === 'ok' || state === 'unknown');

@@ -57,6 +57,9 @@ describe('metrics', () => {
     });
     assert.equal(series(text, 'weft_ready'), 1);
     assert.equal(series(text, 'weft_peers'), 1);
+    assert.equal(series(text, 'weft_peers_complete'), 1);
+    assert.equal(series(text, 'weft_guard_dropped_packets{direction="received"}'), 0);
+    assert.ok(Number(series(text, 'weft_store_request_duration_seconds_count{operation="commit"}')) > 0);
     assert.equal(series(text, 'weft_addresses_in_use'), 1);
     assert.equal(series(text, 'weft_addresses_free'), 252);
     assert.equal(series(text, 'weft_cni_call_duration_seconds_count{verb="ADD"}'), 1);

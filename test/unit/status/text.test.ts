@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { NodeStatus, PeerStatus } from '../../../agent/status/node-status.ts';
-import { stateOf } from '../../../agent/status/node-status.ts';
+import { isHealthy, stateOf } from '../../../agent/status/node-status.ts';
 import { duration, statusText } from '../../../cli/status-text.ts';
 
 const peerNamed = (i: number, more: Partial<PeerStatus> = {}): PeerStatus => ({
@@ -27,6 +27,7 @@ const node = (peers: readonly PeerStatus[]): NodeStatus => ({
   backend: { type: 'vxlan', devices: ['weft.1'], podMtuBytes: 1450 },
   pods: { running: 2, addressesFree: 251 },
   problems: [],
+  peersComplete: true,
   otherVersions: [],
   peers,
 });
@@ -57,4 +58,11 @@ describe('weftctl status as text', () => {
   it('durations: the two largest units', () => {
     assert.deepEqual([4, 61, 86_340, 187_200].map(duration), ['4 s', '1 min', '23 h 59 min', '2 d 4 h']);
   });
+});
+
+it('status, list of peers that is incomplete: not healthy, and the text says so', () => {
+  const incomplete = { ...node([]), peersComplete: false };
+  assert.equal(isHealthy(node([])), true);
+  assert.equal(isHealthy(incomplete), false);
+  assert.match(statusText(incomplete, { all: false }), /list of peers is not complete/);
 });
