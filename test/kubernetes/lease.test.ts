@@ -263,7 +263,7 @@ test('Node created again with another podCIDR: no new pods, and condition and Ev
   await cluster.create('node-1', ['10.244.7.0/24']);
   proxy.mend();
   const words =
-    /again with podCIDR 10.244.7.0\/24, and running pods have .* of 10.244.1.0\/24.*drain the node, then restart weftd/;
+    /again with podCIDR 10.244.7.0\/24, and running pods have .* of 10.244.1.0\/24.*drain the node, delete the pods .*, then restart weftd/;
   await agent.until(() => holder.status.phase === 'lost' && words.test(holder.status.reason ?? ''));
   assert.equal(holder.lease.key, '10.244.1.0-24');
   assert.equal(agent.leaseFile().deadlineMs, 0);

@@ -58,7 +58,8 @@ export function decideLease({ nodeName, networks, complete, node, current, bound
     return { kind: 'held', subnets, uid };
   const ended = `Node ${nodeName} was deleted and created again with podCIDR ${textOf(subnets)}`;
   const why = `running pods have addresses of ${textOf(current.subnets)}, which may be given to another node`;
-  const remedy = 'no new pods are made; drain the node, then restart weftd on it';
+  const remedy =
+    'no new pods are made; drain the node, delete the pods that DaemonSets still have there, then restart weftd on it';
   return { kind: 'lost', reason: `${ended}, and ${why}: ${remedy}` };
 }
 
