@@ -14,8 +14,9 @@ const PAUSE_MS = { first: 1, longest: 50 };
 export async function lockFile(
   path: string,
   open: () => number | undefined,
+  { waitMs = WAIT_MS }: { readonly waitMs?: number } = {},
 ): Promise<number | 'busy' | undefined> {
-  const deadlineMs = performance.now() + WAIT_MS;
+  const deadlineMs = performance.now() + waitMs;
   for (let pauseMs = PAUSE_MS.first; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS.longest)) {
     const fd = open();
     if (fd === undefined || lockPresent(fd, path)) return fd;

@@ -14,7 +14,7 @@ import { AF_BRIDGE, RTM_DELLINK, RTM_NEWLINK, type Rtnl } from '../../kernel/net
 import * as newLink from '../../kernel/new-link.ts';
 import { ensureSysctl } from '../../kernel/sysctl.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
-import { bridgeMac } from '../../plugin/attach/names.ts';
+import { BRIDGE_ALIAS, bridgeMac } from '../../plugin/attach/names.ts';
 import { reasonOf } from '../../problem/reason.ts';
 import type { HostState } from '../overlay/state.ts';
 import type { Part, PartOutcome, PartPlan, Pass } from '../reconcile/part.ts';
@@ -39,6 +39,8 @@ interface Met {
 interface Kept {
   readonly index: number;
   readonly mac: string | undefined;
+  /** weft created or adopted it; any other is the operator's. */
+  readonly own: boolean;
 }
 
 /** After a bridge that failed. */
@@ -100,7 +102,8 @@ export class BridgesPart implements Part<HostState> {
     this.#forget(attachments);
     for (const wish of bridgeWishes(attachments, belongs)) {
       try {
-        done.push(...this.#ensure(wish, pass.reread));
+        const leased = wish.addresses.some(isOwn);
+        done.push(...this.#ensure(wish, { leased, whole: pass.reread }));
       } catch (error) {
         problems.push(`bridge ${wish.name}: ${reasonOf(error)}`);
       }
@@ -108,14 +111,23 @@ export class BridgesPart implements Part<HostState> {
     return { done, problems, retryInMs: problems.length ? RETRY_MS : undefined };
   }
 
-  #ensure(wish: BridgeWish, whole: boolean): string[] {
+  /** `leased`: pods of this node's lease are on it. Of an operator's bridge only addresses, ports and *up* are kept. */
+  #ensure(wish: BridgeWish, { leased, whole }: { leased: boolean; whole: boolean }): string[] {
     const { name } = wish;
     const found = bridgeNamed(this.#rtnl, name);
+    if (!found && this.#kept.get(name)?.own === false) {
+      throw new Error('removed, and not created by weft: create it again, then its pods are put on it');
+    }
     const done: string[] = [];
     const bridge = found ?? this.#create(wish, done);
+    const own = leased || bridge.alias === BRIDGE_ALIAS;
+    if (own && bridge.alias !== BRIDGE_ALIAS) {
+      this.#rtnl.execute([link.set({ index: bridge.index, alias: BRIDGE_ALIAS })]);
+      done.push(`${name}: alias ${BRIDGE_ALIAS}`);
+    }
     // No other host has its link-local address, and during duplicate detection it could not resolve any pod (IPv6).
-    ensureSysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
-    const mac = this.#knownMac(name) ?? bridge.mac;
+    if (own) ensureSysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
+    const mac = (own ? this.#knownMac(name) : undefined) ?? bridge.mac;
     const addresses = address.addresses(this.#rtnl, { index: bridge.index });
     const links = !found || whole ? link.links(this.#rtnl) : undefined;
     const held = links && heldMacs(this.#rtnl, bridge.index);
@@ -127,9 +139,9 @@ export class BridgesPart implements Part<HostState> {
       this.#seen.add(`${name} ${formatInterfaceAddress(each)}`);
     }
     done.push(...steps.map(({ text }) => text));
-    const before = ensureSysctl(`net/ipv6/conf/${name}/accept_ra`, '0');
+    const before = own ? ensureSysctl(`net/ipv6/conf/${name}/accept_ra`, '0') : undefined;
     if (before !== undefined) done.push(`${name}: accept_ra: ${before} -> 0`);
-    this.#kept.set(name, { index: bridge.index, mac });
+    this.#kept.set(name, { index: bridge.index, mac, own });
     return done;
   }
 
@@ -141,7 +153,9 @@ export class BridgesPart implements Part<HostState> {
   #create({ name, addresses }: BridgeWish, done: string[]): link.Link {
     const gateways = addresses.map((gateway) => formatIp(gateway.address));
     const mac = this.#knownMac(name) ?? bridgeMac(name, gateways);
-    const [refusal] = this.#rtnl.attempt([newLink.bridge({ name, mac })]);
+    const index = newLink.chooseIndex();
+    const create = newLink.bridge({ name, mac, index });
+    const [refusal] = this.#rtnl.attempt([create, link.set({ index, alias: BRIDGE_ALIAS })]);
     if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
     const made = link.linkByName(this.#rtnl, name);
     if (!made) throw new Error(`bridge ${name} vanished while it was being made`);

@@ -17,6 +17,7 @@ import { openNfnl } from '../../kernel/nft/nfnetlink.ts';
 import * as route from '../../kernel/route.ts';
 import * as rule from '../../kernel/rule.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
+import { BRIDGE_ALIAS } from '../../plugin/attach/names.ts';
 import { readAttachments } from '../../plugin/attach/record.ts';
 import { createVerbs } from '../../plugin/attach/verbs.ts';
 import type { Config } from '../config/config.ts';
@@ -62,7 +63,7 @@ export async function cleanUpHost(options: { config: Config; force: boolean }): 
     return [
       ...(await removePods(config.runDir, attachments)),
       ...removeRoutes(rtnl),
-      ...removeLinks(rtnl, gateways, attachments),
+      ...removeLinks(rtnl, gateways),
       ...removeFirewall(),
       ...new SysctlLedger(config.stateDir).restore(neededBy(rtnl)),
       ...removeFiles(config),
@@ -132,15 +133,17 @@ function removeRoutes(rtnl: Rtnl): string[] {
   ];
 }
 
-/** Our VXLAN devices, and the bridges that our pods were on, unless somebody else's interface is on one. */
-function removeLinks(rtnl: Rtnl, gateways: readonly Ip[], attachments: readonly Attachment[]): string[] {
+/**
+ * Our VXLAN devices, and the bridges that weft created or adopted, unless somebody else's interface is on one. A bridge
+ * of this node's subnet without a mark is one of version 0.1.0 or of flannel.
+ */
+function removeLinks(rtnl: Rtnl, gateways: readonly Ip[]): string[] {
   const links = link.links(rtnl);
   const devices = links.filter((each) => each.vxlan && isOwnDevice(each));
-  const recorded = new Set(attachments.map(({ bridge }) => bridge));
   const bridges = links.filter(
-    ({ kind, name, index }) =>
+    ({ kind, alias, index }) =>
       kind === 'bridge' &&
-      (recorded.has(name) || hasGateway(rtnl, index, gateways)) &&
+      (alias === BRIDGE_ALIAS || hasGateway(rtnl, index, gateways)) &&
       !links.some(({ master }) => master === index),
   );
   const ours = [...devices, ...bridges];

@@ -23,6 +23,7 @@ import { type LockedRecord, lockRecord } from './record.ts';
 import { resultOf } from './result.ts';
 import { Sandbox } from './sandbox.ts';
 import { wishesIn, wishesOf } from './step.ts';
+import { reclaim } from './sweep.ts';
 import { releaseAddresses, teardown, teardownRecorded } from './teardown.ts';
 
 /** @throws CniError for every refusal; then nothing is left of this call. */
@@ -37,17 +38,33 @@ export async function add(host: Host, request: AddRequest): Promise<CniResult> {
     host.hostLocalPath(config.addressing.hostLocalDir, request.opened?.dataDir);
   }
   const sandbox = Sandbox.open(request);
+  const work = { request, sandbox, names, plan, lease, dns };
   try {
-    const record = await claimRecord(host, { request, sandbox, names });
-    try {
-      return await attach(host, { request, sandbox, names, record, plan, lease, dns });
-    } finally {
-      record.close();
-    }
+    return await claimAndAttach(host, work);
+  } catch (error) {
+    if (!isTaken(error) || !(await reclaim(host))) throw error;
+    // What the dead held is free now.
+    return await claimAndAttach(host, work);
   } finally {
     sandbox.close();
   }
 }
+
+async function claimAndAttach(host: Host, work: Omit<Work, 'record'>): Promise<CniResult> {
+  const record = await claimRecord(host, work);
+  try {
+    return await attach(host, { ...work, record });
+  } finally {
+    record.close();
+  }
+}
+
+/** Another attachment holds what this one asks for. */
+const isTaken = (error: unknown): boolean =>
+  error instanceof CniError &&
+  (error.reason === 'host-port-taken' ||
+    error.reason === 'address-not-available' ||
+    error.reason === 'addresses-exhausted');
 
 /** An option that nothing here can fulfil is refused, not passed over. */
 function refuseUnfulfillable(host: Host, config: NetworkConfig): void {
@@ -199,6 +216,7 @@ const bridgeWish = (config: NetworkConfig, plan: AddPlan): BridgeWish => ({
   promiscuous: config.bridge.promiscMode,
   addresses: gatewaysOf(plan.sets, config),
   forceAddress: config.bridge.forceAddress,
+  leased: config.addressing.kind === 'lease',
 });
 
 function dnsOf({ config: { dns, addressing }, opened }: AddRequest): CniDns | undefined {

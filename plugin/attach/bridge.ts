@@ -1,5 +1,11 @@
-/** The bridge that a network's pods share: made if it is not there, else seen to be usable as it is. */
-import { containsIp, formatInterfaceAddress, type InterfaceAddress, networkOf } from '../../inet/cidr.ts';
+/** The bridge that a network's pods share: created if it does not exist, otherwise checked with each ADD. */
+import {
+  containsIp,
+  formatInterfaceAddress,
+  type InterfaceAddress,
+  networkOf,
+  sameInterfaceAddress,
+} from '../../inet/cidr.ts';
 import { type Family, formatIp, sameIp } from '../../inet/ip.ts';
 import * as address from '../../kernel/address.ts';
 import { acceptRa, linksToKeepAdvertised } from '../../kernel/advertised-routes.ts';
@@ -10,7 +16,7 @@ import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import * as newLink from '../../kernel/new-link.ts';
 import { ensureSysctl, readSysctl } from '../../kernel/sysctl.ts';
 import { CniError } from '../errors.ts';
-import { bridgeMac } from './names.ts';
+import { BRIDGE_ALIAS, bridgeMac } from './names.ts';
 
 export interface BridgeWish {
   readonly name: string;
@@ -18,8 +24,10 @@ export interface BridgeWish {
   readonly promiscuous: boolean;
   /** The bridge's own addresses: the gateways of the pods on it. */
   readonly addresses: readonly InterfaceAddress[];
-  /** Other addresses that contradict these are taken away instead of refused. */
+  /** Other addresses that contradict these are removed instead of refused. */
   readonly forceAddress: boolean;
+  /** The pods' subnet is this node's lease, so that the bridge of that name is weft's, whoever created it. */
+  readonly leased: boolean;
 }
 
 export interface EnsuredBridge {
@@ -29,32 +37,37 @@ export interface EnsuredBridge {
   readonly mtuBytes: number;
   /** Those that were wished for. */
   readonly addresses: readonly InterfaceAddress[];
-  /** What keeps it so from one pod to the next: harmless and cheap if it is so already (EEXIST). */
-  readonly refresh: readonly NetlinkRequest[];
+  /** Goes before the request for the pair: ENODEV where the bridge has been removed meanwhile. */
+  readonly refresh: NetlinkRequest;
+  /** Goes after it: what an operator's bridge would otherwise take from its new port. */
+  readonly keep: readonly NetlinkRequest[];
 }
 
-/** What was seen of a bridge holds for wishes with the same key. */
-export const bridgeKey = (wish: BridgeWish): string =>
-  [wish.name, wish.mtuBytes, wish.promiscuous, ...wish.addresses.map(formatInterfaceAddress)].join(' ');
-
 /**
+ * Changes only what differs. Of a bridge that is neither weft's nor adopted (BRIDGE_ALIAS) the MTU and the settings
+ * are the operator's.
+ *
  * @throws CniError bridge-conflict where a link of that name is no bridge, or has addresses that contradict
  *   the wish's.
  */
 export function ensureBridge(rtnl: Rtnl, wish: BridgeWish): EnsuredBridge {
-  const { index, mac, mtuBytes } = ensureLink(rtnl, wish);
+  const { index, mac, mtuBytes, own } = ensureLink(rtnl, wish);
   ensureAddresses(rtnl, index, wish);
   for (const family of familiesIn(wish.addresses)) ensureForwarding(rtnl, family);
   // A router does not take its own routes from what passes by (linux, Documentation/networking/ip-sysctl).
-  ensureSysctl(`net/ipv6/conf/${wish.name}/accept_ra`, '0');
-  const refresh = [
-    link.set({ index, up: true }),
-    ...wish.addresses.map((each) => address.add({ ...each, index, noDad: true })),
-  ];
-  return { name: wish.name, index, mac, mtuBytes, addresses: wish.addresses, refresh };
+  if (own) ensureSysctl(`net/ipv6/conf/${wish.name}/accept_ra`, '0');
+  // A bridge whose MAC nobody has set takes that of its lowest port: the operator's is set to what it is.
+  const refresh = link.set({ index, up: true, ...(own ? {} : { mac }) });
+  // Likewise the least MTU of its ports, until it is set to another than it has (net/bridge, br_mtu_auto_adjust).
+  const keep = own ? [] : [link.set({ index, mtuBytes })];
+  return { name: wish.name, index, mac, mtuBytes, addresses: wish.addresses, refresh, keep };
 }
 
-function ensureLink(rtnl: Rtnl, wish: BridgeWish): Pick<EnsuredBridge, 'index' | 'mac' | 'mtuBytes'> {
+interface SeenBridge extends Pick<EnsuredBridge, 'index' | 'mac' | 'mtuBytes'> {
+  readonly own: boolean;
+}
+
+function ensureLink(rtnl: Rtnl, wish: BridgeWish): SeenBridge {
   const found = link.linkByName(rtnl, wish.name) ?? createLink(rtnl, wish);
   if (found.kind !== 'bridge') {
     throw new CniError(
@@ -63,15 +76,20 @@ function ensureLink(rtnl: Rtnl, wish: BridgeWish): Pick<EnsuredBridge, 'index' |
       `it is ${found.kind ? `a ${found.kind} link` : 'a network card'}: rename it, or give the network another bridge`,
     );
   }
+  const { index } = found;
   const mac = found.mac ?? bridgeMac(wish.name, []);
+  const marked = found.alias === BRIDGE_ALIAS;
+  const own = marked || wish.leased;
+  const mtuBytes = own ? (wish.mtuBytes ?? found.mtuBytes) : found.mtuBytes;
   const change = {
-    ...(wish.mtuBytes !== undefined && wish.mtuBytes !== found.mtuBytes ? { mtuBytes: wish.mtuBytes } : {}),
+    // With its MAC set once, an adopted bridge keeps it whatever ports come and go.
+    ...(own && !marked ? { alias: BRIDGE_ALIAS, mac } : {}),
+    ...(mtuBytes !== found.mtuBytes ? { mtuBytes } : {}),
     ...(wish.promiscuous && !found.promiscuous ? { promiscuous: true } : {}),
+    ...(found.up ? {} : { up: true }),
   };
-  // Its MAC is set to itself: a bridge whose MAC nobody set takes that of its lowest port, and changes it
-  // with the pods.
-  rtnl.execute([link.set({ index: found.index, up: true, mac, ...change })]);
-  return { index: found.index, mac, mtuBytes: change.mtuBytes ?? found.mtuBytes };
+  if (Object.keys(change).length > 0) rtnl.execute([link.set({ index, ...change })]);
+  return { index, mac, mtuBytes, own };
 }
 
 function createLink(rtnl: Rtnl, wish: BridgeWish): link.Link {
@@ -79,13 +97,18 @@ function createLink(rtnl: Rtnl, wish: BridgeWish): link.Link {
     wish.name,
     wish.addresses.map(({ address }) => formatIp(address)),
   );
+  const index = newLink.chooseIndex();
   // Its MTU is set afterwards: one given at creation does not keep it from following its ports'.
-  const [refusal] = rtnl.attempt([newLink.bridge({ name: wish.name, mac })]);
+  const refusals = rtnl.attempt([
+    newLink.bridge({ name: wish.name, mac, index }),
+    link.set({ index, alias: BRIDGE_ALIAS }),
+  ]);
   // Of two first pods at once, one finds it made by the other.
+  const [refusal] = refusals;
   if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
   // Before it is up: a router asks for pods' MACs from its link-local address, which it could not use for
   // seconds while it looked for another that has it.
-  ensureSysctl(`net/ipv6/conf/${wish.name}/accept_dad`, '0');
+  if (!refusal) ensureSysctl(`net/ipv6/conf/${wish.name}/accept_dad`, '0');
   const made = link.linkByName(rtnl, wish.name);
   if (!made) throw new CniError('bridge-conflict', `bridge ${wish.name} vanished while it was being set up`);
   return made;
@@ -106,7 +129,11 @@ function ensureAddresses(rtnl: Rtnl, index: number, wish: BridgeWish): void {
     );
   }
   if (contradicting.length > 0) rtnl.execute(contradicting.map((each) => address.remove({ ...each, index })));
-  const refusals = rtnl.attempt(wish.addresses.map((each) => address.add({ ...each, index, noDad: true })));
+  const missing = wish.addresses.filter(
+    (each) => !present.some((other) => sameInterfaceAddress(each, other)),
+  );
+  if (missing.length === 0) return;
+  const refusals = rtnl.attempt(missing.map((each) => address.add({ ...each, index, noDad: true })));
   for (const refusal of refusals) if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
 }
 

@@ -10,7 +10,6 @@ import { type Nfnl, openNfnl } from '../../kernel/nft/nfnetlink.ts';
 import { DataDirs } from '../ipam/data-dirs.ts';
 import { AddressStore } from '../ipam/store.ts';
 import type { OpenedName } from '../protocol/call.ts';
-import type { EnsuredBridge } from './bridge.ts';
 import { LeaseReader } from './lease.ts';
 import { livingAddresses } from './living.ts';
 import type { Step } from './step.ts';
@@ -37,8 +36,8 @@ export class Host {
   readonly checkHealth: (() => void | Promise<void>) | undefined;
   readonly hostLocalDir: string;
   readonly lease: LeaseReader;
-  /** Bridges that were seen to be as they should, by name and what was asked of them. */
-  readonly bridges = new Map<string, EnsuredBridge>();
+  /** Indexes of bridges, by name, as an ADD saw them last. */
+  readonly bridges = new Map<string, number>();
   /** Records of attachments that had no interface at the last sweep. */
   seenDead: ReadonlySet<string> = new Set();
   readonly #dataDirs = new DataDirs();
@@ -92,8 +91,7 @@ export class Host {
 
   /** The index of a bridge, as it was seen last; undefined where there is no such link. */
   bridgeIndex(name: string): number | undefined {
-    for (const bridge of this.bridges.values()) if (bridge.name === name) return bridge.index;
-    return linkByName(this.rtnl, name)?.index;
+    return this.bridges.get(name) ?? linkByName(this.rtnl, name)?.index;
   }
 
   close(): void {

@@ -15,7 +15,7 @@ import { ensureSysctl } from '../../kernel/sysctl.ts';
 import { CniError } from '../errors.ts';
 import type { CniRoute } from '../protocol/result.ts';
 import { type Attachment, holdsMac } from './attachment.ts';
-import { type BridgeWish, bridgeKey, type EnsuredBridge, ensureBridge } from './bridge.ts';
+import { type BridgeWish, type EnsuredBridge, ensureBridge } from './bridge.ts';
 import type { Host } from './host.ts';
 import { aliasOf } from './names.ts';
 import { kernelRoute } from './plan.ts';
@@ -45,14 +45,15 @@ export async function ensurePair(
 ): Promise<{ bridge: EnsuredBridge; attachment: Attachment }> {
   let { attachment } = options;
   for (let attempt = 1; ; attempt++) {
-    const bridge = knownBridge(host, options.bridge);
-    const { refresh } = bridge;
-    const requests = [...refresh, ...pairRequests({ ...options, attachment, bridge })];
-    const refusals = host.rtnl.attempt(requests);
+    const bridge = ensureBridge(host.rtnl, options.bridge);
+    host.bridges.set(bridge.name, bridge.index);
+    const refusals = host.rtnl.attempt([
+      bridge.refresh,
+      ...pairRequests({ ...options, attachment, bridge }),
+      ...bridge.keep,
+    ]);
     const [bridgeGone] = refusals;
-    const refused = refusals.find(
-      (refusal, i) => refusal && !(i < refresh.length && failedWith(refusal, 'EEXIST')),
-    );
+    const refused = refusals.find((refusal) => refusal);
     if (!refused) return { bridge, attachment };
     if (attempt === ATTEMPTS) throw refused;
     attachment = await recover(host, { ...options, attachment, refused, bridgeGone });
@@ -65,14 +66,12 @@ async function recover(
   failure: {
     attachment: Attachment;
     sandbox: Sandbox;
-    bridge: BridgeWish;
     refused: KernelError;
     bridgeGone: KernelError | undefined;
   },
 ): Promise<Attachment> {
   const { attachment, sandbox, refused } = failure;
   if (failedWith(failure.bridgeGone, 'ENODEV')) {
-    host.bridges.delete(bridgeKey(failure.bridge));
     // The pair may have come into being without its bridge.
     await teardownPair(host, attachment);
     return attachment;
@@ -99,15 +98,6 @@ async function teardownPair(host: Host, attachment: Attachment): Promise<boolean
   const left = link.linkByName(host.rtnl, attachment.host.name);
   if (left) await host.removeLinks([left.index]);
   return left !== undefined;
-}
-
-function knownBridge(host: Host, wish: BridgeWish): EnsuredBridge {
-  const key = bridgeKey(wish);
-  const known = host.bridges.get(key);
-  if (known) return known;
-  const bridge = ensureBridge(host.rtnl, wish);
-  host.bridges.set(key, bridge);
-  return bridge;
 }
 
 function pairRequests(options: {

@@ -4,8 +4,10 @@
  * place is narrow: a container's id has any length.
  */
 
+import { readFileSync } from 'node:fs';
 import { digestOf } from '../../inet/digest.ts';
 import { localUnicastMac } from '../../inet/mac.ts';
+import { isErrno } from '../../kernel/errno.ts';
 import type { AttachmentKey } from '../protocol/request.ts';
 
 export interface AttachmentNames {
@@ -42,9 +44,28 @@ export const hostInterfaceOf = (file: string): string => `veth${file.slice(0, 11
  */
 export const aliasPrefix = (network: string): string => `weft:${shortened(network, 96)}/`;
 
-/** A bridge that is made anew keeps its MAC, so that pods need not learn it again. */
-export const bridgeMac = (bridge: string, gateways: readonly string[]): string =>
-  localUnicastMac(digestOfAll('bridge', bridge, ...gateways));
+/** The alias of a bridge that weft made or adopted: any other bridge is the operator's. */
+export const BRIDGE_ALIAS = 'weft:bridge';
+
+/**
+ * A bridge that is made again gets the same MAC, so that pods need not resolve it again; another host gives another,
+ * for the bridges of two hosts may be joined. `host`: what identifies this one.
+ */
+export const bridgeMac = (bridge: string, gateways: readonly string[], host = hostIdentity()): string =>
+  localUnicastMac(digestOfAll('bridge', host, bridge, ...gateways));
+
+/** Copies of one disk image have one machine id, so the host's name counts as well; a container has no machine id. */
+function hostIdentity(): string {
+  const parts = ['/etc/machine-id', '/proc/sys/kernel/hostname'].map((path) => {
+    try {
+      return readFileSync(path, 'utf8').trim();
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return '';
+      throw error;
+    }
+  });
+  return parts.join('\n');
+}
 
 const shortened = (name: string, length: number): string =>
   name.length <= length

@@ -82,10 +82,19 @@ export async function lockRecord(options: {
   /** The file's name without its directory. */
   file: string;
   create: Creation;
+  /** False: undefined where another call holds it. */
+  wait?: boolean;
 }): Promise<LockedRecord | undefined> {
+  const { wait = true } = options;
   const directory = attachmentsDirectory(options.runDir);
   const path = join(directory, options.file);
-  const fd = await lockFile(path, () => explained(path, () => open({ ...options, directory, path })));
+  const waiting = wait ? {} : { waitMs: 0 };
+  const fd = await lockFile(
+    path,
+    () => explained(path, () => open({ ...options, directory, path })),
+    waiting,
+  );
+  if (fd === 'busy' && !wait) return undefined;
   if (fd === 'busy')
     throw new CniError('try-again-later', 'another call is still working on this attachment');
   if (fd === undefined) return undefined;

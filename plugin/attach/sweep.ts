@@ -16,6 +16,22 @@ import { listRecords, lockRecord, type SeenRecord } from './record.ts';
 /** Frees what attachments hold that were already dead at the last call. */
 export async function sweep(host: Host): Promise<void> {
   const before = host.seenDead;
+  const dead = deadRecords(host);
+  host.seenDead = new Set(dead.map(({ file }) => file));
+  for (const record of dead) if (before.has(record.file)) await giveUp(host, record);
+}
+
+/**
+ * For an ADD that needs what another attachment holds: frees at once what dead ones hold.
+ * One that a call is working on is left alone. Returns whether there were any.
+ */
+export async function reclaim(host: Host): Promise<boolean> {
+  const dead = deadRecords(host);
+  for (const record of dead) await giveUp(host, record, { wait: false });
+  return dead.length > 0;
+}
+
+function deadRecords(host: Host): SeenRecord[] {
   // Records before links: an attachment on record that is being made has its link soon, not late.
   const records = listRecords(host.runDir);
   const links = link.links(host.rtnl);
@@ -25,14 +41,12 @@ export async function sweep(host: Host): Promise<void> {
     present.has(hostInterfaceOf(file)) ||
     // An operator may have renamed the host's end: its alias says whose it is.
     (attachment !== undefined && (!isHere(attachment) || aliases.has(aliasOf(attachment))));
-  const dead = records.filter((record) => !lives(record));
-  host.seenDead = new Set(dead.map(({ file }) => file));
-  for (const record of dead) if (before.has(record.file)) await giveUp(host, record);
+  return records.filter((record) => !lives(record));
 }
 
 /** Unless the container has been attached again meanwhile, under the same id. */
-async function giveUp(host: Host, { file }: SeenRecord): Promise<void> {
-  const record = await lockRecord({ runDir: host.runDir, file, create: 'never' });
+async function giveUp(host: Host, { file }: SeenRecord, { wait = true } = {}): Promise<void> {
+  const record = await lockRecord({ runDir: host.runDir, file, create: 'never', wait });
   if (!record) return;
   try {
     const { attachment } = record;

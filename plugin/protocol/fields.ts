@@ -51,10 +51,12 @@ export class Fields {
     throw mistyped(this.at(key), 'true or false', value);
   }
 
+  /** Go's integers have 64 bits: a larger number is no integer for any other plugin either. */
   integer(key: string): number | undefined {
     const value = this.raw(key);
-    if (value === undefined || (typeof value === 'number' && Number.isInteger(value))) return value;
-    throw mistyped(this.at(key), 'a whole number', value);
+    if (value === undefined) return undefined;
+    if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 2 ** 64) return value;
+    throw mistyped(this.at(key), 'a whole number of at most 64 bits', value);
   }
 
   object(key: string): Fields | undefined {
