@@ -16,6 +16,7 @@ const suites: Readonly<Record<string, () => Promise<{ readonly suite: Suite }>>>
   baseline: () => import('./baseline/suite.ts'),
   leases: () => import('./leases/suite.ts'),
   kubernetes: () => import('./kubernetes/suite.ts'),
+  operate: () => import('./operate/suite.ts'),
 };
 
 const resultsPath = fileURLToPath(new URL('../../bench/results.json', import.meta.url));
