@@ -1,6 +1,6 @@
 /** `weftctl connectivity test` on a lab, and on its nodes as hosts that a stand-in of ssh reaches. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { answersIn, longestGap } from '../../cli/connectivity/during.ts';
 import { type Outcome, run } from '../../lab/command.ts';
 import { Lab } from '../../lab/lab.ts';
-import { labName } from './ground.ts';
+import { eventually, labName } from './ground.ts';
 
 const name = labName('reach');
 const weftctl = join(fileURLToPath(new URL('../../../', import.meta.url)), 'dist/bin/weftctl');
@@ -90,9 +90,15 @@ describe('weftctl connectivity test', () => {
   });
 
   it('during a restart of agents: nothing is lost; during a block, it is counted', async () => {
-    const restarted = connectivity('--lab', name, '--during', 'sleep 3', '-o', 'json');
+    const begun = join(folder, 'begun');
+    const ended = join(folder, 'ended');
+    const waiting = `touch ${begun}; while [ ! -e ${ended} ]; do sleep 0.1; done`;
+    const restarted = connectivity('--lab', name, '--during', waiting, '-o', 'json');
+    // The pods are there then.
+    await eventually(() => assert.ok(existsSync(begun)));
     await Promise.all(lab.nodes.map(({ agent }) => agent.stop('SIGKILL')));
     await Promise.all(lab.nodes.map(({ agent }) => agent.start()));
+    writeFileSync(ended, '');
     const quiet = await restarted;
     assert.equal(quiet.status, 0, quiet.stderr + quiet.stdout);
     const during = JSON.parse(quiet.stdout).during as { sent: number; lost: number }[];
