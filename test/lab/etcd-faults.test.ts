@@ -82,8 +82,8 @@ async function records(by: EtcdMember): Promise<string[]> {
 const withoutLoss = (happen: () => Promise<void>): Promise<void> =>
   whilePinging([lab.podNamed('pod-node-1'), lab.podNamed('pod-node-2')], happen);
 
-describe('faults between nodes and etcd', () => {
-  it('a member that is cut off from the others is left: every node learns of what they decide', async () => {
+describe('I6, faults between nodes and etcd', () => {
+  it('member cut off from the others: every node follows the majority, no packet is lost', async () => {
     await withoutLoss(async () => {
       await cut(member(0), [2380]);
       // It may have been their leader: then they choose another first.
@@ -95,7 +95,7 @@ describe('faults between nodes and etcd', () => {
     });
   });
 
-  it('a node that is cut off says so, makes pods, and has made up for compacted history once it is back', async () => {
+  it('node cut off: reported, pods are made, compacted history is read again on return, no packet is lost', async () => {
     const node = lab.node('node-1');
     await put(member(1), '10.244.241.0-24', 241);
     await routed(everyNode, '10.244.241.0/24', true);
@@ -119,7 +119,7 @@ describe('faults between nodes and etcd', () => {
     await eventually(async () => assert.doesNotMatch(await reasons('node-1'), /etcd/), 60_000);
   });
 
-  it('members that stand still and go on cost no packet and no write', async () => {
+  it('all members stopped for a while: no packet is lost, nothing is written', async () => {
     const before = await records(member(0));
     await withoutLoss(async () => {
       for (const one of lab.etcd) one.daemon.signal('SIGSTOP');
@@ -135,7 +135,7 @@ describe('faults between nodes and etcd', () => {
     assert.deepEqual(await records(member(0)), before);
   });
 
-  it('an agent ends when it is told to, whether etcd answers or not', async () => {
+  it('SIGTERM while etcd does not answer: the agent ends, and starts again with its saved lease', async () => {
     const { agent } = lab.node('node-3');
     await agent.stop('SIGTERM');
     await agent.start();

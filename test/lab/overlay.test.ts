@@ -210,24 +210,24 @@ describe('three nodes with two pods each', () => {
   });
 });
 
-describe('running pods lose no packet while their agent', () => {
+describe('I6, running pods', () => {
   const events: [what: string, happen: (node: LabNode) => Promise<void>][] = [
     [
-      'is killed and started again',
+      'agent killed and started again',
       async ({ agent }) => {
         await agent.stop('SIGKILL');
         await agent.start();
       },
     ],
     [
-      'is stopped in good order and started again',
+      'agent stopped by SIGTERM and started again',
       async ({ agent }) => {
         await agent.stop('SIGTERM');
         await agent.start();
       },
     ],
     [
-      'hangs',
+      'agent that hangs while another restarts',
       async ({ agent, name: node }) => {
         agent.signal('SIGSTOP');
         // Another node's agent restarts meanwhile: the one that hangs must not be needed for it.
@@ -239,7 +239,7 @@ describe('running pods lose no packet while their agent', () => {
     ],
   ];
   for (const [what, happen] of events) {
-    it(what, async () => {
+    it(`${what}: no packet is lost`, async () => {
       const [from, to] = [pod('a-node-1'), pod('a-node-2')];
       const before = await leases();
       const pings = [

@@ -23,7 +23,7 @@ const everything = `
   ip -o link show | cut -d ' ' -f 2; ip -br address | grep -o '[0-9.]*/[0-9]*' | sort; ip route; nft list ruleset
   cat /proc/sys/net/ipv4/ip_forward`;
 
-test('an upgrade and the way back under load lose no packet and no call, whoever pings whom', async (t) => {
+test('I6, upgrade and rollback under load: no packet and no call is lost', async (t) => {
   const nodes = await pair(t);
   const pods: string[] = [];
   for (const node of nodes) {

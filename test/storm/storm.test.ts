@@ -19,5 +19,7 @@ describe('100 ADDs and DELs at once, with kills at random', () => {
       `${report.rounds} rounds, ${calls} calls, ${killedCalls} of them killed, the agent ${killedAgents} times; ${attached} addresses compared`,
     );
     assert.equal(report.finding, undefined);
+    assert.ok(calls > 0 && attached > 0, 'no address was compared');
+    assert.ok(killedCalls + killedAgents > 0, 'nothing was killed');
   });
 });
