@@ -11,10 +11,7 @@ export const exitStatuses: readonly (readonly [status: string, meaning: string])
   ['0', 'done; for status: healthy'],
   ['1', 'failed, or wrong usage: stderr says why, and what to do'],
   [String(UNHEALTHY), 'something is wrong with this node or a peer: the output says what'],
-  [
-    String(AGENT_UNREACHABLE),
-    'weftd does not run or does not answer; for doctor --fix: something could not be removed',
-  ],
+  [String(AGENT_UNREACHABLE), 'weftd does not run or does not answer'],
   [String(CLOSED_PIPE), 'the reader closed the pipe, as in "weftctl events | head -1"'],
   ['other', 'for exec and kubectl: the exit status of the command that was run'],
 ];
