@@ -22,9 +22,14 @@ export function makeCgroup(lab: string, node: string): void {
 
 /** Ends every process in those of the lab's nodes and removes them; nothing happens where there is none. */
 export async function removeCgroups(lab: string): Promise<void> {
-  if (!isDirectory(hierarchies)) return;
+  for (const folder of await endCgroup(labCgroup(lab))) removeFolder(folder);
+}
+
+/** Ends every process in a cgroup, in each of the hierarchies. Returns its folders there. */
+export async function endCgroup(cgroup: string): Promise<string[]> {
+  if (!isDirectory(hierarchies)) return [];
   const folders = ['.', ...readdirSync(hierarchies)]
-    .map((tree) => join(hierarchies, tree, labCgroup(lab)))
+    .map((tree) => join(hierarchies, tree, cgroup))
     .filter(isDirectory);
   const left = (): Set<number> => new Set(folders.flatMap(processesIn));
   // A process leaves its cgroup when it is reaped, which may be a little after its end.
@@ -34,7 +39,7 @@ export async function removeCgroups(lab: string): Promise<void> {
       if (found) signalProcess(found, 'SIGKILL');
     }
   }
-  for (const folder of folders) removeFolder(folder);
+  return folders;
 }
 
 function processesIn(folder: string): number[] {

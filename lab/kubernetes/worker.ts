@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { Family } from '../../inet/ip.ts';
+import { endCgroup } from '../cgroup.ts';
 import { mustRun } from '../command.ts';
 import { Daemon, type Readiness } from '../daemon.ts';
 import { onGround } from '../ground.ts';
@@ -94,6 +95,18 @@ export class Worker {
     writeFileSync(this.node.path('/run/kubernetes/kube-proxy.yaml'), text);
   }
 
+  /**
+   * What a power failure and the boot after it leave of a node: its disk. Every process of its pods, `/run`, its mounts
+   * and what it had in its kernel but for `lo` and its underlay are gone. Resolves once it runs again.
+   */
+  async reboot(): Promise<void> {
+    const { node } = this;
+    for (const daemon of [this.kubelet, this.kubeProxy, this.containerd]) await daemon.stop('SIGKILL');
+    await endCgroup(nodeCgroup(node.lab, node.name));
+    await node.mustExec(['sh', '-c', forget]);
+    for (const daemon of [this.containerd, this.kubelet, this.kubeProxy]) await daemon.start();
+  }
+
   /** `archive`: a path on the host, where the node need not see it. */
   async importImage(archive: string): Promise<void> {
     const { lab, name } = this.node;
@@ -128,6 +141,21 @@ cd /run/kubernetes/tunables
 for file in *; do
   mount --bind "$file" "/proc/sys/$(echo "$file" | tr . /)"
 done
+`;
+
+/** Run on the node. Shims are in no cgroup of its pods; the mounts of pods lie below those of the lab. */
+const forget = `
+for process in /proc/[0-9]*; do
+  [ "$(readlink "$process/ns/mnt")" = "$(readlink /proc/self/ns/mnt)" ] || continue
+  [ "$(cat "$process/comm")" != containerd-shim ] || kill -KILL "\${process#/proc/}"
+done
+awk '{print $5}' /proc/self/mountinfo | grep -E '^/run/(netns/|containerd/)|^/var/lib/kubelet/' | sort -r |
+  while read -r place; do umount -l "$place" 2>/dev/null; done
+find /run -mindepth 1 -maxdepth 1 ! -name kubernetes ! -name netns -exec rm -rf {} +
+rm -f /run/netns/*
+ip -o link | awk -F'[:@ ]+' '{print $2}' | grep -vx -e lo -e eth0 |
+  while read -r link; do ip link delete "$link" 2>/dev/null; done
+nft flush ruleset
 `;
 
 function listens(path: string): Promise<boolean> {

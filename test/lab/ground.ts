@@ -83,7 +83,7 @@ export async function eventually<T>(assertions: () => Promise<T> | T, withinMs =
   }
 }
 
-/** A ping every 10 ms that goes on until it is asked how it went. */
+/** A ping that goes on until it is asked how it went: every 10 ms unless told otherwise. */
 export class SteadyPing {
   readonly #child;
   #output = '';
@@ -92,8 +92,10 @@ export class SteadyPing {
     from: Pick<LabPod, 'command' | 'node'>,
     to: Pick<LabPod, 'addresses'>,
     address: string | undefined = to.addresses[0],
+    everyMs = 10,
   ) {
-    const [program = '', ...args] = from.command(['ping', '-n', '-i', '0.01', address ?? '']);
+    const interval = String(everyMs / 1000);
+    const [program = '', ...args] = from.command(['ping', '-n', '-i', interval, address ?? '']);
     this.#child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'], env: from.node.environment() });
     this.#child.stdout.on('data', (chunk: Buffer) => {
       this.#output += chunk;
@@ -115,6 +117,11 @@ export class SteadyPing {
     const sent = Math.max(target, ...answered);
     const lost = Array.from({ length: sent }, (_, i) => i + 1).filter((sequence) => !answered.has(sequence));
     return { answered: answered.size, lost };
+  }
+
+  /** Resolves once there are that many answers. */
+  async answers(count: number): Promise<void> {
+    await eventually(() => assert.ok(this.#answered().size >= count, `${count} answers`), 120_000);
   }
 
   #answered(): Set<number> {
