@@ -13,6 +13,8 @@ import { countedStore, type StoreObserver } from './lease/store/counted-store.ts
 import { openStore, storeWarnings } from './lease/store/open-store.ts';
 import type { LeaseTiming } from './lease/timing.ts';
 import { PodRecords } from './records.ts';
+import { Answering } from './trace/answering.ts';
+import { listening } from './trace/listening-store.ts';
 import { version } from './version.ts';
 
 export interface TakeOptions {
@@ -60,8 +62,9 @@ async function openRecords(
     take: async (options) => {
       const { config, identity, announced, log } = options;
       for (const warning of warnings) log.warn('store.insecure', { warning });
+      const answering = new Answering({ store, nodeId: identity.nodeId, config, log, signal });
       const holder = await acquireLease({
-        store,
+        store: listening(store, (record) => answering.hear(record)),
         node: { id: identity.nodeId, name: nodeName() },
         ...clusterConfigOf(config),
         attributes: attributesOf(config, identity, announced),

@@ -14,6 +14,7 @@ import { describePlugins } from './plugins.ts';
 import { describePod } from './pod.ts';
 import { describeSandbox } from './sandbox.ts';
 import { describeStatus } from './status.ts';
+import { describeTrace } from './trace.ts';
 
 export function weftctl(): Command {
   const program = new Command('weftctl')
@@ -34,6 +35,7 @@ Examples:
     );
   describeStatus(program.command('status'));
   describeDoctor(program.command('doctor'));
+  describeTrace(program.command('trace'));
   describeEvents(program.command('events'));
   describeConnectivity(program.command('connectivity'));
   describeBundle(program.command('bundle'));

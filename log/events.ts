@@ -77,6 +77,7 @@ export const events = {
   'store.requestFailed': 'store request failed',
   'store.unreachable': 'store unreachable, retrying',
   'sysctl.saveFailed': 'failed to save what a host setting was before; cleanup cannot restore it',
+  'trace.unanswered': 'failed to answer a peer that traces a packet',
   'underlay.changed': 'underlay changed',
   'underlay.lookupFailed': "failed to resolve the store's name, retrying",
   'underlay.warnings': 'underlay has problems that do not prevent its use',

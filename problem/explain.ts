@@ -1,6 +1,7 @@
 /** What a schema found, in words: which field, what is wrong with it, and the remedy. */
 import type { core } from 'zod/mini';
 import type { Fault, FieldPath } from './problem.ts';
+import { distance } from './words.ts';
 
 /** A message for a value that is missing, or of another kind than `what`. */
 export const expected =
@@ -60,20 +61,6 @@ export function nearestOf(key: string, known: readonly string[]): string | undef
     ) ??
     known.find((name) => distance(letters(name), wanted) <= 2)
   );
-}
-
-/** Levenshtein's distance. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 const nounOf = (kind: string): string =>
