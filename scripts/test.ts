@@ -209,10 +209,10 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 /**
- * Kinds that mostly wait, for agents, stores and daemons: they run beside the others, which mostly work. Within a lane
+ * Kinds that mostly wait, for agents and daemons: they run beside the others, which mostly work. Within a lane
  * it is one file at a time, because the files of a kind share daemons and names.
  */
-const waiting: ReadonlySet<string> = new Set(['etcd', 'lab', 'runtimes', 'simulation']);
+const waiting: ReadonlySet<string> = new Set(['lab', 'runtimes']);
 
 /** The second lane's words come when the first one has had its say. */
 async function runLanes(tests: readonly TestFile[], options: readonly string[]): Promise<number> {
