@@ -31,18 +31,18 @@ export interface SavedHost {
 /**
  * Hands it to a block, and closes what was opened.
  *
- * @throws AgentError `state` where no agent has held a lease here yet, or what it saved is unreadable; KernelError
+ * @throws NoLeaseError; AgentError `state` where what the agent saved is unreadable; KernelError
  */
 export async function withSavedHost<T>(
   { config, file }: { readonly config: Config; readonly file: string },
   block: (host: SavedHost) => Promise<T>,
 ): Promise<T> {
   const read = readSaved({ stateDir: config.stateDir, boot: readBootId(), clock: systemClock });
-  if (read.kind === 'absent') throw noLease(config);
+  if (read.kind === 'absent') throw new NoLeaseError(config);
   if (read.kind === 'unreadable') throw new AgentError('state', read.reason);
   const { saved } = read;
   const identity = readIdentity(identityPath(config.stateDir));
-  if (!identity) throw noLease(config);
+  if (!identity) throw new NoLeaseError(config);
   const end = new AbortController();
   const { signal } = end;
   const rtnl = openRtnl();
@@ -63,8 +63,12 @@ export async function withSavedHost<T>(
   }
 }
 
-const noLease = ({ stateDir }: Config): AgentError =>
-  new AgentError('state', `no subnet lease in ${stateDir}: start weftd ("systemctl start weftd")`);
+/** No agent has held a lease with this stateDir. */
+export class NoLeaseError extends AgentError {
+  constructor({ stateDir }: Config) {
+    super('state', `no subnet lease in ${stateDir}: start weftd ("systemctl start weftd")`);
+  }
+}
 
 /** The saved peers are a whole list. */
 function hostStateOf(known: {

@@ -1,6 +1,7 @@
 /** `weftctl status`: this node and its peers. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
+import type { LiveStatus } from '../agent/status/live.ts';
 import { painterFor } from './colour.ts';
 import { AGENT_UNREACHABLE, UNHEALTHY } from './exit-status.ts';
 import { type OutputOptions, outputOption, print } from './output.ts';
@@ -48,18 +49,39 @@ async function show(options: StatusOptions): Promise<void> {
   const { configSource, loadConfig } = await import('../agent/config/load.ts');
   const { askStatus } = await import('../agent/status/ask-agent.ts');
   const { isHealthy, nodeStatus } = await import('../agent/status/node-status.ts');
+  const { NoLeaseError } = await import('../agent/saved-host.ts');
   const source = configSource({ flag: options.config, env: process.env });
   const { config, path } = loadConfig(source);
   const file = path ?? 'the defaults';
   const untilMs = performance.now() + waitSecondsOf(options.wait) * 1000;
-  const read = async () => nodeStatus({ config, file, agent: await askStatus(config.listen) });
-  let status = await read();
+  const read = async () => {
+    const agent = await askStatus(config.listen);
+    try {
+      return await nodeStatus({ config, file, agent });
+    } catch (error) {
+      if (agent.kind !== 'running' || !(error instanceof NoLeaseError)) throw error;
+      return withoutLease(agent.value);
+    }
+  };
+  let latest = await read();
   await withProgress('waiting until this node is healthy', async () => {
-    while (!isHealthy(status) && performance.now() < untilMs) {
+    while (('waiting' in latest || !isHealthy(latest)) && performance.now() < untilMs) {
       await delay(PERIOD_MS);
-      status = await read();
+      latest = await read();
     }
   });
+  const status = latest;
+  if ('waiting' in status) {
+    const { agent, problems } = status;
+    const lines = problems.map(({ text }) => `  ${text}\n`);
+    await print(
+      options.output,
+      status,
+      async () => `weftd ${agent.version} waits for its first subnet lease\n${lines.join('')}`,
+    );
+    process.exitCode = UNHEALTHY;
+    return;
+  }
   await print(options.output, status, async () => {
     const { statusText } = await import('./status-text.ts');
     return statusText(status, {
@@ -71,6 +93,14 @@ async function show(options: StatusOptions): Promise<void> {
   if (!status.agent.running) process.exitCode = AGENT_UNREACHABLE;
   else if (!isHealthy(status)) process.exitCode = UNHEALTHY;
 }
+
+/** All that can be said of a node before it has had a lease. */
+const withoutLease = ({ version, problems }: LiveStatus) => ({
+  waiting: 'lease',
+  agent: { running: true, version },
+  ready: false,
+  problems,
+});
 
 function waitSecondsOf(wait: string | true | undefined): number {
   if (wait === undefined) return 0;

@@ -1,12 +1,14 @@
 /** `weftctl status` on nodes of a lab: it names what is wrong, with the agent and without. */
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { parse, stringify } from 'yaml';
 import type { NodeStatus, PeerStatus } from '../../agent/status/node-status.ts';
 import type { Outcome } from '../../lab/command.ts';
 import { Lab } from '../../lab/lab.ts';
-import { eventually, labName, leftovers } from './ground.ts';
+import { eventually, labName, leftovers, withLab } from './ground.ts';
 
 const name = labName('status');
 const weftctl = join(fileURLToPath(new URL('../../../', import.meta.url)), 'dist/bin/weftctl');
@@ -135,5 +137,30 @@ describe('weftctl status', () => {
       assert.equal(code, 1);
       assert.match(stderr, expected);
     }
+  });
+});
+
+describe('weftctl status before the first lease', () => {
+  it('store unreachable: exit status 2 and what weftd waits for, also as JSON', async () => {
+    await withLab({ name: labName('waiting'), nodes: 1, withoutAgents: true }, async ({ nodes: [node] }) => {
+      assert.ok(node);
+      const path = node.path('/etc/weft/weft.yaml');
+      const store = { type: 'etcd', endpoints: ['http://192.168.188.250:2379'] };
+      writeFileSync(path, stringify({ ...parse(readFileSync(path, 'utf8')), store }));
+      const started = node.agent.start();
+      started.catch(() => undefined);
+      await eventually(async () => {
+        const { status, stdout } = await node.exec([weftctl, 'status']);
+        assert.match(stdout, /^weftd \S+ waits for its first subnet lease\n {2}.*192\.168\.188\.250/);
+        assert.equal(status, UNHEALTHY);
+      });
+      const { status, stdout } = await node.exec([weftctl, 'status', '-o', 'json', '--wait', '1']);
+      assert.equal(status, UNHEALTHY);
+      const { waiting, ready, problems } = JSON.parse(stdout);
+      assert.deepEqual([waiting, ready], ['lease', false]);
+      assert.match(problems[0].text, /192\.168\.188\.250/);
+      await node.agent.stop('SIGKILL');
+      await assert.rejects(started);
+    });
   });
 });
