@@ -4,14 +4,14 @@ import { addresses } from '../../kernel/address.ts';
 import { type Link, linkByName } from '../../kernel/link.ts';
 import { BR_STATE_FORWARDING } from '../../kernel/link-message.ts';
 import { neighbours } from '../../kernel/neighbour.ts';
-import { openRtnl, type Rtnl } from '../../kernel/netlink/rtnl.ts';
-import { openNetns, within } from '../../kernel/netns.ts';
+import type { Rtnl } from '../../kernel/netlink/rtnl.ts';
 import { lookUp, nameOfElement } from '../../kernel/nft/element.ts';
 import type { Nfnl } from '../../kernel/nft/nfnetlink.ts';
 import { wayTo } from '../../kernel/route.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
 import { spoofElements } from '../../plugin/attach/spoof-check/sets.ts';
 import { reasonOf } from '../../problem/reason.ts';
+import { inPod } from '../doctor/in-pod.ts';
 import { type Hop, passes, stops, unknown } from './hop.ts';
 
 export interface Sockets {
@@ -22,36 +22,24 @@ export interface Sockets {
 export const nameOfPod = ({ pod, containerId }: Attachment): string =>
   pod.name === undefined ? containerId.slice(0, 12) : `${pod.namespace ?? 'default'}/${pod.name}`;
 
-/** Runs a block with a socket in the pod's namespace; undefined where the namespace is gone. */
-export function inPod<T>({ netns, netnsId }: Attachment, block: (rtnl: Rtnl) => T): T | undefined {
-  const opened = openNetns(netns);
-  try {
-    if (opened.id !== netnsId) return undefined;
-    const rtnl = within(opened, openRtnl);
-    try {
-      return block(rtnl);
-    } finally {
-      rtnl.close();
-    }
-  } finally {
-    opened.close();
-  }
-}
-
 /** From the pod to the bridge and on it. `address`: the pod's own; `target`: where it sends, or answers. */
 export function walkPod(
   sockets: Sockets,
   { pod, address, target }: { readonly pod: Attachment; readonly address: Ip; readonly target: Ip },
 ): Hop[] {
   return [
-    podHop(pod, { address, target }),
+    podHop(sockets, pod, { address, target }),
     bridgeHop(sockets, pod, address),
     portHop(sockets, pod),
     ...spoofHops(sockets, pod),
   ];
 }
 
-function podHop(pod: Attachment, { address, target }: { readonly address: Ip; readonly target: Ip }): Hop {
+function podHop(
+  { rtnl: host }: Sockets,
+  pod: Attachment,
+  { address, target }: { readonly address: Ip; readonly target: Ip },
+): Hop {
   const name = 'pod';
   const enter = `nsenter --net=${pod.netns}`;
   try {
@@ -77,7 +65,7 @@ function podHop(pod: Attachment, { address, target }: { readonly address: Ip; re
           `pod ${nameOfPod(pod)} has no route to ${formatIp(target)}`,
           `${enter} ip route add default via GATEWAY`,
         );
-      const wrong = staleGateway(rtnl, way.gateway, pod);
+      const wrong = staleGateway({ pod: rtnl, host }, way.gateway, pod);
       if (wrong !== undefined)
         return stops(
           name,
@@ -96,18 +84,17 @@ function podHop(pod: Attachment, { address, target }: { readonly address: Ip; re
 }
 
 /** The gateway's entry has a MAC that the bridge has not. */
-function staleGateway(rtnl: Rtnl, gateway: Ip | undefined, pod: Attachment): string | undefined {
+function staleGateway(
+  { pod: rtnl, host }: { readonly pod: Rtnl; readonly host: Rtnl },
+  gateway: Ip | undefined,
+  { bridge }: Attachment,
+): string | undefined {
   if (!gateway) return undefined;
-  const host = openRtnl();
-  try {
-    const mac = linkByName(host, pod.bridge)?.mac;
-    const entry = neighbours(rtnl, { family: gateway.family }).find((each) => sameIp(each.address, gateway));
-    return entry?.mac !== undefined && mac !== undefined && entry.mac !== mac
-      ? `${formatIp(gateway)} (${entry.mac}; the bridge has ${mac})`
-      : undefined;
-  } finally {
-    host.close();
-  }
+  const mac = linkByName(host, bridge)?.mac;
+  const entry = neighbours(rtnl, { family: gateway.family }).find((each) => sameIp(each.address, gateway));
+  return entry?.mac !== undefined && mac !== undefined && entry.mac !== mac
+    ? `${formatIp(gateway)} (${entry.mac}; the bridge has ${mac})`
+    : undefined;
 }
 
 function portHop({ rtnl }: Sockets, pod: Attachment): Hop {

@@ -4,11 +4,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { openNetns, within } from '../../../kernel/netns.ts';
+import { within } from '../../../kernel/netns.ts';
 import { deviceName } from '../../overlay/device.ts';
 import { checksumErrorsIn } from '../checksum-errors.ts';
 import { type Check, type Finding, orOk } from '../finding.ts';
 import type { DoctorHost } from '../host.ts';
+import { ofPod, withPodNetns } from '../in-pod.ts';
 
 /** Since the namespace exists; fewer are noise of a network. */
 const FEW = 3;
@@ -54,20 +55,15 @@ function knownKernel(remedy: string): Finding[] {
 const hereErrors = (): number => checksumErrorsIn(read('snmp'), read('snmp6'));
 
 function podErrors({ pods }: DoctorHost): { name: string; errors: number }[] {
-  return pods.slice(0, MOST_PODS).flatMap(({ netns, netnsId, containerId }) => {
-    try {
-      const opened = openNetns(netns);
-      try {
-        // Another one may have come to that path.
-        if (opened.id !== netnsId) return [];
-        return [{ name: `pod ${containerId.slice(0, 12)}`, errors: within(opened, hereErrors) }];
-      } finally {
-        opened.close();
-      }
-    } catch {
-      return []; // gone meanwhile, or in another mount namespace
-    }
-  });
+  return pods
+    .slice(0, MOST_PODS)
+    .flatMap((pod) =>
+      ofPod(() =>
+        withPodNetns(pod, (netns) => [
+          { name: `pod ${pod.containerId.slice(0, 12)}`, errors: within(netns, hereErrors) },
+        ]),
+      ),
+    );
 }
 
 function read(file: string): string {

@@ -2,13 +2,12 @@
 import { formatIp, sameIp } from '../../../inet/ip.ts';
 import { linkByName } from '../../../kernel/link.ts';
 import * as neighbour from '../../../kernel/neighbour.ts';
-import { openRtnl } from '../../../kernel/netlink/rtnl.ts';
-import { openNetns, within } from '../../../kernel/netns.ts';
 import { readSysctl } from '../../../kernel/sysctl.ts';
 import type { Attachment } from '../../../plugin/attach/attachment.ts';
 import { hasUnderlay } from '../../overlay/state.ts';
 import { type Check, type Finding, orOk, unknown } from '../finding.ts';
 import type { DoctorHost } from '../host.ts';
+import { inPod, ofPod } from '../in-pod.ts';
 import { tableLimit } from '../table-limit.ts';
 
 const families = ['ipv4', 'ipv6'] as const;
@@ -97,28 +96,16 @@ function inPods({ rtnl, pods }: DoctorHost): Finding[] {
   });
 }
 
-function gatewayEntries({ netns, netnsId, addresses }: Attachment): neighbour.Neighbour[] {
-  try {
-    const opened = openNetns(netns);
-    try {
-      if (opened.id !== netnsId) return [];
-      const rtnl = within(opened, openRtnl);
-      try {
-        return addresses.flatMap(({ gateway }) =>
-          neighbour
-            .neighbours(rtnl, { family: gateway.family })
-            .filter(({ address }) => sameIp(address, gateway)),
-        );
-      } finally {
-        rtnl.close();
-      }
-    } finally {
-      opened.close();
-    }
-  } catch {
-    return []; // gone meanwhile, or in another mount namespace
-  }
-}
+const gatewayEntries = (pod: Attachment): readonly neighbour.Neighbour[] =>
+  ofPod(() =>
+    inPod(pod, (rtnl) =>
+      pod.addresses.flatMap(({ gateway }) =>
+        neighbour
+          .neighbours(rtnl, { family: gateway.family })
+          .filter(({ address }) => sameIp(address, gateway)),
+      ),
+    ),
+  );
 
 const stale = (entry: {
   what: string;

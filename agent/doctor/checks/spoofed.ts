@@ -2,10 +2,9 @@
 import { formatIp, sameIp } from '../../../inet/ip.ts';
 import { addresses, RT_SCOPE_UNIVERSE } from '../../../kernel/address.ts';
 import { links } from '../../../kernel/link.ts';
-import { openRtnl } from '../../../kernel/netlink/rtnl.ts';
-import { openNetns, within } from '../../../kernel/netns.ts';
 import type { Attachment } from '../../../plugin/attach/attachment.ts';
 import { type Check, type Finding, orOk } from '../finding.ts';
+import { inPod, ofPod } from '../in-pod.ts';
 
 const MOST_PODS = 64;
 
@@ -41,28 +40,15 @@ const findingOf = ({ containerId, ifname }: Attachment, foreign: readonly string
 });
 
 /** Addresses of all interfaces, as `10.8.0.1 on tun0`. */
-function addressesIn({ netns, netnsId }: Attachment) {
-  try {
-    const opened = openNetns(netns);
-    try {
-      // Another one may have come to that path.
-      if (opened.id !== netnsId) return [];
-      const rtnl = within(opened, openRtnl);
-      try {
-        const names = new Map(links(rtnl).map((link) => [link.index, link]));
-        return addresses(rtnl)
-          .filter(({ scope, index }) => scope === RT_SCOPE_UNIVERSE && !names.get(index)?.loopback)
-          .map(({ address, index }) => ({
-            address,
-            text: `${formatIp(address)} on ${names.get(index)?.name ?? 'an interface'}`,
-          }));
-      } finally {
-        rtnl.close();
-      }
-    } finally {
-      opened.close();
-    }
-  } catch {
-    return []; // gone meanwhile, or in another mount namespace
-  }
-}
+const addressesIn = (pod: Attachment) =>
+  ofPod(() =>
+    inPod(pod, (rtnl) => {
+      const names = new Map(links(rtnl).map((link) => [link.index, link]));
+      return addresses(rtnl)
+        .filter(({ scope, index }) => scope === RT_SCOPE_UNIVERSE && !names.get(index)?.loopback)
+        .map(({ address, index }) => ({
+          address,
+          text: `${formatIp(address)} on ${names.get(index)?.name ?? 'an interface'}`,
+        }));
+    }),
+  );
