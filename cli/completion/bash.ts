@@ -1,4 +1,5 @@
-import { type CompletedCommand, quotedForShell as quoted } from './tree.ts';
+import { values, walk } from './cases.ts';
+import { type CompletedCommand, type CompletedValue, quotedForShell as quoted } from './tree.ts';
 
 /** A script for bash 4 and later; it needs nothing of the package bash-completion. */
 export function bashCompletion(tree: readonly CompletedCommand[]): string {
@@ -16,7 +17,7 @@ ${walk(tree)}
     esac
   done
   case "$at|$before" in
-${values(tree)}
+${values(tree, valueAction)}
   esac
   local words='' flags=''
   case "$at" in
@@ -29,33 +30,8 @@ complete -o default -F _weftctl weftctl
 `;
 }
 
-/** Which words lead to which command, and which are followed by a value. */
-const walk = (tree: readonly CompletedCommand[]): string =>
-  tree
-    .flatMap(({ path, commands, options }) => [
-      ...commands.map(
-        ({ name }) => `      ${quoted(`${path}|${name}`)}) at=${quoted(`${path} ${name}`.trim())} ;;`,
-      ),
-      ...options.flatMap(({ flags, value }) =>
-        value ? flags.map((flag) => `      ${quoted(`${path}|${flag}`)}) skip=yes ;;`) : [],
-      ),
-    ])
-    .join('\n');
-
-const values = (tree: readonly CompletedCommand[]): string =>
-  tree
-    .flatMap(({ path, options }) =>
-      options.flatMap(({ flags, value }) =>
-        value
-          ? flags.map((flag) => {
-              const words = value.isFile ? '-f' : `-W ${quoted(value.choices.join(' '))}`;
-              const pattern = quoted(`${path}|${flag}`);
-              return `    ${pattern}) mapfile -t COMPREPLY < <(compgen ${words} -- "$current"); return ;;`;
-            })
-          : [],
-      ),
-    )
-    .join('\n');
+const valueAction = ({ isFile, choices }: CompletedValue): string =>
+  `mapfile -t COMPREPLY < <(compgen ${isFile ? '-f' : `-W ${quoted(choices.join(' '))}`} -- "$current")`;
 
 /** Options are offered once a hyphen is typed. */
 function listed({ path, commands, options, choices }: CompletedCommand): string {

@@ -1,12 +1,17 @@
 /** The command tree as values: what completion scripts are made from. */
 import type { Command } from 'commander';
 
+export interface CompletedValue {
+  readonly choices: readonly string[];
+  readonly isFile: boolean;
+}
+
 export interface CompletedOption {
   /** `-o` and `--output`, those that there are. */
   readonly flags: readonly string[];
   readonly description: string;
   /** undefined: a switch; else what its value is. */
-  readonly value: { readonly choices: readonly string[]; readonly isFile: boolean } | undefined;
+  readonly value: CompletedValue | undefined;
 }
 
 export interface CompletedCommand {

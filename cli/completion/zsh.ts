@@ -1,4 +1,5 @@
-import { type CompletedCommand, quotedForShell as quoted } from './tree.ts';
+import { values, walk } from './cases.ts';
+import { type CompletedCommand, type CompletedValue, quotedForShell as quoted } from './tree.ts';
 
 /** A script for zsh, as a file `_weftctl` in its fpath or sourced. */
 export function zshCompletion(tree: readonly CompletedCommand[]): string {
@@ -17,7 +18,7 @@ ${walk(tree)}
     esac
   done
   case "$at|\${words[CURRENT - 1]}" in
-${values(tree)}
+${values(tree, valueAction)}
   esac
   case "$at" in
 ${tree.map(listed).join('\n')}
@@ -38,31 +39,8 @@ fi
 `;
 }
 
-const walk = (tree: readonly CompletedCommand[]): string =>
-  tree
-    .flatMap(({ path, commands, options }) => [
-      ...commands.map(
-        ({ name }) => `      ${quoted(`${path}|${name}`)}) at=${quoted(`${path} ${name}`.trim())} ;;`,
-      ),
-      ...options.flatMap(({ flags, value }) =>
-        value ? flags.map((flag) => `      ${quoted(`${path}|${flag}`)}) skip=yes ;;`) : [],
-      ),
-    ])
-    .join('\n');
-
-const values = (tree: readonly CompletedCommand[]): string =>
-  tree
-    .flatMap(({ path, options }) =>
-      options.flatMap(({ flags, value }) =>
-        value
-          ? flags.map((flag) => {
-              const action = value.isFile ? '_files' : `compadd -- ${value.choices.map(quoted).join(' ')}`;
-              return `    ${quoted(`${path}|${flag}`)}) ${action}; return ;;`;
-            })
-          : [],
-      ),
-    )
-    .join('\n');
+const valueAction = ({ isFile, choices }: CompletedValue): string =>
+  isFile ? '_files' : `compadd -- ${choices.map(quoted).join(' ')}`;
 
 const listed = ({ path, commands, options, choices }: CompletedCommand): string => {
   const entries = [
