@@ -11,9 +11,9 @@ import * as link from '../../kernel/link.ts';
 import { linkNameOf, linkStateOf } from '../../kernel/link-message.ts';
 import type { NetlinkMessage } from '../../kernel/netlink/message.ts';
 import { AF_BRIDGE, RTM_DELLINK, RTM_NEWLINK, type Rtnl } from '../../kernel/netlink/rtnl.ts';
-import * as newLink from '../../kernel/new-link.ts';
 import { ensureSysctl } from '../../kernel/sysctl.ts';
 import type { Attachment } from '../../plugin/attach/attachment.ts';
+import { createBridge } from '../../plugin/attach/bridge.ts';
 import { BRIDGE_ALIAS, bridgeMac } from '../../plugin/attach/names.ts';
 import { reasonOf } from '../../problem/reason.ts';
 import type { HostState } from '../overlay/state.ts';
@@ -153,11 +153,7 @@ export class BridgesPart implements Part<HostState> {
   #create({ name, addresses }: BridgeWish, done: string[]): link.Link {
     const gateways = addresses.map((gateway) => formatIp(gateway.address));
     const mac = this.#knownMac(name) ?? bridgeMac(name, gateways);
-    const index = newLink.chooseIndex();
-    const create = newLink.bridge({ name, mac, index });
-    const [refusal] = this.#rtnl.attempt([create, link.set({ index, alias: BRIDGE_ALIAS })]);
-    if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
-    const made = link.linkByName(this.#rtnl, name);
+    const made = createBridge(this.#rtnl, { name, mac });
     if (!made) throw new Error(`bridge ${name} vanished while it was being made`);
     done.push(`${name}: create`);
     return made;

@@ -26,7 +26,7 @@ export interface BridgeWish {
   readonly addresses: readonly InterfaceAddress[];
   /** Other addresses that contradict these are removed instead of refused. */
   readonly forceAddress: boolean;
-  /** The pods' subnet is this node's lease, so that the bridge of that name is weft's, whoever created it. */
+  /** The pods' subnet is this node's lease, so that the bridge of that name is weft's, also if another program created it. */
   readonly leased: boolean;
 }
 
@@ -82,7 +82,7 @@ function ensureLink(rtnl: Rtnl, wish: BridgeWish): SeenBridge {
   const own = marked || wish.leased;
   const mtuBytes = own ? (wish.mtuBytes ?? found.mtuBytes) : found.mtuBytes;
   const change = {
-    // With its MAC set once, an adopted bridge keeps it whatever ports come and go.
+    // With its MAC set once, an adopted bridge keeps it when ports come and go.
     ...(own && !marked ? { alias: BRIDGE_ALIAS, mac } : {}),
     ...(mtuBytes !== found.mtuBytes ? { mtuBytes } : {}),
     ...(wish.promiscuous && !found.promiscuous ? { promiscuous: true } : {}),
@@ -97,21 +97,28 @@ function createLink(rtnl: Rtnl, wish: BridgeWish): link.Link {
     wish.name,
     wish.addresses.map(({ address }) => formatIp(address)),
   );
+  const made = createBridge(rtnl, { name: wish.name, mac });
+  if (!made) throw new CniError('bridge-conflict', `bridge ${wish.name} vanished while it was being set up`);
+  return made;
+}
+
+/** A bridge of weft, still down; undefined where another program removed it at once. */
+export function createBridge(
+  rtnl: Rtnl,
+  { name, mac }: { name: string; mac: string },
+): link.Link | undefined {
   const index = newLink.chooseIndex();
   // Its MTU is set afterwards: one given at creation does not keep it from following its ports'.
-  const refusals = rtnl.attempt([
-    newLink.bridge({ name: wish.name, mac, index }),
+  const [refusal] = rtnl.attempt([
+    newLink.bridge({ name, mac, index }),
     link.set({ index, alias: BRIDGE_ALIAS }),
   ]);
   // Of two first pods at once, one finds it made by the other.
-  const [refusal] = refusals;
   if (refusal && !failedWith(refusal, 'EEXIST')) throw refusal;
   // Before it is up: a router asks for pods' MACs from its link-local address, which it could not use for
   // seconds while it looked for another that has it.
-  if (!refusal) ensureSysctl(`net/ipv6/conf/${wish.name}/accept_dad`, '0');
-  const made = link.linkByName(rtnl, wish.name);
-  if (!made) throw new CniError('bridge-conflict', `bridge ${wish.name} vanished while it was being set up`);
-  return made;
+  if (!refusal) ensureSysctl(`net/ipv6/conf/${name}/accept_dad`, '0');
+  return link.linkByName(rtnl, name);
 }
 
 function ensureAddresses(rtnl: Rtnl, index: number, wish: BridgeWish): void {
