@@ -63,7 +63,7 @@ export interface Examined {
   readonly findings: readonly Finding[];
 }
 
-/** Runs every check, whatever one of them meets. */
+/** Runs every check, also where one of them fails. */
 export async function examine(host: DoctorHost): Promise<Examined[]> {
   const examined: Examined[] = [];
   for (const check of checks) examined.push({ check, findings: await look(check, host) });

@@ -15,7 +15,7 @@ export interface AnsweringOptions {
   readonly signal: AbortSignal;
 }
 
-/** Whoever may write to the store may ask: more than so many a minute are left unanswered. */
+/** Every writer of the store can ask: further questions within a minute are not answered. */
 const MOST_A_MINUTE = 30;
 const MINUTE_MS = 60_000;
 const PATIENCE_MS = 10_000;

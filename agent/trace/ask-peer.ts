@@ -15,7 +15,7 @@ export type PeerAnswer =
   /** Why its half is not known, and what to do. */
   | { readonly kind: 'unknown'; readonly reason: string };
 
-/** Question and answer are gone after this, whatever becomes of who asked. */
+/** Question and answer expire after this, also if the asker has ended. */
 const TTL_SECONDS = 30;
 const STORE_MS = 4_000;
 const ANSWER_MS = 6_000;

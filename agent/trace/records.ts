@@ -4,8 +4,8 @@
  *   weft/questions/TOKEN   {"format":1,"node":"ID","source":"10.244.1.2","target":"10.244.2.2"}
  *   weft/answers/TOKEN     {"format":1,"hops":[{"name":"bridge","state":"ok","text":"..."}]}
  *
- * Both die with the session of the asker. Whoever may write to the store may ask, and what it holds is a stranger's:
- * sizes are bounded, and nothing but these shapes is taken.
+ * Both expire with the session of the asker. Every writer of the store can ask, and its records are not trusted: sizes
+ * are bounded, and only these shapes are accepted.
  */
 import * as z from 'zod/mini';
 import { formatIp, type Ip, parseIp } from '../../inet/ip.ts';

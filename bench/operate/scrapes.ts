@@ -1,4 +1,4 @@
-/** Runs on a node: asks for `/metrics` so many times, and prints how long each took, in milliseconds. */
+/** Runs on a node: asks for `/metrics` repeatedly, and prints how long each request took, in milliseconds. */
 import http from 'node:http';
 
 const [count = '1'] = process.argv.slice(2);

@@ -1,4 +1,4 @@
-/** CNI configurations: a runtime takes the first by name, whatever the others say. */
+/** CNI configurations: a runtime takes the first by name and ignores the others. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isErrno } from '../../../kernel/errno.ts';

@@ -1,4 +1,4 @@
-/** What a trace puts into the store, and what it takes from there: everything is a stranger's. */
+/** What a trace puts into the store, and what it accepts from there: records are not trusted. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { nearestPods, podsNamed } from '../../../agent/trace/pod-names.ts';
